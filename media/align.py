@@ -1,0 +1,109 @@
+"""Where on the picture is the face, and how is it cut out?
+
+Geometry only: from 468 landmarks to an upright square crop. Every detector looks at crops that were
+made here, in training as in the app, so that they always see a face the same way. Imports nothing
+of the project.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+TIGHT_PX = 224  # the face itself, from above the brows to the chin
+CROP_PX = 320  # the face with its surroundings; the tight crop is its centre, no second resampling
+MARGIN = CROP_PX / TIGHT_PX - 1  # 0.43 of the tight side is added around
+TIGHT_SIDE = 2.75  # tight side in units of the eye-to-mouth distance: brows to chin, ear to ear
+MOUTH_PX = 96  # side of the mouth crop, AV-HuBERT's size before its 88-pixel random crop
+MOUTH_SIDE = 1.45  # side of the mouth crop in units of the eye-to-mouth distance
+
+# Indices into the 468-point face mesh (Kartynnik et al. 2019, arXiv:1907.06724).
+RIGHT_EYE = (33, 133)  # outer and inner corner of the person's right eye (left in the picture)
+LEFT_EYE = (263, 362)
+MOUTH = (61, 291, 13, 14)  # corners, inner upper lip, inner lower lip
+
+
+def eye_line_and_mouth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centres of the person's right eye, left eye and mouth.
+
+    Args:
+        landmarks: (468, 2) float, pixels, x before y.
+
+    Returns:
+        Three (2,) float64 points in pixels.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    return (
+        points[list(RIGHT_EYE)].mean(0),
+        points[list(LEFT_EYE)].mean(0),
+        points[list(MOUTH)].mean(0),
+    )
+
+
+def face_scale_px(landmarks: np.ndarray) -> float:
+    """The length that crops are measured in: eye-to-mouth or eye-to-eye, the longer (pixels).
+
+    A turned head shortens the one, a nod the other; the longer of both keeps the crop stable.
+    """
+    right, left, mouth = eye_line_and_mouth(landmarks)
+    return float(max(np.linalg.norm(left - right), np.linalg.norm(mouth - (left + right) / 2), 1e-3))
+
+
+def _upright(centre: np.ndarray, angle_rad: float, side_px: float, out_px: int) -> np.ndarray:
+    """The 2x3 matrix that takes picture points to an upright crop of ``out_px`` pixels a side."""
+    scale = out_px / side_px
+    cos, sin = scale * np.cos(angle_rad), scale * np.sin(angle_rad)
+    rotation = np.array([[cos, sin], [-sin, cos]])
+    shift = np.array([out_px / 2, out_px / 2]) - rotation @ centre
+    return np.hstack([rotation, shift[:, None]])
+
+
+def face_matrix(landmarks: np.ndarray, out_px: int = CROP_PX) -> np.ndarray:
+    """The (2, 3) similarity from picture pixels to the face crop: eyes level, fixed margin."""
+    right, left, mouth = eye_line_and_mouth(landmarks)
+    eyes = (right + left) / 2
+    angle = np.arctan2(left[1] - right[1], left[0] - right[0])
+    side = TIGHT_SIDE * face_scale_px(landmarks) * CROP_PX / TIGHT_PX
+    return _upright((eyes + mouth) / 2, angle, side, out_px)
+
+
+def mouth_matrix(landmarks: np.ndarray, out_px: int = MOUTH_PX) -> np.ndarray:
+    """The (2, 3) similarity from picture pixels to the mouth crop."""
+    right, left, mouth = eye_line_and_mouth(landmarks)
+    angle = np.arctan2(left[1] - right[1], left[0] - right[0])
+    return _upright(mouth, angle, MOUTH_SIDE * face_scale_px(landmarks), out_px)
+
+
+def cut(picture: np.ndarray, matrix: np.ndarray, out_px: int) -> np.ndarray:
+    """Cut one square crop.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        matrix: (2, 3) similarity from picture to crop pixels.
+        out_px: side of the crop.
+
+    Returns:
+        (out_px, out_px, 3) uint8; what lies outside the picture is mirrored. A face that is much
+        larger than the crop is shrunk with area averaging first, so that no aliasing appears that
+        a frequency detector would mistake for an up-sampling trace.
+    """
+    scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
+    if scale < 0.7:
+        shrunk = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        factors = np.array([shrunk.shape[1] / picture.shape[1], shrunk.shape[0] / picture.shape[0]])
+        matrix = np.hstack([matrix[:, :2] / factors, matrix[:, 2:]])
+        picture = shrunk
+    return cv2.warpAffine(
+        picture, matrix, (out_px, out_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+
+
+def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply a (2, 3) similarity to (n, 2) points; returns (n, 2) float32."""
+    return (np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def centre(crops: np.ndarray, side_px: int) -> np.ndarray:
+    """The central (..., side_px, side_px, 3) part of (..., CROP_PX, CROP_PX, 3) crops."""
+    start = (crops.shape[-2] - side_px) // 2
+    return crops[..., start : start + side_px, start : start + side_px, :]

@@ -1,0 +1,205 @@
+"""Where are the faces in one picture, and where are their landmarks?
+
+`FaceFinder` answers for a single picture; `tracks.py` links the answers over time. Two networks from
+Google's MediaPipe (Apache-2.0, see weights/NOTICE) do the work: the full-range BlazeFace detector and
+the 468-point face mesh. Imports `align` only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+WEIGHTS = Path(__file__).parent / "weights"
+DETECTOR_FILE = WEIGHTS / "face_detection_full_range_sparse.tflite"
+MESH_FILE = WEIGHTS / "face_landmark.tflite"
+MESH_INPUT_PX = 192
+MESH_OUTPUTS = ("conv2d_21", "conv2d_31")  # landmarks, presence logit
+MESH_ROI_SCALE = 1.5  # MediaPipe's own margin around the detection or the former landmarks
+MIN_DETECTION = 0.5  # confidence of the detector
+MIN_PRESENCE = 0.5  # probability of the mesh that its region holds a face
+PAD_FRACTION = 0.25  # the detector misses faces that fill the picture: search again with a border
+TILE_OVERLAP = 0.3  # share of a tile that it has in common with its neighbour
+TILE_MIN_SIDE_PX = 480  # smaller pictures gain nothing from a second, tiled search
+SAME_FACE_IOU = 0.4
+RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one picture.
+
+    Attributes:
+        box_xyxy: (4,) float32, pixels, the bounding box of the landmarks.
+        landmarks: (468, 2) float32, pixels, x before y.
+        presence: 0..1, the mesh network's belief that a face is there.
+    """
+
+    box_xyxy: np.ndarray
+    landmarks: np.ndarray
+    presence: float
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rotated square that holds a face: centre (2,) px, side px, angle rad."""
+
+    centre: np.ndarray
+    side_px: float
+    angle_rad: float
+
+
+class FaceFinder:
+    """Finds faces and their landmarks. Loads its networks on first use; use as a context manager."""
+
+    def __init__(self) -> None:
+        self._detector = None
+        self._mesh = None
+
+    def __enter__(self) -> FaceFinder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the native detector."""
+        if self._detector is not None:
+            self._detector.close()
+        self._detector = self._mesh = None
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        """All faces of one picture, largest first.
+
+        Args:
+            picture: (h, w, 3) uint8 RGB.
+
+        Returns:
+            Faces that the detector proposed and the mesh confirmed. A picture in which nothing was
+            found is searched again with a border (tight crops) and, if large, in four tiles
+            (small faces).
+        """
+        regions = self._detect(picture) or self._detect_padded(picture)
+        if not regions and min(picture.shape[:2]) >= TILE_MIN_SIDE_PX:
+            regions = self._detect_tiled(picture)
+        faces = [face for region in regions if (face := self._confirm(picture, region))]
+        faces.sort(key=lambda face: -area(face.box_xyxy))
+        return _without_doubles(faces)
+
+    def follow(self, picture: np.ndarray, before: Face) -> Face | None:
+        """The same face in the next picture, from where its landmarks were; None when it is gone."""
+        return self._mesh_at(picture, _region_of_landmarks(before.landmarks))
+
+    def _confirm(self, picture: np.ndarray, region: Region) -> Face | None:
+        """Two passes: the second one starts from the first one's landmarks and is more exact."""
+        first = self._mesh_at(picture, region)
+        return first and self.follow(picture, first)
+
+    def _detect(self, picture: np.ndarray) -> list[Region]:
+        import mediapipe as mp  # heavy, so only when a picture is really searched
+
+        if self._detector is None:
+            self._detector = _new_detector()
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+        height, width = picture.shape[:2]
+        return [_region_of_detection(d, width, height) for d in self._detector.detect(image).detections]
+
+    def _detect_padded(self, picture: np.ndarray) -> list[Region]:
+        pad = int(max(picture.shape[:2]) * PAD_FRACTION)
+        padded = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+        return [_shifted(region, -pad, -pad) for region in self._detect(padded)]
+
+    def _detect_tiled(self, picture: np.ndarray) -> list[Region]:
+        height, width = picture.shape[:2]
+        tile_h, tile_w = (int(side * (1 + TILE_OVERLAP) / 2) for side in (height, width))
+        return [
+            _shifted(region, left, top)
+            for top in (0, height - tile_h)
+            for left in (0, width - tile_w)
+            for region in self._detect(picture[top : top + tile_h, left : left + tile_w])
+        ]
+
+    def _mesh_at(self, picture: np.ndarray, region: Region) -> Face | None:
+        if self._mesh is None:
+            # OpenCV 5's new engine hides the presence output; the classic one has both.
+            self._mesh = cv2.dnn.readNetFromTFLite(str(MESH_FILE), cv2.dnn.ENGINE_CLASSIC)
+        to_input = _region_matrix(region)
+        crop = cv2.warpAffine(picture, to_input, (MESH_INPUT_PX, MESH_INPUT_PX))
+        self._mesh.setInput(cv2.dnn.blobFromImage(crop, 1 / 255.0))
+        raw, logit = self._mesh.forward(MESH_OUTPUTS)
+        presence = float(1 / (1 + np.exp(-np.clip(logit.ravel()[0], -30, 30))))
+        if presence < MIN_PRESENCE:
+            return None
+        back = cv2.invertAffineTransform(to_input)
+        points = raw.reshape(-1, 3)[:, :2] @ back[:, :2].T + back[:, 2]
+        box = np.concatenate([points.min(0), points.max(0)])
+        if not _overlaps_picture(box, picture.shape):
+            return None
+        return Face(box.astype(np.float32), points.astype(np.float32), presence)
+
+
+def area(box_xyxy: np.ndarray) -> float:
+    """Area of a box in square pixels."""
+    return float(max(box_xyxy[2] - box_xyxy[0], 0) * max(box_xyxy[3] - box_xyxy[1], 0))
+
+
+def iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    low, high = np.maximum(a_xyxy[:2], b_xyxy[:2]), np.minimum(a_xyxy[2:], b_xyxy[2:])
+    shared = float(np.prod(np.clip(high - low, 0, None)))
+    return shared / max(area(a_xyxy) + area(b_xyxy) - shared, 1e-9)
+
+
+def _new_detector():
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.FaceDetectorOptions(
+        base_options=BaseOptions(model_asset_path=str(DETECTOR_FILE)),
+        min_detection_confidence=MIN_DETECTION,
+    )
+    return vision.FaceDetector.create_from_options(options)
+
+
+def _region_of_detection(detection, width: int, height: int) -> Region:
+    box, eyes = detection.bounding_box, detection.keypoints[:2]
+    centre = np.array([box.origin_x + box.width / 2, box.origin_y + box.height / 2])
+    across = [(eyes[1].x - eyes[0].x) * width, (eyes[1].y - eyes[0].y) * height]
+    side = max(box.width, box.height) * MESH_ROI_SCALE
+    return Region(centre, float(side), float(np.arctan2(across[1], across[0])))
+
+
+def _region_of_landmarks(landmarks: np.ndarray) -> Region:
+    low, high = landmarks.min(0), landmarks.max(0)
+    across = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
+    side = float((high - low).max()) * MESH_ROI_SCALE
+    return Region((low + high) / 2, side, float(np.arctan2(across[1], across[0])))
+
+
+def _region_matrix(region: Region) -> np.ndarray:
+    scale = MESH_INPUT_PX / max(region.side_px, 1e-3)
+    cos, sin = scale * np.cos(region.angle_rad), scale * np.sin(region.angle_rad)
+    rotation = np.array([[cos, sin], [-sin, cos]])
+    shift = MESH_INPUT_PX / 2 - rotation @ region.centre
+    return np.hstack([rotation, shift[:, None]])
+
+
+def _shifted(region: Region, x: float, y: float) -> Region:
+    return Region(region.centre + np.array([x, y]), region.side_px, region.angle_rad)
+
+
+def _overlaps_picture(box_xyxy: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """At least half of the face must lie inside the picture, and have a size at all."""
+    height, width = shape[:2]
+    inside = np.concatenate([np.clip(box_xyxy[:2], 0, None), np.minimum(box_xyxy[2:], [width, height])])
+    return area(box_xyxy) > 4 and area(inside) >= 0.5 * area(box_xyxy)
+
+
+def _without_doubles(faces: list[Face]) -> list[Face]:
+    kept: list[Face] = []
+    for face in faces:
+        if all(iou(face.box_xyxy, other.box_xyxy) < SAME_FACE_IOU for other in kept):
+            kept.append(face)
+    return kept

@@ -1,0 +1,160 @@
+"""How does a checkpoint of transformers become a network that runs?
+
+Builds it with the Auto classes from local files only, without remote code, and tries it once on a
+blank input, so that a random head, broken numbers or a wrong input size are found before the first
+verdict. A network is a pure function of its input: label map, crop and calibration stay in the
+Checkpoint, so that sharing a network carries nothing from one visitor to another. Imports errors,
+hub and torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from errors import UserError
+from hub.checkpoint import Checkpoint
+
+ABSURD_LOGIT = 1e6
+"""A classifier whose logits on a blank input are larger than this is broken."""
+
+
+@dataclass(frozen=True)
+class ProcessorFacts:
+    """What a network's input looks like.
+
+    Args:
+        size_px: side of the square input.
+        mean, std: per channel RGB, for values in 0…1.
+        frames: frames of one clip, 1 for pictures.
+    """
+
+    size_px: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    frames: int
+
+
+def load_image_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, ProcessorFacts]:
+    """Load any picture classifier that transformers knows.
+
+    Args:
+        checkpoint: resolved by ``hub.store.resolve``.
+
+    Returns:
+        The network in eval mode on the CPU, fp32, taking (n, 3, s, s); and its input's facts.
+
+    Raises:
+        UserError: ``weights_refused`` with what is wrong.
+    """
+    from transformers import AutoModelForImageClassification
+
+    facts = _facts(checkpoint)
+    model = _load(AutoModelForImageClassification, checkpoint)
+    _try_once(model, checkpoint, torch.zeros(1, 3, facts.size_px, facts.size_px))
+    return model, facts
+
+
+def load_video_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, ProcessorFacts]:
+    """Load any video classifier that transformers knows.
+
+    Args:
+        checkpoint: resolved by ``hub.store.resolve``.
+
+    Returns:
+        The network in eval mode on the CPU, fp32, taking (n, frames, 3, s, s); and its facts.
+
+    Raises:
+        UserError: ``weights_refused`` with what is wrong.
+    """
+    from transformers import AutoModelForVideoClassification
+
+    facts = _facts(checkpoint)
+    model = _load(AutoModelForVideoClassification, checkpoint)
+    blank = torch.zeros(1, facts.frames, 3, facts.size_px, facts.size_px)
+    _try_once(model, checkpoint, blank)
+    return model, facts
+
+
+def _facts(checkpoint: Checkpoint) -> ProcessorFacts:
+    card = checkpoint.card
+    return ProcessorFacts(card.size_px, tuple(card.mean), tuple(card.std), card.frames)
+
+
+def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
+    name = checkpoint.name
+    try:
+        with _quiet():
+            model, info = auto_class.from_pretrained(
+                str(checkpoint.folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                dtype=torch.float32,
+            )
+    except ImportError as error:
+        raise _refused(f"{name} needs a package that is not installed: {error}.") from error
+    except (ValueError, RuntimeError, OSError, KeyError, TypeError, AttributeError) as error:
+        kind = checkpoint.config.get("model_type", "unknown")
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise _refused(f"{name} ({kind}) does not load: {said[0][:160]}") from error
+    missing = sorted(info.get("missing_keys") or ())
+    if missing:
+        raise _refused(
+            f"{name} lacks {len(missing)} of its weights ({missing[0]}), which would be drawn at "
+            "random; it is a backbone or another architecture."
+        )
+    if info.get("mismatched_keys"):
+        raise _refused(f"Weights of {name} do not fit the sizes in its config.json.")
+    for key, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise _refused(f"Weights of {name} are not numbers ({key}).")
+    return model.eval()
+
+
+@torch.inference_mode()
+def _try_once(model: torch.nn.Module, checkpoint: Checkpoint, blank: torch.Tensor) -> None:
+    """Run a blank input: shape and numbers of the answer must be a classifier's."""
+    name, shape = checkpoint.name, "x".join(str(side) for side in blank.shape[1:])
+    try:
+        logits = _forward(model, blank)
+    except Exception as error:  # any layer of any architecture may fail in its own way
+        raise _refused(f"{name} does not accept an input of {shape}: {error}") from error
+    wanted = max((*checkpoint.card.fake_indices, *checkpoint.card.real_indices)) + 1
+    if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < wanted:
+        got = "x".join(str(side) for side in logits.shape)
+        raise _refused(f"{name} answers with {got} numbers; expected 1x{wanted}.")
+    if not bool(torch.isfinite(logits).all()) or float(logits.abs().max()) > ABSURD_LOGIT:
+        raise _refused(f"{name} does not answer with finite numbers.")
+
+
+def _forward(model: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    name = getattr(model, "main_input_name", "pixel_values")
+    return model(**{name: pixels}).logits
+
+
+def _refused(sentence: str) -> UserError:
+    return UserError("weights_refused", sentence)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the loading report of transformers: we read the same facts and speak ourselves."""
+    from transformers.utils import logging as transformers_logging
+
+    before = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+        if bars:
+            transformers_logging.enable_progress_bar()

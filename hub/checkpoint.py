@@ -1,0 +1,328 @@
+"""What do we know about a set of weights?
+
+Four frozen types: where weights come from (``Source``), how they must be used (``Card``), how their
+raw score becomes log-odds (``Calibration``), and all of it together with the files on this disk
+(``Checkpoint``). Reads and writes ``card.json``; downloads nothing, loads nothing. Imports errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from errors import UserError
+
+DETECTORS = ("spatial", "temporal", "frequency", "sync", "landmarks")
+CROPS = ("face", "frame", "mouth")
+MAX_SIZE_PX = 1024
+"""Largest square input we accept: four times the area of the largest detector in the catalogue."""
+MAX_FRAMES = 512
+"""Most frames in one forward pass: twice the longest model in the catalogue (256)."""
+MAX_MARGIN = 4.0
+"""Largest share of the tight crop's side that may be added around it."""
+SHOWN_DIGITS = 12
+"""Characters of a revision or checksum shown in a label."""
+
+
+@dataclass(frozen=True)
+class LabelOverride:
+    """What a checkpoint's outputs mean where its own config is silent or wrong.
+
+    Args:
+        names: the meaning of each output, in index order, in words that the resolver knows.
+        evidence: how we know; shown to the user.
+        only_if_unnamed: apply it only when the config says ``LABEL_0`` and the like.
+    """
+
+    names: tuple[str, ...]
+    evidence: str
+    only_if_unnamed: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a checkpoint comes from and what is known about it before it is loaded.
+
+    Args:
+        name: short name, unique in the catalogue.
+        detector: one of ``DETECTORS``.
+        title: one line for people.
+        repo_id: ``owner/repo`` on the Hub, or None for weights that come with the program.
+        revision: full commit (40 hex digits) or None, which means unpinned.
+        folder: name of the folder under ``hub/defaults`` for embedded weights.
+        architecture: family and input size, for people.
+        crop: what the model was trained to see: ``face``, ``frame`` or ``mouth``.
+        margin: share of the tight crop's side added around it, or None when nobody knows.
+        labels: a correction of the label map, with its evidence.
+        notes: facts worth knowing, one sentence each.
+        bad: known bad behaviour, one sentence each; shown as warnings.
+        gated: the owner asks visitors to accept terms first.
+        usable: False for entries that are listed to say why they cannot be used.
+        licence: the licence stated by the owner, if known.
+    """
+
+    name: str
+    detector: str
+    title: str
+    repo_id: str | None = None
+    revision: str | None = None
+    folder: str | None = None
+    architecture: str = ""
+    crop: str = "face"
+    margin: float | None = None
+    labels: LabelOverride | None = None
+    notes: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    gated: bool = False
+    usable: bool = True
+    licence: str = "unknown"
+
+    def __post_init__(self) -> None:
+        if self.detector not in DETECTORS:
+            raise ValueError(f"expected detector in {DETECTORS}, got {self.detector!r}")
+        if self.crop not in CROPS:
+            raise ValueError(f"expected crop in {CROPS}, got {self.crop!r}")
+        if (self.repo_id is None) == (self.folder is None):
+            raise ValueError(f"{self.name}: expected either repo_id or folder")
+
+    @property
+    def pinned(self) -> bool:
+        """True when the weights cannot change under us."""
+        return self.folder is not None or self.revision is not None
+
+    @property
+    def spec(self) -> str:
+        """What to type to get this checkpoint."""
+        if self.repo_id is None:
+            return "embedded"
+        return f"{self.repo_id}@{self.revision}" if self.revision else self.repo_id
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted line from raw score to log-odds of *fake* (Platt, 1999).
+
+    Args:
+        scale: slope, unitless, positive when the label map points the right way.
+        offset: log-odds at raw score 0, at equal numbers of real and fake.
+        fitted_on: the data, in words.
+        n_real, n_fake: number of files of each kind.
+        date: ISO date of the fit.
+    """
+
+    scale: float
+    offset: float
+    fitted_on: str
+    n_real: int
+    n_fake: int
+    date: str
+
+    def __post_init__(self) -> None:
+        if not (_is_number(self.scale) and _is_number(self.offset)):
+            raise _bad_card("calibration", "scale and offset as finite numbers", self.scale)
+        for name in ("n_real", "n_fake"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 0:
+                raise _bad_card(f"calibration.{name}", "a whole number", getattr(self, name))
+        for name in ("fitted_on", "date"):
+            if not isinstance(getattr(self, name), str):
+                raise _bad_card(f"calibration.{name}", "a text", getattr(self, name))
+
+    def apply(self, raw: float) -> float:
+        """Return log-odds of *fake* for a raw score; arrays work too."""
+        return self.scale * raw + self.offset
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
+        """Build from the mapping in ``card.json``; says which key is missing."""
+        if not isinstance(data, Mapping):
+            raise _bad_card("calibration", "an object or null", data)
+        missing = [f.name for f in fields(cls) if f.name not in data]
+        if missing:
+            raise _bad_card("calibration", f"the key {missing[0]!r}", "nothing")
+        return cls(**{f.name: data[f.name] for f in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Card:
+    """How a checkpoint must be used: the content of ``card.json``.
+
+    Args:
+        detector: one of ``DETECTORS``.
+        crop: ``face``, ``frame`` or ``mouth``.
+        margin: share of the tight side added around the face, 0 = tight, 0.43 = wide.
+        size_px: side of the square input.
+        mean, std: per channel RGB, for pictures scaled to 0…1.
+        frames: frames in one forward pass.
+        rate_hz: rate at which those frames are sampled, or None for any.
+        fake_indices, real_indices: outputs that speak for *fake* and for *real*.
+        labels_known_by: how we know that, one sentence.
+        calibration: the fitted line to log-odds, or None.
+        votes: False for an experimental checkpoint, shown without a vote.
+        trained_on, limits: one sentence each.
+        figures: measured values ``{"name", "value", "low", "high", "n_real", "n_fake",
+            "protocol"}``.
+    """
+
+    detector: str
+    title: str
+    size_px: int
+    fake_indices: tuple[int, ...]
+    real_indices: tuple[int, ...]
+    labels_known_by: str
+    version: str = "1"
+    licence: str = "unknown"
+    crop: str = "face"
+    margin: float = 0.0
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    frames: int = 1
+    rate_hz: float | None = None
+    calibration: Calibration | None = None
+    votes: bool = True
+    trained_on: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    figures: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+
+    def __post_init__(self) -> None:
+        _check_words(self)
+        _check_numbers(self)
+        _check_indices(self.fake_indices, self.real_indices)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """Read ``card.json``; unknown keys are ignored, wrong ones are refused by name."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UserError("weights_refused", f"card.json is not valid JSON: {error}.") from error
+        if not isinstance(data, dict):
+            raise _bad_card("card.json", "an object", data)
+        needed = ("detector", "title", "size_px", "fake_indices", "real_indices", "labels_known_by")
+        for name in needed:
+            if name not in data:
+                raise _bad_card(name, "a value", "nothing")
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        if known.get("calibration") is not None:
+            known["calibration"] = Calibration.from_json(known["calibration"])
+        for name in ("fake_indices", "real_indices", "mean", "std", "trained_on", "limits"):
+            if name in known:
+                known[name] = _as_tuple(name, known[name])
+        known["figures"] = tuple(known.get("figures") or ())
+        return cls(**known)
+
+    def to_json(self) -> str:
+        """Write ``card.json``: indented, keys in the order of this class, final newline."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def facts_key(self) -> str:
+        """16 hex digits of everything that changes the raw score for given weights."""
+        facts = (
+            self.detector, self.crop, self.margin, self.size_px, self.mean, self.std,
+            self.frames, self.rate_hz, self.fake_indices, self.real_indices,
+        )  # fmt: skip
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Verified files in one local folder, and how to use them.
+
+    Args:
+        name: ``owner/repo``, the folder's name, or the detector's for embedded weights.
+        detector: one of ``DETECTORS``.
+        folder: has config.json, model.safetensors and perhaps card.json.
+        card: how to use them.
+        config: the content of config.json.
+        revision: full commit of the Hub repo, None for a folder.
+        sha256: of model.safetensors, 64 hex digits.
+        embedded: came with the program.
+        warnings: sentences for the user.
+    """
+
+    name: str
+    detector: str
+    folder: Path
+    card: Card
+    config: dict[str, Any] = field(hash=False, compare=False)
+    revision: str | None
+    sha256: str
+    embedded: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """``name@`` and the first digits of the commit, or of the checksum for a folder."""
+        return f"{self.name}@{(self.revision or self.sha256)[:SHOWN_DIGITS]}"
+
+    @property
+    def key(self) -> str:
+        """Tells this checkpoint, used in this way, from every other one."""
+        return f"{self.sha256}-{self.card.facts_key}"
+
+    @property
+    def counts(self) -> bool:
+        """True when its findings take part in the verdict: calibrated, and not experimental."""
+        return self.card.votes and self.card.calibration is not None
+
+    def with_calibration(self, calibration: Calibration | None) -> Checkpoint:
+        """Return a copy that carries another calibration."""
+        return replace(self, card=replace(self.card, calibration=calibration))
+
+
+def _bad_card(name: str, expected: str, got: object) -> UserError:
+    return UserError("weights_refused", f"The card says {name}: expected {expected}, got {got!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _as_tuple(name: str, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise _bad_card(name, "a list", value)
+    return tuple(value)
+
+
+def _check_words(card: Card) -> None:
+    if card.detector not in DETECTORS:
+        raise _bad_card("detector", "one of " + ", ".join(DETECTORS), card.detector)
+    if card.crop not in CROPS:
+        raise _bad_card("crop", "one of " + ", ".join(CROPS), card.crop)
+    for name in ("title", "version", "licence", "labels_known_by"):
+        if not isinstance(getattr(card, name), str):
+            raise _bad_card(name, "a text", getattr(card, name))
+    if not isinstance(card.votes, bool):
+        raise _bad_card("votes", "true or false", card.votes)
+
+
+def _check_numbers(card: Card) -> None:
+    if type(card.size_px) is not int or not 8 <= card.size_px <= MAX_SIZE_PX:
+        raise _bad_card("size_px", f"8 to {MAX_SIZE_PX}", card.size_px)
+    if type(card.frames) is not int or not 1 <= card.frames <= MAX_FRAMES:
+        raise _bad_card("frames", f"1 to {MAX_FRAMES}", card.frames)
+    if not _is_number(card.margin) or not 0 <= card.margin <= MAX_MARGIN:
+        raise _bad_card("margin", f"0 to {MAX_MARGIN}", card.margin)
+    if card.rate_hz is not None and not (_is_number(card.rate_hz) and card.rate_hz > 0):
+        raise _bad_card("rate_hz", "a positive number or null", card.rate_hz)
+    for name in ("mean", "std"):
+        values = getattr(card, name)
+        if len(values) != 3 or not all(_is_number(value) for value in values):
+            raise _bad_card(name, "three numbers", values)
+    if min(card.std) <= 0:
+        raise _bad_card("std", "three positive numbers", card.std)
+
+
+def _check_indices(fake: tuple[int, ...], real: tuple[int, ...]) -> None:
+    for name, values in (("fake_indices", fake), ("real_indices", real)):
+        if not all(type(value) is int and 0 <= value < 100 for value in values):
+            raise _bad_card(name, "whole numbers", values)
+    if not fake and not real:
+        raise _bad_card("fake_indices", "at least one index", fake)
+    if set(fake) & set(real):
+        raise _bad_card("fake_indices", "none of real_indices", fake)

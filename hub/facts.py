@@ -1,0 +1,171 @@
+"""How must a picture be prepared for a checkpoint that brings no card?
+
+Derives a Card from config.json and the processor's file: size, mean, deviation, frames, labels.
+What had to be assumed is returned as sentences for the user. Imports errors and hub.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from errors import UserError
+from hub.checkpoint import Card, Source
+from hub.checks import refuse
+from hub.labels import LabelMap
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+DEFAULT_MARGIN = 0.3
+"""Face crop when nobody knows better: 30 % around the face, the commonest training crop."""
+FALLBACK_SIZE_PX = 224
+"""Input of a classifier whose config names none (the ResNets): ImageNet's."""
+FIXED_SIZE_TYPES = _words("""
+    vit deit beit siglip videomae vivit timesformer
+""")
+"""Their position tables belong to one size, so that the config's wins over the processor's."""
+DEFAULT_FRAMES = {"videomae": 16, "timesformer": 8, "vivit": 32, "vjepa2": 64}
+"""transformers' defaults: a config that was saved with the default may leave it out."""
+
+
+def card_from_config(
+    detector: str,
+    name: str,
+    config: Mapping[str, Any],
+    processor: Mapping[str, Any] | None,
+    labels: LabelMap,
+    source: Source | None,
+    licence: str,
+) -> tuple[Card, list[str]]:
+    """Build the Card of a transformers checkpoint, and say what was assumed.
+
+    Args:
+        detector: ``spatial`` or ``temporal``.
+        name: repo id or folder name.
+        config: config.json.
+        processor: preprocessor_config.json, or None when the repo has none.
+        labels: the resolved label map.
+        source: the catalogue's entry, if any.
+        licence: as stated by the owner.
+    """
+    warnings: list[str] = []
+    size_px = _size(config, processor, warnings)
+    mean, std = _normalisation(config, processor, warnings)
+    margin = source.margin if source is not None else None
+    if margin is None and (source is None or source.crop == "face"):
+        warnings.append(
+            "The face crop it was trained on is not known; 30 % around the face is assumed, "
+            "which may cost accuracy."
+        )
+    frames = _frames(config) if detector == "temporal" else 1
+    card = Card(
+        detector=detector,
+        title=source.title if source else name,
+        size_px=size_px,
+        fake_indices=labels.fake_indices,
+        real_indices=labels.real_indices,
+        labels_known_by=labels.known_by,
+        licence=source.licence if source and source.licence != "unknown" else licence,
+        crop=source.crop if source else "face",
+        margin=DEFAULT_MARGIN if margin is None else margin,
+        mean=mean,
+        std=std,
+        frames=frames,
+    )
+    return card, warnings
+
+
+def stated_licence(readme: str) -> str:
+    """Return the ``license:`` of a README's front matter, and nothing else of it."""
+    front = re.match(r"---\r?\n(.*?)\r?\n---", readme, re.DOTALL)
+    found = re.search(r"(?m)^license:\s*([A-Za-z0-9.+-]{1,40})\s*$", front[1]) if front else None
+    return found[1] if found else "unknown"
+
+
+def _size(
+    config: Mapping[str, Any], processor: Mapping[str, Any] | None, warnings: list[str]
+) -> int:
+    inner = config.get("vision_config")
+    own = _side((inner if isinstance(inner, Mapping) else config).get("image_size"))
+    pretrained = config.get("pretrained_cfg")
+    if own is None and isinstance(pretrained, Mapping):
+        own = _side((pretrained.get("input_size") or [None])[-1])
+    if processor is None:
+        if not isinstance(pretrained, Mapping):
+            warnings.append(
+                "It has no preprocessor_config.json: the config's size and a mean and deviation "
+                "of 0.5 are assumed."
+            )
+        return own or FALLBACK_SIZE_PX
+    cropped = processor.get("do_center_crop") and processor.get("crop_size")
+    given = _side(cropped or processor.get("size"))
+    if own and given and own != given and config.get("model_type") in FIXED_SIZE_TYPES:
+        warnings.append(f"Its processor says {given} px and its network {own} px; {own} is used.")
+        return own
+    return given or own or FALLBACK_SIZE_PX
+
+
+def _side(size: object) -> int | None:
+    """Return the side of a square from the many ways in which a size is written."""
+    if isinstance(size, Mapping):
+        sides = [size[key] for key in ("height", "width", "shortest_edge") if size.get(key)]
+    elif isinstance(size, Sequence) and not isinstance(size, str):
+        sides = list(size)
+    else:
+        sides = [size] if size else []
+    if not sides:
+        return None
+    if any(type(side) is not int for side in sides) or len(set(sides)) > 1:
+        raise refuse(f"Its input size is {size!r}; a square in whole pixels is needed.")
+    return sides[0]
+
+
+def _normalisation(
+    config: Mapping[str, Any], processor: Mapping[str, Any] | None, warnings: list[str]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation for pictures in 0…1, all rescaling folded in."""
+    if processor is None:
+        pretrained = config.get("pretrained_cfg")
+        if isinstance(pretrained, Mapping) and "mean" in pretrained and "std" in pretrained:
+            return _triple(pretrained["mean"]), _triple(pretrained["std"])
+        return (0.5,) * 3, (0.5,) * 3
+    normalise = processor.get("do_normalize", True)
+    mean = _triple(processor.get("image_mean") or 0.5) if normalise else (0.0,) * 3
+    std = _triple(processor.get("image_std") or 0.5) if normalise else (1.0,) * 3
+    if normalise and not (processor.get("image_mean") and processor.get("image_std")):
+        warnings.append("Its processor names no mean and deviation; 0.5 is assumed for both.")
+    if min(std) <= 0:
+        raise refuse(f"Its processor divides by a deviation of {min(std)}.")
+    factor = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0
+    if not isinstance(factor, int | float) or not 0 < factor <= 1:
+        raise refuse(f"Its processor rescales by {factor!r}, expected more than 0 and at most 1.")
+    shift = 1.0 if processor.get("offset") or processor.get("rescale_offset") else 0.0
+    scale = 255.0 * factor
+    return (
+        tuple(round((value + shift) / scale, 9) for value in mean),
+        tuple(round(value / scale, 9) for value in std),
+    )
+
+
+def _triple(value: object) -> tuple[float, ...]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (float(value),) * 3
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
+        raise refuse(f"Its mean or deviation is {value!r}; three colour channels are needed.")
+    try:
+        return tuple(float(number) for number in value)
+    except (TypeError, ValueError) as error:
+        raise refuse(f"Its mean or deviation is {value!r}.") from error
+
+
+def _frames(config: Mapping[str, Any]) -> int:
+    frames = config.get("num_frames", config.get("frames_per_clip"))
+    if frames is None:
+        frames = DEFAULT_FRAMES.get(str(config.get("model_type")))
+    if type(frames) is not int:
+        raise UserError("weights_refused", "Its config does not say how many frames it takes.")
+    return frames

@@ -1,0 +1,228 @@
+"""Which verified local files stand behind a name?
+
+``resolve`` is the one door: nothing, ``owner/repo@revision``, a name of the catalogue or a folder
+goes in; a Checkpoint whose files were listed, judged and checked comes out, or a sentence that says
+why not. Builds no network (that is ``detectors.networks``). Imports errors and hub.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from errors import UserError
+from hub import catalog, checks, remote
+from hub.calibrations import load_answer, load_calibration
+from hub.checkpoint import DETECTORS, Card, Checkpoint, Source
+from hub.checksums import sha256_of
+from hub.facts import card_from_config, stated_licence
+from hub.labels import label_names, resolve_labels
+
+DEFAULTS = Path(__file__).parent / "defaults"
+EMBEDDED = "embedded"
+_SPEC = re.compile(
+    r"^(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(@(?P<revision>[\w./-]{1,200}))?$"
+)
+
+list_cache = remote.list_cache
+empty_cache = remote.empty_cache
+
+
+def resolve(
+    spec: str | None,
+    detector: str,
+    *,
+    fake_labels: tuple[str, ...] | None = None,
+    token: str | bool | None = None,
+    allow_folders: bool = True,
+) -> Checkpoint:
+    """Find, fetch, judge and describe a checkpoint.
+
+    Args:
+        spec: None or ``embedded``; a name of the catalogue; ``owner/repo`` or
+            ``owner/repo@revision``; or a folder, written as a path that starts with ``/``, ``.``,
+            ``~`` or a drive letter.
+        detector: the role it shall play.
+        fake_labels: the user's answer to "which label means fake?".
+        token: a Hub token, None for ``HF_TOKEN``, False for none at all.
+        allow_folders: False where visitors must not name folders of the server.
+
+    Raises:
+        UserError: codes ``weights_missing``, ``weights_refused``, ``labels_ambiguous``,
+            ``hub_offline``, ``hub_gated``, ``hub_missing``, ``hub_rate_limited``,
+            ``hub_interrupted``.
+    """
+    if detector not in DETECTORS:
+        raise ValueError(f"expected detector in {DETECTORS}, got {detector!r}")
+    spec = (spec or EMBEDDED).strip()
+    if spec == EMBEDDED:
+        return _described(detector, detector, DEFAULTS / detector, embedded=True)
+    if looks_like_folder(spec):
+        if not allow_folders:
+            raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
+        folder = Path(spec).expanduser().resolve()
+        return _described(folder.name, detector, folder, fake_labels=fake_labels)
+    repo_id, revision = parse_spec(spec)
+    source = catalog.find(repo_id)
+    fetched = remote.fetch(repo_id, revision or (source.revision if source else None), token)
+    checkpoint = _described(
+        repo_id, detector, fetched.folder, commit=fetched.commit, fake_labels=fake_labels
+    )
+    return _with_hub_warnings(checkpoint, source, revision, fetched.warning)
+
+
+def looks_like_folder(spec: str) -> bool:
+    """True when a spec is written as a path; ``owner/repo`` always means the Hub."""
+    return spec.startswith(("/", ".", "~", "\\")) or bool(re.match(r"^[A-Za-z]:[/\\]", spec))
+
+
+def parse_spec(spec: str) -> tuple[str, str | None]:
+    """Split ``owner/repo@revision``, or look a short name up in the catalogue.
+
+    Raises:
+        UserError: ``hub_missing`` when it is neither.
+    """
+    spec = re.sub(r"^https://(huggingface\.co|hf\.co)/", "", spec.strip()).rstrip("/")
+    found = _SPEC.match(spec)
+    if found and ".." not in spec and "--" not in found["repo"]:
+        return found["repo"], found["revision"]
+    source = catalog.find(spec)
+    if source is not None and source.repo_id is not None:
+        return source.repo_id, source.revision
+    raise UserError(
+        "hub_missing",
+        f"{spec[:80]!r} is neither a name like owner/repo or owner/repo@revision, nor one of the "
+        "catalogue, nor a path that starts with / or ./",
+    )
+
+
+def _described(
+    name: str,
+    detector: str,
+    folder: Path,
+    *,
+    commit: str | None = None,
+    fake_labels: tuple[str, ...] | None = None,
+    embedded: bool = False,
+) -> Checkpoint:
+    """Judge the files of one folder and describe how they are used."""
+    if commit is None:
+        _check_folder(name, folder, embedded)
+    config = read_json(folder / "config.json", name)
+    has_card = (folder / "card.json").is_file()
+    checks.check_config(name, config, detector, own_format=has_card)
+    header = checks.read_header(folder / checks.WEIGHTS)
+    sha256 = sha256_of(folder / checks.WEIGHTS)
+    if has_card:
+        card, warnings = _own_card(name, folder, detector), []
+        if fake_labels is not None:
+            card = _answered(card, config, fake_labels)
+    else:
+        names = label_names(config)
+        checks.check_head(name, header, len(names))
+        answer = fake_labels if fake_labels is not None else load_answer(sha256)
+        card, warnings = _derived_card(name, folder, detector, config, names, answer)
+    checkpoint = Checkpoint(
+        name, detector, folder, card, config, commit, sha256, embedded, tuple(warnings)
+    )
+    own = load_calibration(checkpoint)
+    return checkpoint.with_calibration(own) if own is not None else checkpoint
+
+
+def read_json(path: Path, name: str) -> dict[str, Any]:
+    """Return a JSON object of at most ``MAX_SMALL_BYTES``, or refuse."""
+    if path.stat().st_size > checks.MAX_SMALL_BYTES:
+        raise checks.refuse(f"{path.name} of {name} is far too large.")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise checks.refuse(f"{path.name} of {name} is not valid JSON.") from error
+    if not isinstance(data, dict):
+        raise checks.refuse(f"{path.name} of {name} is not a JSON object.")
+    return data
+
+
+def _check_folder(name: str, folder: Path, embedded: bool) -> None:
+    if not folder.is_dir():
+        what = "The weights that come with the program" if embedded else "The folder"
+        raise UserError("weights_missing", f"{what} for {name} were not found.")
+    files = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    checks.check_listing(name, files)
+
+
+def _own_card(name: str, folder: Path, detector: str) -> Card:
+    path = folder / "card.json"
+    if path.stat().st_size > checks.MAX_SMALL_BYTES:
+        raise checks.refuse(f"card.json of {name} is far too large.")
+    try:
+        card = Card.from_json(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise checks.refuse(f"card.json of {name} is not text.") from error
+    if card.detector != detector:
+        raise checks.refuse(f"{name} was made for {card.detector}, not for {detector}.")
+    return card
+
+
+def _answered(card: Card, config: Mapping[str, Any], answer: Sequence[str]) -> Card:
+    """Let the user's answer replace the card's label map; the calibration belonged to the old."""
+    labels = resolve_labels(label_names(config), fake_labels=answer)
+    if labels.fake_indices == card.fake_indices and labels.real_indices == card.real_indices:
+        return card
+    return replace(
+        card,
+        fake_indices=labels.fake_indices,
+        real_indices=labels.real_indices,
+        labels_known_by=labels.known_by,
+        calibration=None,
+    )
+
+
+def _derived_card(
+    name: str,
+    folder: Path,
+    detector: str,
+    config: Mapping[str, Any],
+    names: tuple[str, ...],
+    answer: Sequence[str] | None,
+) -> tuple[Card, list[str]]:
+    source = catalog.find(name)
+    labels = resolve_labels(names, override=source.labels if source else None, fake_labels=answer)
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    processor = _processor(folder, name)
+    return card_from_config(detector, name, config, processor, labels, source, stated_licence(text))
+
+
+def _processor(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return the picture settings from whichever of the three files has them."""
+    for filename in (
+        "preprocessor_config.json",
+        "video_preprocessor_config.json",
+        "processor_config.json",
+    ):
+        if not (folder / filename).is_file():
+            continue
+        data = read_json(folder / filename, name)
+        checks.check_no_code(name, data, filename)
+        inner = data.get("image_processor", data.get("video_processor", data))
+        if isinstance(inner, dict) and ("size" in inner or "image_mean" in inner):
+            return inner
+    return None
+
+
+def _with_hub_warnings(
+    checkpoint: Checkpoint, source: Source | None, revision: str | None, said: str | None
+) -> Checkpoint:
+    warnings = list(source.bad) if source else []
+    if said:
+        warnings.append(said)
+    if not (revision and remote.COMMIT.match(revision)) and not (source and source.revision):
+        warnings.append(
+            f"Not pinned: its owner may change it. Write {checkpoint.name}@{checkpoint.revision} "
+            "to keep this one."
+        )
+    return replace(checkpoint, warnings=(*warnings, *checkpoint.warnings))

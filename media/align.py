@@ -107,3 +107,40 @@ def centre(crops: np.ndarray, side_px: int) -> np.ndarray:
     """The central (..., side_px, side_px, 3) part of (..., CROP_PX, CROP_PX, 3) crops."""
     start = (crops.shape[-2] - side_px) // 2
     return crops[..., start : start + side_px, start : start + side_px, :]
+
+
+STEADY_SIDE = 1.2  # side of the steady crop in units of the mean tight side
+
+
+def steady(crops: np.ndarray, landmarks: np.ndarray, out_px: int) -> np.ndarray:
+    """The crops of one pass, moved back into ONE common frame, so that only the face moves.
+
+    Crops that are aligned picture by picture inherit the trembling of their landmarks and hide the
+    movement of the face. Here the crop of the mean landmarks is cut from all pictures instead: what
+    trembles afterwards trembles in the video.
+
+    Args:
+        crops: (n, s, s, 3) uint8 RGB, wide crops, each made with ``face_matrix(landmarks[i], s)``.
+        landmarks: (n, 468, 2) float, pixels of the video's pictures.
+        out_px: side of the result, which shows 1.2 tight sides around the mean face.
+
+    Returns:
+        (n, out_px, out_px, 3) uint8. What the wide crops do not hold is mirrored.
+    """
+    to_common = steady_matrix(landmarks, out_px)
+    side = crops.shape[1]
+    moved = [_full(to_common) @ np.linalg.inv(_full(face_matrix(p, side))) for p in landmarks]
+    return np.stack([cut(c, m[:2], out_px) for c, m in zip(crops, moved, strict=True)])
+
+
+def steady_matrix(landmarks: np.ndarray, out_px: int) -> np.ndarray:
+    """The (2, 3) similarity from picture pixels to the steady crop of (n, 468, 2) landmarks."""
+    wide = face_matrix(np.mean(landmarks, 0), out_px)
+    zoom = CROP_PX / TIGHT_PX / STEADY_SIDE
+    half = out_px / 2
+    return np.hstack([wide[:, :2] * zoom, (wide[:, 2:] - half) * zoom + half])
+
+
+def _full(matrix: np.ndarray) -> np.ndarray:
+    """A (2, 3) matrix as (3, 3)."""
+    return np.vstack([matrix, [0.0, 0.0, 1.0]])

@@ -1,0 +1,233 @@
+"""What is a detector, and what does it say?
+
+The contract that all five keep. A detector measures one face in one window; `Detector.look` asks first
+whether it can judge at all. `collect` turns the measurements of one person into a `Finding`.
+Imports hub and media.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hub.checkpoint import Checkpoint
+from media.tracks import FaceTrack
+from media.windows import Stretch, Window
+
+REASONS: dict[str, str] = {
+    "no_face": "No face was found, and this detector looks at faces.",
+    "face_too_small": "The face is too small in the picture: fewer than 48 pixels from brows to chin.",
+    "too_blurry": "The face is too blurred to be judged.",
+    "too_dark": "The face is too dark to be judged.",
+    "no_audio": "The file has no sound, so lips and voice cannot be compared.",
+    "audio_too_short": "The sound is too short to be compared with the lips.",
+    "no_speech": "Nobody is heard speaking, so lips and voice cannot be compared.",
+    "off_screen_speech": "Speech is heard, but this face's mouth hardly moves: the speaker may be off screen.",
+    "several_speakers": "Several faces move their lips while one voice is heard.",
+    "clip_too_short": "The face is seen for too short a time for this detector.",
+    "single_picture": "A single picture has no motion and no sound to look at.",
+    "weights_missing": "The checkpoint of this detector could not be found.",
+    "weights_refused": "The checkpoint of this detector was refused.",
+    "decode_failed": "This part of the file could not be decoded.",
+    "re_encoded": "Re-encoding has removed the fine detail that this detector needs.",
+    "broken_output": "The checkpoint returned no finite number (its weights may be damaged).",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why there is no number: a code of `REASONS` and a sentence for people."""
+
+    code: str
+    sentence: str
+
+    @classmethod
+    def of(cls, code: str) -> Reason:
+        """The standard sentence of a code."""
+        return cls(code, REASONS[code])
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Which parts of a face spoke for or against manipulation.
+
+    Attributes:
+        person: whose face.
+        time_s: of the picture.
+        values: (h, w) float32, log-odds that each part adds; positive speaks for manipulation. Covers
+            the tight crop.
+    """
+
+    person: str
+    time_s: float
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one detector measured of one face in one window.
+
+    Attributes:
+        raw: log-odds as the network gives them, not calibrated; None when it cannot judge.
+        reason: why not, when ``raw`` is None.
+        measures: named quantities with their unit in the name, e.g. ``lag_ms``.
+        heatmaps: of the pictures that it looked at.
+    """
+
+    raw: float | None
+    reason: Reason | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    heatmaps: tuple[Heatmap, ...] = ()
+
+    @classmethod
+    def cannot(cls, code: str, measures: Mapping[str, float] | None = None) -> Measurement:
+        """No number, for a standard reason."""
+        return cls(None, Reason.of(code), measures or {})
+
+
+@dataclass(frozen=True)
+class WindowScore:
+    """Calibrated log-odds of one stretch of time (raw ones where nothing is calibrated)."""
+
+    start_s: float
+    stop_s: float
+    log_odds: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one detector says about one person in the whole clip.
+
+    Attributes:
+        detector: its name.
+        person: "Face A", or None for the whole picture.
+        log_odds: natural logarithm of the odds of manipulation, or None.
+        status: ``counted``, ``uncalibrated``, ``experimental`` or ``not_applicable``.
+        reason: why there is no number.
+        windows: the same over time.
+        heatmaps: of the strongest pictures.
+        measures: named quantities with units in their names.
+        checkpoint: name@revision.
+        calibrated: the number was calibrated on labelled data for exactly this checkpoint.
+    """
+
+    detector: str
+    person: str | None
+    log_odds: float | None
+    status: str
+    reason: Reason | None
+    windows: tuple[WindowScore, ...]
+    heatmaps: tuple[Heatmap, ...]
+    measures: Mapping[str, float]
+    checkpoint: str
+    calibrated: bool
+
+    def __post_init__(self) -> None:
+        if (self.log_odds is None) == (self.reason is None):
+            raise ValueError("a finding has either log-odds or a reason, never both or neither")
+
+
+class Detector(ABC):
+    """One kind of evidence. Subclasses declare what they need and implement `measure`."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    question: ClassVar[str]
+    blind_to: ClassVar[str]
+    needs_time: ClassVar[bool] = False
+    needs_sound: ClassVar[bool] = False
+
+    def __init__(self, checkpoint: Checkpoint, network: Any, device: str = "cpu") -> None:
+        self.checkpoint = checkpoint
+        self.network = network
+        self.device = device
+
+    @classmethod
+    @abstractmethod
+    def load(cls, checkpoint: Checkpoint, device: str) -> Any:
+        """Build the network from a verified checkpoint; raises UserError when it does not fit."""
+
+    @abstractmethod
+    def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Look at one face in one window; `look` has checked that it can be judged."""
+
+    def look(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Measure, or say why not. A number that is not finite becomes a reason."""
+        code = self.obstacle(window, track)
+        if code is not None:
+            return Measurement.cannot(code)
+        found = self.measure(window, track)
+        if found.raw is not None and not np.isfinite(found.raw):
+            return Measurement.cannot("broken_output")
+        return found
+
+    def obstacle(self, window: Window, track: FaceTrack | None) -> str | None:
+        """The reason code why this window cannot be judged, or None."""
+        if window.is_picture and (self.needs_time or self.needs_sound):
+            return "single_picture"
+        if self.checkpoint.card.crop != "frame":
+            if track is None:
+                return "no_face"
+            if track.quality.problem is not None:
+                return track.quality.problem
+        if self.needs_sound and window.sound is None:
+            return "no_audio"
+        return None
+
+
+Look = tuple[Stretch, Measurement]
+
+
+def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Finding:
+    """One finding from the measurements of one person in all windows.
+
+    The raw log-odds of the windows are averaged, then calibrated: that is how calibrations are fitted.
+    """
+    card = detector.checkpoint.card
+    scored = [(stretch, m) for stretch, m in looks if m.raw is not None]
+    calibrated = card.calibration is not None
+
+    def adjusted(raw: float) -> float:
+        return card.calibration.apply(raw) if card.calibration is not None else raw
+
+    common = dict(
+        detector=detector.name,
+        person=person,
+        measures=_typical([m.measures for _, m in looks]),
+        checkpoint=detector.checkpoint.label,
+        calibrated=calibrated,
+    )
+    if not scored:
+        reason = _commonest([m.reason for _, m in looks if m.reason is not None])
+        return Finding(
+            log_odds=None, status="not_applicable", reason=reason, windows=(), heatmaps=(), **common
+        )
+    status = "uncalibrated" if not calibrated else "counted" if card.votes else "experimental"
+    return Finding(
+        log_odds=adjusted(float(np.mean([m.raw for _, m in scored]))),
+        status=status,
+        reason=None,
+        windows=tuple(WindowScore(s.start_s, s.stop_s, adjusted(float(m.raw))) for s, m in scored),
+        heatmaps=tuple(h for _, m in scored for h in m.heatmaps),
+        **common,
+    )
+
+
+def unavailable(name: str, checkpoint: str, reason: Reason) -> Finding:
+    """The finding of a detector whose checkpoint could not be used."""
+    return Finding(name, None, None, "not_applicable", reason, (), (), {}, checkpoint, False)
+
+
+def _typical(all_measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Median of each named quantity over the windows that have it."""
+    names = dict.fromkeys(name for measures in all_measures for name in measures)
+    return {n: float(np.median([m[n] for m in all_measures if n in m])) for n in names}
+
+
+def _commonest(reasons: Sequence[Reason]) -> Reason:
+    counted = {r: sum(r == other for other in reasons) for r in reasons}
+    return max(counted, key=lambda r: counted[r]) if counted else Reason.of("no_face")

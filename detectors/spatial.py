@@ -1,0 +1,96 @@
+"""Does a single picture of this face look manipulated? (Vision Transformer)
+
+Any picture classifier that transformers can load works here. The embedded one is a DINOv2 whose head
+is linear on its patch tokens, so that the heatmap is an exact part of the score, not an attention map.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from detectors.base import Detector, Heatmap, Measurement
+from detectors.networks import load_image_classifier
+from hub.checkpoint import Card, Checkpoint
+from hub.labels import log_odds_from_logits
+from media import align
+from media.tracks import FaceTrack
+from media.windows import Window
+
+FRAMES_A_WINDOW = 8  # pictures of a face that are looked at in one window
+HEATMAPS_A_WINDOW = 1  # kept for the report: the strongest picture
+
+
+class Spatial(Detector):
+    """Looks at single pictures of the face."""
+
+    name = "spatial"
+    title = "Picture of the face"
+    question = "Do single pictures show blending edges, odd texture or generated detail?"
+    blind_to = "changes of the sound, and motion that is wrong while every single picture looks right"
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str) -> Any:
+        """A transformers picture classifier in evaluation mode on the device."""
+        model, _ = load_image_classifier(checkpoint)
+        return model.to(device).eval()
+
+    def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Mean raw log-odds of up to eight pictures; the map of the strongest one."""
+        pictures, times_s = _chosen(window, track, self.checkpoint.card)
+        batch = prepare(pictures, self.checkpoint.card).to(self.device)
+        with torch.inference_mode():
+            output = self.network(pixel_values=batch, output_hidden_states=True)
+        card = self.checkpoint.card
+        raw = log_odds_from_logits(
+            output.logits.float().cpu().numpy(), card.fake_indices, card.real_indices
+        )
+        maps = patch_log_odds(self.network, output.hidden_states, card)
+        heatmaps: tuple[Heatmap, ...] = ()
+        if maps is not None and track is not None:
+            order = np.argsort(-raw)[:HEATMAPS_A_WINDOW]
+            heatmaps = tuple(Heatmap(track.person, float(times_s[i]), maps[i]) for i in order)
+        measures = {"pictures": float(len(raw)), "strongest_picture_log_odds": float(raw.max())}
+        return Measurement(float(raw.mean()), measures=measures, heatmaps=heatmaps)
+
+
+def _chosen(
+    window: Window, track: FaceTrack | None, card: Card
+) -> tuple[np.ndarray | list[np.ndarray], np.ndarray]:
+    """Pictures spread evenly over the window: face crops, or whole pictures if the card says so."""
+    if card.crop == "frame" or track is None:
+        return list(window.stills), window.stills_s
+    index = np.unique(np.linspace(0, len(track.crops) - 1, FRAMES_A_WINDOW).round().astype(int))
+    side = min(align.CROP_PX, round(align.TIGHT_PX * (1 + card.margin)))
+    return align.centre(track.crops[index], side), track.times_s[index]
+
+
+def prepare(pictures: np.ndarray | list[np.ndarray], card: Card) -> torch.Tensor:
+    """(n, h, w, 3) uint8 RGB pictures to the (n, 3, size, size) float32 input of a checkpoint."""
+    size = (card.size_px, card.size_px)
+    scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
+    values = scaled.astype(np.float32) / 255
+    values = (values - np.float32(card.mean)) / np.float32(card.std)
+    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
+
+
+def patch_log_odds(network: Any, hidden_states: Any, card: Card) -> np.ndarray | None:
+    """What each patch adds to the log-odds, where the head is linear on the patch mean (DINOv2).
+
+    Returns:
+        (n, g, g) float32 whose mean over the grid is the patches' share of the logit, or None for
+        other architectures: attention is not evidence, so no map is shown for them.
+    """
+    if getattr(network.config, "model_type", "") != "dinov2" or not hidden_states:
+        return None
+    weight = network.classifier.weight
+    width = weight.shape[1] // 2
+    if weight.shape[0] != 2:
+        return None
+    direction = weight[card.fake_indices[0], width:] - weight[card.real_indices[0], width:]
+    tokens = network.dinov2.layernorm(hidden_states[-1])[:, 1:]
+    grid = round(tokens.shape[1] ** 0.5)
+    return (tokens @ direction).reshape(-1, grid, grid).float().cpu().numpy()

@@ -1,0 +1,102 @@
+"""Do the lips and the voice belong to the same moment? (two streams, in the manner of AV-HuBERT)
+
+The network is trained on real speech only: it knows what in step looks like, not one generator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from detectors.base import Detector, Measurement
+from detectors.sync_model import (
+    LEAST_SPEECH,
+    RATE_HZ,
+    SOUND_HZ,
+    SyncModel,
+    measure_curve,
+    offset_curve,
+    raw_log_odds,
+)
+from hub.checkpoint import Checkpoint
+from media import align
+from media.tracks import FaceTrack
+from media.windows import Window
+
+SHORTEST_S = 1.0  # of a face on the clip's clock
+STILL_MOUTH = 0.012  # spread of the lip opening in units of the face; below, these lips do not speak
+INNER_LIPS = (13, 14)  # upper and lower inner lip in the 468-point mesh
+SHOWN = ("lag_ms", "confidence", "best_cosine")
+
+
+class Sync(Detector):
+    """Compares the motion of the lips with the sound."""
+
+    name = "sync"
+    title = "Lips and voice"
+    question = "Do the lips move in step with what is heard?"
+    blind_to = "a cloned voice on well-synchronised lips, and anything in a silent file"
+    needs_time = True
+    needs_sound = True
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str) -> Any:
+        """The two-stream network in evaluation mode on the device."""
+        return SyncModel.from_folder(checkpoint.folder).to(device)
+
+    def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Raw log-odds of being out of step, with lag and confidence."""
+        start_s, stop_s = float(track.times_s[0]), float(track.times_s[-1]) + 1 / RATE_HZ
+        if stop_s - start_s < SHORTEST_S:
+            return Measurement.cannot("clip_too_short")
+        ticks_s = np.arange(start_s, stop_s, 1 / RATE_HZ)
+        speech = _spoken(ticks_s, window.speech_s)
+        measures = {"speech_s": float(speech.sum()) / RATE_HZ}
+        if speech.sum() < LEAST_SPEECH:
+            return Measurement.cannot("no_speech", measures)
+        if lip_motion(track) < STILL_MOUTH:
+            return Measurement.cannot("off_screen_speech", measures)
+        curve = self._curve(window, track, ticks_s, speech)
+        found = measure_curve(curve, int(speech.sum()))
+        if found is None:
+            return Measurement.cannot("audio_too_short", measures)
+        measures |= {name: found[name] for name in SHOWN}
+        raw = raw_log_odds(found, self.network.config.judge)
+        if raw > 0 and sum(lip_motion(t) >= STILL_MOUTH for t in window.tracks) > 1:
+            return Measurement.cannot("several_speakers", measures)
+        return Measurement(raw, measures=measures)
+
+    def _curve(
+        self, window: Window, track: FaceTrack, ticks_s: np.ndarray, speech: np.ndarray
+    ) -> np.ndarray:
+        """Mean cosine of lips and sound by lag, on the ticks of 25 Hz."""
+        nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
+        first = round((ticks_s[0] - window.sound_start_s) * SOUND_HZ)
+        heard = window.sound[max(first, 0) : first + round(len(ticks_s) * SOUND_HZ / RATE_HZ)]
+        sound = self.network.embed_sound(heard)
+        lips = self.network.embed_mouths(mouths(track)[nearest])
+        return offset_curve(lips, sound, speech=speech[: len(sound)])
+
+
+def mouths(track: FaceTrack) -> np.ndarray:
+    """(n, 96, 96) uint8 grey mouth crops, cut from the face crops."""
+    cuts = [
+        align.cut(crop, align.mouth_matrix(points), align.MOUTH_PX)
+        for crop, points in zip(track.crops, track.crop_landmarks(), strict=True)
+    ]
+    return np.stack([cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY) for cut in cuts])
+
+
+def lip_motion(track: FaceTrack) -> float:
+    """Standard deviation of the lip opening, in units of the eye-to-mouth distance."""
+    upper, lower = (track.landmarks[:, i] for i in INNER_LIPS)
+    scale = np.array([align.face_scale_px(points) for points in track.landmarks])
+    return float((np.linalg.norm(upper - lower, axis=1) / scale).std())
+
+
+def _spoken(ticks_s: np.ndarray, speech_s: np.ndarray) -> np.ndarray:
+    """(n,) bool: does somebody speak at each tick?"""
+    inside = (ticks_s[:, None] >= speech_s[None, :, 0]) & (ticks_s[:, None] < speech_s[None, :, 1])
+    return inside.any(1)

@@ -1,0 +1,88 @@
+"""Does the face move and change as a filmed face does? (VideoMAE)
+
+Any video classifier that transformers can load works here. Frames are steadied with one crop for the
+whole pass, so that the face's own motion and flicker stay visible.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from detectors.base import Detector, Measurement
+from detectors.networks import load_video_classifier
+from hub.checkpoint import Card, Checkpoint
+from hub.labels import log_odds_from_logits
+from media import align
+from media.tracks import FaceTrack
+from media.windows import Window
+
+PASSES_A_WINDOW = 3
+DEFAULT_HZ = 25.0
+LARGEST_GAP_S = 0.25  # a face that was lost for longer breaks the motion
+
+
+class Temporal(Detector):
+    """Looks at short runs of frames of one face."""
+
+    name = "temporal"
+    title = "Motion of the face"
+    question = "Does the face flicker, freeze, slide or deform from frame to frame?"
+    blind_to = "single pictures, and swaps whose motion is that of the filmed person"
+    needs_time = True
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str) -> Any:
+        """A transformers video classifier in evaluation mode on the device."""
+        model, _ = load_video_classifier(checkpoint)
+        return model.to(device).eval()
+
+    def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Mean raw log-odds of up to three runs of frames."""
+        card = self.checkpoint.card
+        runs = _runs(window, track, card)
+        if not runs:
+            return Measurement.cannot("clip_too_short")
+        batch = torch.stack([_prepare(run, card) for run in runs]).to(self.device)
+        with torch.inference_mode():
+            logits = self.network(pixel_values=batch).logits.float().cpu().numpy()
+        raw = log_odds_from_logits(logits, card.fake_indices, card.real_indices)
+        measures = {"runs": float(len(raw)), "strongest_run_log_odds": float(raw.max())}
+        return Measurement(float(raw.mean()), measures=measures)
+
+
+def _runs(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:
+    """Up to three (frames, h, w, 3) runs, at the checkpoint's frame rate, spread over the window."""
+    whole = card.crop == "frame" or track is None
+    times_s = window.stills_s if whole else track.times_s
+    length_s = (card.frames - 1) / (card.rate_hz or DEFAULT_HZ)
+    if whole:  # too few whole pictures are kept for a fixed rate: spread the run over the window
+        length_s = float(times_s[-1] - times_s[0]) if len(times_s) > 1 else 0.0
+    spare_s = float(times_s[-1] - times_s[0]) - length_s
+    if len(times_s) < 2 or spare_s < -0.5 / DEFAULT_HZ:
+        return []
+    count = PASSES_A_WINDOW if spare_s > length_s / 2 else 1
+    runs = []
+    for start_s in times_s[0] + np.linspace(0, max(spare_s, 0), count):
+        wanted = start_s + np.linspace(0, length_s, card.frames)
+        index = np.abs(times_s[None] - wanted[:, None]).argmin(1)
+        if not whole and np.diff(times_s[index[0] : index[-1] + 1]).max(initial=0) > LARGEST_GAP_S:
+            continue
+        runs.append(window.stills[index] if whole else _steady(track, index, card))
+    return runs
+
+
+def _steady(track: FaceTrack, index: np.ndarray, card: Card) -> np.ndarray:
+    side = min(align.CROP_PX, round(align.TIGHT_PX * (1 + card.margin)))
+    return align.centre(align.steady(track.crops[index], track.landmarks[index], align.CROP_PX), side)
+
+
+def _prepare(run: np.ndarray, card: Card) -> torch.Tensor:
+    """(t, h, w, 3) uint8 RGB to the (t, 3, size, size) float32 input of a checkpoint."""
+    size = (card.size_px, card.size_px)
+    scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in run])
+    values = (scaled.astype(np.float32) / 255 - np.float32(card.mean)) / np.float32(card.std)
+    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()

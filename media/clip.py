@@ -1,0 +1,350 @@
+"""What is in the file: pictures and sound on one clock.
+
+A `Clip` is opened once and read in stretches. Time stamps of both streams come from the container,
+and one common start is subtracted from both; so an offset between sound and pictures, which the sync
+detector must see, survives. Imports `sniff` only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import av.container
+import av.error
+import numpy as np
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from scipy.signal import resample_poly
+
+from errors import UserError
+from media.sniff import FileKind, sniff
+
+SOUND_HZ = 16_000
+MOST_HZ = 32.0  # pictures a second that are handed out; of faster video every second one and so on
+LONGEST_SIDE_PX = 1920  # larger pictures are scaled down: faces stay larger than any detector's input
+MOST_PIXELS = 100_000_000  # refused beyond: a decompression bomb, or nothing a person sends
+SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
+SOUND_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the sound
+
+
+class Clip:
+    """A video or a picture, opened for reading. Use as a context manager.
+
+    Attributes:
+        name: file name without its folder.
+        kind: ``video`` or ``picture``.
+        container: for people, e.g. "MP4 / QuickTime".
+        duration_s: length by the time stamps that are really there; 0 for a picture.
+        size_wh: width and height of the upright picture, square pixels.
+        fps: average frame rate, exact (30000/1001, not 30); 0 for a picture.
+        has_sound: there is a sound stream with at least one packet.
+        sha256: of the file.
+        warnings: sentences about damage and oddities, grows while reading.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self.warnings: list[str] = []
+        file_kind = sniff(self.path)
+        if self.path.suffix and self.path.suffix.lower() not in file_kind.suffixes:
+            self.warn(f"The file is called “{self.path.suffix}” but is {file_kind.name}.")
+        self.container = file_kind.name
+        self.sha256 = _sha256(self.path)
+        self.bytes = self.path.stat().st_size
+        self._pictures: list[tuple[float, np.ndarray]] = []
+        if file_kind.kind == "picture":
+            self._open_picture()
+        else:
+            self._open_video(file_kind)
+
+    def __enter__(self) -> Clip:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of decoded pictures."""
+        self._pictures = []
+
+    def warn(self, sentence: str) -> None:
+        """Add a sentence for the user, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    # ------------------------------------------------------------------ reading
+
+    def frames(self, start_s: float = 0.0, stop_s: float = float("inf")) -> Iterator[tuple[float, np.ndarray]]:
+        """Decode the pictures of a stretch of time.
+
+        Args:
+            start_s: first moment wanted, on the clip's clock.
+            stop_s: first moment no longer wanted.
+
+        Yields:
+            (time_s, (h, w, 3) uint8 RGB), upright, square pixels, at most `MOST_HZ` a second.
+            Damaged packets are left out with a warning.
+        """
+        if self._pictures:
+            yield from ((t, p) for t, p in self._pictures if start_s <= t < stop_s)
+            return
+        last = -np.inf
+        for time_s, frame in self._decoded_from(start_s):
+            if time_s >= stop_s:
+                return
+            if time_s < start_s - 1e-6 or time_s - last < 1 / MOST_HZ - 1e-3:
+                continue
+            last = time_s
+            yield time_s, self._upright(frame)
+
+    def sound(self, start_s: float, stop_s: float) -> np.ndarray | None:
+        """Decode the sound of a stretch of time.
+
+        Returns:
+            (n,) float32, -1..1, 16 kHz mono, first sample at ``start_s`` on the clip's clock;
+            silence where the file has none. None when the clip has no sound.
+        """
+        if not self.has_sound:
+            return None
+        with self.opened() as container:
+            stream = container.streams.audio[0]
+            rate = int(stream.codec_context.sample_rate or 48_000)
+            heard = np.zeros(int(round((stop_s - start_s) * rate)), dtype=np.float32)
+            self._seek(container, stream, start_s - SEEK_MARGIN_S)
+            expected = -1
+            for frame in self._decode(container, stream):
+                if frame.time is None:
+                    continue
+                at = int(round((frame.time - self._origin_s - start_s) * rate))
+                # neighbouring frames join without a seam; only a real gap moves the position
+                position = expected if abs(at - expected) < SOUND_GAP_S * rate and expected >= 0 else at
+                if position >= len(heard):
+                    break
+                samples = _mono(frame)
+                _put(heard, samples, position)
+                expected = position + len(samples)
+        divisor = np.gcd(SOUND_HZ, rate)
+        return resample_poly(heard, SOUND_HZ // divisor, rate // divisor).astype(np.float32)
+
+    # ------------------------------------------------------------------ opening
+
+    def _open_picture(self) -> None:
+        self.kind, self.duration_s, self.fps, self.has_sound = "picture", 0.0, Fraction(0), False
+        try:
+            with Image.open(io.BytesIO(self.path.read_bytes())) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise UserError("decode_failed", _too_large())
+                self._pictures = self._read_pillow(image)
+        except Image.DecompressionBombError as error:
+            raise UserError("decode_failed", _too_large()) from error
+        except (UnidentifiedImageError, SyntaxError, ValueError) as error:
+            raise UserError(
+                "decode_failed", f"The picture could not be read: its {self.container} data is damaged or of a rare kind."
+            ) from error
+        self.size_wh = (self._pictures[0][1].shape[1], self._pictures[0][1].shape[0])
+        if len(self._pictures) > 1:
+            self.kind = "video"
+            self.duration_s = self._pictures[-1][0] + 0.1
+            self.fps = Fraction(len(self._pictures) / self.duration_s).limit_denominator(1001)
+
+    def _read_pillow(self, image: Image.Image) -> list[tuple[float, np.ndarray]]:
+        pictures: list[tuple[float, np.ndarray]] = []
+        time_s = 0.0
+        for page in ImageSequence.Iterator(image) if image.format in ("WEBP", "PNG") else [image]:
+            if time_s - (pictures[-1][0] if pictures else -1) < 1 / MOST_HZ:
+                continue
+            try:
+                upright = ImageOps.exif_transpose(page).convert("RGB")
+            except OSError as error:
+                if not pictures:
+                    raise UserError(
+                        "decode_failed", "The picture is cut off: its data ends too early to be read."
+                    ) from error
+                self.warn("The picture is damaged towards its end.")
+                break
+            upright.thumbnail((LONGEST_SIDE_PX * 2, LONGEST_SIDE_PX * 2), reducing_gap=3.0)
+            pictures.append((time_s, np.asarray(upright)))
+            time_s += page.info.get("duration", 100) / 1000
+        return pictures
+
+    def _open_video(self, file_kind: FileKind) -> None:
+        self.kind, self._format = "video", file_kind.ffmpeg_format
+        with self.opened() as container:
+            if not container.streams.video:
+                raise UserError("decode_failed", "The file holds no pictures, only sound or data.")
+            stream = container.streams.video[0]
+            width, height = stream.codec_context.width, stream.codec_context.height
+            if width * height > MOST_PIXELS:
+                raise UserError("decode_failed", _too_large())
+            self._aspect = _sane_aspect(stream.sample_aspect_ratio)
+            self._scan(container)
+        first = next(iter(self._decoded_from(0.0)), None)
+        if first is None:
+            raise UserError("decode_failed", "No picture in the file could be decoded: the video data is damaged.")
+        upright = self._upright(first[1])
+        self.size_wh = (upright.shape[1], upright.shape[0])
+        if self._format == "gif" and self._packets == 1:
+            self.kind, self.duration_s, self.fps = "picture", 0.0, Fraction(0)
+            self._pictures = [(0.0, upright)]
+
+    def _scan(self, container: av.container.InputContainer) -> None:
+        """Read all packets without decoding: true start, length and rate; headers lie."""
+        starts: dict[str, float] = {}
+        times: list[float] = []
+        try:
+            for packet in container.demux():
+                moment = packet.pts if packet.pts is not None else packet.dts
+                kind = packet.stream.type
+                if moment is None or packet.size == 0 or kind not in ("video", "audio"):
+                    continue
+                if packet.stream is not container.streams.get(**{kind: 0})[0]:
+                    continue
+                seconds = float(moment * packet.time_base)
+                starts[kind] = min(starts.get(kind, seconds), seconds)
+                if kind == "video":
+                    times.append(seconds)
+        except (av.error.FFmpegError, OSError):
+            self.warn("The file is damaged or cut off; what could be read was analysed.")
+        if not times:
+            raise UserError("decode_failed", "The file holds a header but no pictures: it was cut off.")
+        times.sort()
+        # zero is the first picture, for both streams; AAC's priming samples lie before it
+        self._origin_s = starts["video"]
+        self._packets = len(times)
+        steps = np.diff(times)
+        step = float(np.median(steps)) if len(steps) else 0.04
+        self.duration_s = times[-1] + step - self._origin_s
+        rate = container.streams.video[0].average_rate
+        counted = len(times) / max(times[-1] - times[0] + step, 1e-6)
+        exact = rate is not None and abs(float(rate) / counted - 1) < 0.02
+        self.fps = Fraction(rate) if exact else Fraction(counted).limit_denominator(1001)
+        self.has_sound = "audio" in starts
+        promised = (container.duration or 0) / av.time_base
+        if promised - self.duration_s > max(1.0, 0.1 * promised) and promised < 1e6:
+            self.warn(
+                f"The file promises {promised:.1f} s but pictures end after {self.duration_s:.1f} s: "
+                "it may be cut off."
+            )
+
+    # ------------------------------------------------------------------ decoding
+
+    def opened(self) -> av.container.InputContainer:
+        """The container, freshly opened in its known format; the caller closes it."""
+        try:
+            # a file object, not a name: FFmpeg cannot follow references to other files
+            return av.open(self.path.open("rb"), mode="r", format=self._format)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            detail = (
+                "its index is missing, as when a recording or download broke off"
+                if self._format == "mov"
+                else "it is damaged or cut off"
+            )
+            raise UserError("decode_failed", f"The {self.container} file could not be opened: {detail}.") from error
+
+    def _seek(self, container: av.container.InputContainer, stream, to_s: float) -> None:
+        if to_s <= 0:
+            return
+        try:
+            container.seek(int((to_s + self._origin_s) / stream.time_base), stream=stream)
+        except av.error.FFmpegError:
+            container.seek(0)
+
+    def _decoded_from(self, start_s: float) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Frames with their times from a moment at or before ``start_s`` on."""
+        for margin in (SEEK_MARGIN_S, float("inf")):
+            with self.opened() as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                self._seek(container, stream, start_s - margin)
+                frames = self._timed(self._decode(container, stream))
+                first = next(frames, None)
+                late = first is None or first[0] > start_s + 0.5
+                if late and start_s > margin:
+                    continue  # the seek went too far: read from the beginning
+                if first is not None:
+                    yield first
+                    yield from frames
+                return
+
+    def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Pair frames with times on the clip's clock; a missing stamp continues the last one."""
+        last = None
+        for frame in frames:
+            if frame.time is not None:
+                time_s = frame.time - self._origin_s
+            else:
+                time_s = 0.0 if last is None else last + 1 / float(self.fps or 25)
+            last = time_s
+            yield time_s, frame
+
+    def _decode(self, container: av.container.InputContainer, stream) -> Iterator:
+        """Decode packet by packet, so that one damaged packet costs one packet."""
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError):
+                self.warn("The file is damaged or cut off; what could be read was analysed.")
+                return
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError:
+                self.warn("Some of the data is damaged; those moments were left out.")
+
+    def _upright(self, frame: av.VideoFrame) -> np.ndarray:
+        """(h, w, 3) uint8 RGB: square pixels, rotation of the container applied."""
+        width = round(frame.width * self._aspect)
+        scale = min(1.0, LONGEST_SIDE_PX / max(width, frame.height))
+        picture = frame.to_ndarray(
+            format="rgb24",
+            width=max(1, round(width * scale)),
+            height=max(1, round(frame.height * scale)),
+            interpolation="AREA" if scale < 1 else "BICUBIC",
+        )
+        return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
+
+
+def _mono(frame: av.AudioFrame) -> np.ndarray:
+    """(n,) float32, -1..1, the mean of all channels."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    if samples.dtype.kind == "u":
+        samples = samples.astype(np.float32) / 128 - 1
+    elif samples.dtype.kind == "i":
+        samples = samples.astype(np.float32) / float(np.iinfo(samples.dtype).max)
+    return np.nan_to_num(samples.astype(np.float32).mean(0))
+
+
+def _put(target: np.ndarray, samples: np.ndarray, position: int) -> None:
+    """Copy samples to a position that may lie partly outside the target."""
+    begin, end = max(position, 0), min(position + len(samples), len(target))
+    if end > begin:
+        target[begin:end] = samples[begin - position : end - position]
+
+
+def _sane_aspect(aspect: Fraction | None) -> float:
+    value = float(aspect) if aspect else 1.0
+    return value if 0.2 < value < 5 else 1.0
+
+
+def _too_large() -> str:
+    return (
+        f"The picture has more than the {MOST_PIXELS // 1_000_000} million pixels that are accepted. "
+        "Scale it down first."
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

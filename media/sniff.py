@@ -1,0 +1,101 @@
+"""What kind of file is this, by its first bytes?
+
+FFmpeg guesses formats and follows playlists, concat scripts and file-name patterns whatever a file
+is called. So the format is decided here, from an allow-list of magic numbers, and FFmpeg is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import UserError
+
+HEAD_BYTES = 1024
+TS_PACKET_BYTES = 188
+MOV_ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+PICTURE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """How a file is opened.
+
+    Attributes:
+        kind: ``video`` (FFmpeg decodes) or ``picture`` (Pillow decodes).
+        ffmpeg_format: the demuxer that FFmpeg must use, or None.
+        name: for people, e.g. "MP4 / QuickTime".
+        suffixes: file-name endings that go with it.
+    """
+
+    kind: str
+    ffmpeg_format: str | None
+    name: str
+    suffixes: tuple[str, ...]
+
+
+MOV = FileKind("video", "mov", "MP4 / QuickTime", (".mp4", ".mov", ".m4v", ".3gp"))
+MPEG = FileKind("video", "mpeg", "MPEG program stream", (".mpg", ".mpeg", ".vob"))
+STARTS: tuple[tuple[bytes, FileKind], ...] = (
+    (b"\x1a\x45\xdf\xa3", FileKind("video", "matroska", "Matroska / WebM", (".mkv", ".webm"))),
+    (b"\x00\x00\x01\xba", MPEG),
+    (b"\x00\x00\x01\xb3", FileKind("video", "mpegvideo", "MPEG video stream", (".mpg", ".m2v"))),
+    (b"GIF87a", FileKind("video", "gif", "GIF", (".gif",))),
+    (b"GIF89a", FileKind("video", "gif", "GIF", (".gif",))),
+    (b"FLV\x01", FileKind("video", "flv", "Flash video", (".flv",))),
+    (b"OggS", FileKind("video", "ogg", "Ogg", (".ogv", ".ogg"))),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FileKind("video", "asf", "Windows Media", (".wmv",))),
+    (b"\xff\xd8\xff", FileKind("picture", None, "JPEG", (".jpg", ".jpeg", ".jfif"))),
+    (b"\x89PNG\r\n\x1a\n", FileKind("picture", None, "PNG", (".png", ".apng"))),
+    (b"BM", FileKind("picture", None, "BMP", (".bmp",))),
+    (b"II*\x00", FileKind("picture", None, "TIFF", (".tif", ".tiff"))),
+    (b"MM\x00*", FileKind("picture", None, "TIFF", (".tif", ".tiff"))),
+)
+SOUND_STARTS = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"caff")
+
+
+def sniff(path: Path) -> FileKind:
+    """Decide how to open a file.
+
+    Raises:
+        UserError: with code ``decode_failed`` for a missing, empty, sound-only or unknown file.
+    """
+    if not path.is_file():
+        raise UserError("decode_failed", f"There is no file called “{path.name}”.")
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise UserError("decode_failed", "The file is empty (0 bytes). Try to copy it again.")
+    if not head.strip(b"\x00"):
+        raise UserError(
+            "decode_failed", "The file starts with nothing but zeros: a download that broke off?"
+        )
+    kind = _by_magic(head)
+    if kind is None:
+        raise UserError("decode_failed", _unknown(head))
+    return kind
+
+
+def _by_magic(head: bytes) -> FileKind | None:
+    if head[4:8] == b"ftyp" and head[8:12] in PICTURE_BRANDS:
+        return FileKind("picture", None, "AVIF / HEIF", (".avif", ".heic", ".heif"))
+    if head[4:8] in MOV_ATOMS:
+        return MOV
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return FileKind("video", "avi", "AVI", (".avi",))
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return FileKind("picture", None, "WebP", (".webp",))
+    if len(head) > 2 * TS_PACKET_BYTES and all(head[i * TS_PACKET_BYTES] == 0x47 for i in range(3)):
+        return FileKind("video", "mpegts", "MPEG transport stream", (".ts", ".mts"))
+    return next((kind for start, kind in STARTS if head.startswith(start)), None)
+
+
+def _unknown(head: bytes) -> str:
+    if head.startswith(SOUND_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):
+        return "The file holds sound only. A video or a picture is needed."
+    if b"\x00" not in head and head.isascii():
+        return "The file is a text, not a video or a picture."
+    return (
+        "The file is not a video or picture of a known kind (MP4, MOV, MKV, WebM, AVI, MPEG, GIF, "
+        "JPEG, PNG, WebP), or its beginning is damaged."
+    )

@@ -1,0 +1,105 @@
+"""Shared pieces of the tests: clips that the tests make themselves, and where shared data may lie."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def devset() -> Path:
+    """Folder of labelled clips that never enters the repository."""
+    folder = SHARED / "devset"
+    if not folder.is_dir():
+        pytest.skip("../shared/data/devset is not here: other people's faces are not in the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """(512, 512, 3) uint8 RGB: a face in the public domain (NASA), from scikit-image."""
+    from skimage.data import astronaut
+
+    return astronaut()
+
+
+def write_clip(
+    path: Path,
+    pictures: list[np.ndarray],
+    fps: Fraction = Fraction(25),
+    sound: np.ndarray | None = None,
+    sound_late_s: float = 0.0,
+    sound_hz: int = 16_000,
+    codec: str = "libx264",
+    times_s: list[float] | None = None,
+) -> Path:
+    """Write a small clip; the sound's time stamps start ``sound_late_s`` after the pictures'."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=fps)
+        video.height, video.width = pictures[0].shape[:2]
+        video.pix_fmt = "yuv420p" if codec != "gif" else "rgb8"
+        audio = container.add_stream("aac", rate=sound_hz, layout="mono") if sound is not None else None
+        base = Fraction(1, 90_000)
+        if times_s is not None:
+            video.time_base = video.codec_context.time_base = base
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            if times_s is not None:
+                frame.pts, frame.time_base = round(times_s[index] / base), base
+            else:
+                frame.pts, frame.time_base = index, 1 / fps
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        if audio is not None:
+            late = round(sound_late_s * sound_hz)
+            for start in range(0, len(sound) - 1023, 1024):
+                piece = np.ascontiguousarray(sound[None, start : start + 1024], dtype=np.float32)
+                frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = sound_hz, start + late
+                frame.time_base = Fraction(1, sound_hz)
+                container.mux(audio.encode(frame))
+            container.mux(audio.encode())
+    return path
+
+
+def moving_portrait(portrait: np.ndarray, count: int, side: int = 320) -> list[np.ndarray]:
+    """The portrait drifting a little from frame to frame, ``side`` pixels a side."""
+    import cv2
+
+    small = cv2.resize(portrait, (side + 32, side + 32), interpolation=cv2.INTER_AREA)
+    offsets = [(int(8 + 8 * np.sin(i / 7)), int(8 + 8 * np.cos(i / 9))) for i in range(count)]
+    return [small[y : y + side, x : x + side] for y, x in offsets]
+
+
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """(n,) float32 at 16 kHz: something that a voice detector takes for speech, from espeak-ng."""
+    import shutil
+    import subprocess
+    import tempfile
+
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is not installed, so there is no voice to test with")
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        text = "The quick brown fox jumps over the lazy dog, and then it tells everybody about it."
+        subprocess.run(["espeak-ng", "-w", file.name, text], check=True)
+        with av.open(file.name) as container:
+            resampler = av.AudioResampler("flt", "mono", 16_000)
+            parts = [r.to_ndarray().ravel() for f in container.decode(audio=0) for r in resampler.resample(f)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def talking_clip(tmp_path_factory, portrait, speech) -> Path:
+    """Four seconds of a drifting portrait with speech: a face and a voice, and nothing in step."""
+    folder = tmp_path_factory.mktemp("clips")
+    return write_clip(folder / "talking.mp4", moving_portrait(portrait, 100), sound=speech[: 4 * 16_000])

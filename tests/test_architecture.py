@@ -1,0 +1,82 @@
+"""Does the house still stand as it was drawn? The import rule, and the tree in the README."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("errors", "hub", "media", "detectors", "verdict", "analysis", "report", "evaluation")
+ENDS = ("app", "cli", "training")
+FILES = [
+    path
+    for path in ROOT.rglob("*.py")
+    if not {".venv", "tests", "artifacts"} & set(path.relative_to(ROOT).parts)
+]
+
+
+def room(path: Path) -> str:
+    """The room that a file belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of all modules that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_part_imports_only_parts_to_its_left(path):
+    here = room(path)
+    for name in imports(path):
+        there = name.split(".")[0]
+        if there not in ROOMS + ENDS or there == here:
+            continue
+        assert there not in ENDS, f"{path.name} imports the end {there}"
+        allowed = ROOMS if here in ENDS else ROOMS[: ROOMS.index(here)]
+        assert there in allowed, f"{here} must not import {there}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_app_imports_gradio(path):
+    if room(path) != "app":
+        assert not any(name.split(".")[0] == "gradio" for name in imports(path))
+
+
+def test_the_verdict_never_imports_torch():
+    for path in (ROOT / "verdict").glob("*.py"):
+        assert not any(name.split(".")[0] == "torch" for name in imports(path))
+
+
+def test_detectors_never_import_each_other():
+    names = {p.stem for p in (ROOT / "detectors").glob("*.py")}
+    kinds = names - {"__init__", "base", "pool", "registry", "networks"}
+    kinds -= {n for n in kinds if n.endswith("_model")}
+    for kind in kinds:
+        used = {n.split(".")[1] for n in imports(ROOT / "detectors" / f"{kind}.py") if n.startswith("detectors.")}
+        assert not used & (kinds - {kind}), f"{kind} imports {used & kinds}"
+
+
+def test_every_room_and_file_of_the_readme_tree_exists():
+    text = (ROOT / "README.md").read_text("utf-8")
+    tree = re.search(r"```text\n(.*?)```", text, re.S)
+    assert tree, "the README has no tree"
+    listed = [line.split()[0] for line in tree[1].splitlines() if line.strip()]
+    assert len(listed) > 15
+    missing = [name for name in listed if not (ROOT / name).exists()]
+    assert not missing
+
+
+def test_every_room_is_in_the_readme_tree():
+    text = (ROOT / "README.md").read_text("utf-8")
+    for name in (*ROOMS, *ENDS):
+        assert re.search(rf"^{name}(/|\.py)", text, re.M), f"{name} is not in the README's tree"

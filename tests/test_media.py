@@ -1,0 +1,229 @@
+"""Claims about the media room: one clock, upright pictures, honest errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from errors import UserError
+from media.clip import Clip
+from media.faces import FaceFinder
+from media.provenance import read_provenance
+from media.tracks import People, track_faces
+from media.windows import plan
+from tests.conftest import moving_portrait, write_clip
+
+
+def grey(count: int, level=lambda i: 40 * (i % 5), size: int = 64) -> list[np.ndarray]:
+    return [np.full((size, size, 3), level(i), np.uint8) for i in range(count)]
+
+
+def click(at_s: float, length_s: float, hz: int = 16_000) -> np.ndarray:
+    sound = np.zeros(int(length_s * hz), np.float32)
+    sound[int(at_s * hz) : int((at_s + 0.05) * hz)] = 0.8
+    return sound
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.2])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_sound_and_pictures_share_one_clock(tmp_path, late_s, suffix):
+    """A flash and a click at 1.0 s; the click's stream starts late by 0 or 200 ms."""
+    pictures = grey(75, lambda i: 255 if 25 <= i < 27 else 0)
+    path = write_clip(tmp_path / f"clock{suffix}", pictures, sound=click(1.0, 3.0), sound_late_s=late_s)
+    with Clip(path) as clip:
+        flash = next(t for t, p in clip.frames() if p.mean() > 128)
+        sound = clip.sound(0.0, clip.duration_s)
+    heard = np.argmax(np.abs(sound) > 0.2) / 16_000
+    assert heard - flash == pytest.approx(late_s, abs=0.04)
+
+
+def test_a_window_in_the_middle_keeps_the_clock(tmp_path):
+    pictures = grey(250, lambda i: 255 if i == 200 else 0)
+    path = write_clip(tmp_path / "long.mp4", pictures, sound=click(8.0, 10.0))
+    with Clip(path) as clip:
+        flash = next(t for t, p in clip.frames(7.0, 9.0) if p.mean() > 128)
+        sound = clip.sound(7.0, 9.0)
+    heard = 7.0 + np.argmax(np.abs(sound) > 0.2) / 16_000
+    assert flash == pytest.approx(8.0, abs=1e-3)
+    assert heard == pytest.approx(8.0, abs=0.04)
+
+
+def test_29_97_stays_exact(tmp_path):
+    path = write_clip(tmp_path / "ntsc.mp4", grey(60), fps=Fraction(30000, 1001))
+    with Clip(path) as clip:
+        assert clip.fps == Fraction(30000, 1001)
+        times = [t for t, _ in clip.frames()]
+    assert times[30] - times[0] == pytest.approx(30 * 1001 / 30000, abs=1e-4)
+
+
+def test_variable_frame_rate_keeps_its_time_stamps(tmp_path):
+    wanted = [0.0, 0.04, 0.2, 0.24, 0.9, 1.0]
+    path = write_clip(tmp_path / "vfr.mkv", grey(6), times_s=wanted)
+    with Clip(path) as clip:
+        times = [t for t, _ in clip.frames()]
+    assert times == pytest.approx(wanted, abs=0.002)
+
+
+def test_fast_video_is_thinned_not_slowed(tmp_path):
+    path = write_clip(tmp_path / "fast.mp4", grey(120), fps=Fraction(60))
+    with Clip(path) as clip:
+        times = [t for t, _ in clip.frames()]
+    assert len(times) == 60
+    assert np.diff(times) == pytest.approx(1 / 30, abs=1e-3)
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    picture = Image.fromarray(np.zeros((40, 80, 3), np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # rotate 90 degrees clockwise to view
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    with Clip(tmp_path / "turned.jpg") as clip:
+        assert clip.size_wh == (40, 80)
+
+
+def test_sample_aspect_is_applied(tmp_path):
+    import av
+
+    with av.open(str(tmp_path / "wide.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
+        for picture in grey(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    with Clip(tmp_path / "wide.mp4") as clip:
+        assert clip.size_wh == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"\0" * 4096, "zeros"),
+        (b"#EXTM3U\nhttp://example.com/a.ts\n", "text"),
+        (b"ffconcat version 1.0\nfile other.mp4\n", "text"),
+        (b"\x00\x01\x02\x03garbage\xff" * 40, "not a video"),
+        (b"ID3\x03" + b"\0" * 200, "sound only"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 50, "damaged"),
+        (b"\x00\x00\x00\x18ftypmp42" + b"\0" * 300, "index"),
+    ],
+)
+def test_unreadable_files_end_in_one_clear_sentence(tmp_path, content, words):
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        Clip(path)
+    assert caught.value.code == "decode_failed"
+    assert words in caught.value.sentence
+
+
+def test_a_cut_off_file_is_read_as_far_as_it_goes(tmp_path):
+    path = write_clip(tmp_path / "whole.mkv", moving_noise(100))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with Clip(cut) as clip:
+        assert 10 < len(list(clip.frames())) < 90
+
+
+def test_damaged_packets_are_left_out_with_a_warning(tmp_path):
+    path = write_clip(tmp_path / "whole.mp4", moving_noise(75))
+    data = bytearray(path.read_bytes())
+    start = data.find(b"mdat") + len(data) // 3
+    data[start : start + 2000] = b"\xff" * 2000
+    path.write_bytes(data)
+    with Clip(path) as clip:
+        frames = list(clip.frames())
+    assert 30 < len(frames) <= 75
+
+
+def test_a_wrong_name_is_said_and_forgiven(tmp_path):
+    Image.fromarray(np.zeros((40, 80, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    with Clip(tmp_path / "a.mp4") as clip:
+        assert clip.kind == "picture"
+        assert any("PNG" in w for w in clip.warnings)
+
+
+def test_animated_pictures_are_clips(tmp_path):
+    pages = [Image.fromarray(p) for p in grey(8)]
+    for name in ("a.gif", "a.webp"):
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:], duration=100)
+        with Clip(tmp_path / name) as clip:
+            assert clip.kind == "video"
+            assert clip.duration_s == pytest.approx(0.8, abs=0.15)
+
+
+def test_a_decompression_bomb_is_refused(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png", compress_level=1)
+    with pytest.raises(UserError, match="100 million"):
+        Clip(tmp_path / "bomb.png")
+
+
+def test_the_same_face_keeps_its_name_across_windows(portrait):
+    pictures = moving_portrait(portrait, 40)
+    frames = [(i / 25, p) for i, p in enumerate(pictures)]
+    people = People()
+    with FaceFinder() as finder:
+        first = people.name(track_faces(frames[:20], finder))
+        second = people.name(track_faces(frames[20:], finder))
+    assert [t.person for t in first] == [t.person for t in second] == ["Face A"]
+    assert first[0].crops.shape == (20, 320, 320, 3)
+    eyes = first[0].crop_landmarks()[:, [33, 263]]
+    assert np.abs(eyes[:, 0, 1] - eyes[:, 1, 1]).max() < 2, "eyes are level in the crops"
+
+
+def test_two_faces_are_two_people(portrait):
+    import cv2
+
+    face = cv2.resize(portrait[:300, 60:360], (240, 240))
+    picture = np.concatenate([face, cv2.convertScaleAbs(face[:, ::-1], alpha=0.6)], 1)
+    with FaceFinder() as finder:
+        tracks = People().name(track_faces([(i / 25, picture) for i in range(6)], finder))
+    assert sorted(t.person for t in tracks) == ["Face A", "Face B"]
+
+
+def test_a_cut_ends_a_track(portrait):
+    import cv2
+
+    one = cv2.resize(portrait, (320, 320))
+    other = cv2.convertScaleAbs(one[:, ::-1], alpha=0.4)
+    with FaceFinder() as finder:
+        frames = [(i / 25, one if i < 8 else other) for i in range(16)]
+        tracks = track_faces(frames, finder)
+    assert [len(t.times_s) for t in tracks] == [8, 8]
+
+
+def test_noise_holds_no_faces():
+    rng = np.random.default_rng(0)
+    frames = [(i / 25, rng.integers(0, 255, (240, 320, 3), np.uint8)) for i in range(16)]
+    with FaceFinder() as finder:
+        assert track_faces(frames, finder) == []
+
+
+def test_quick_is_bounded_and_thorough_is_whole():
+    assert len(plan(7200.0, "quick")) == 4
+    whole = plan(100.0, "thorough")
+    assert whole[0].start_s == 0 and whole[-1].stop_s == pytest.approx(100.0, abs=0.01)
+    assert all(a.stop_s == b.start_s for a, b in zip(whole, whole[1:], strict=False))
+    assert len(plan(0.0, "quick")) == 1
+
+
+def test_a_file_that_says_it_was_generated_is_noted(tmp_path):
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("parameters", "portrait, Stable Diffusion, steps 20")
+    Image.fromarray(np.zeros((40, 80, 3), np.uint8)).save(tmp_path / "g.png", pnginfo=info)
+    with Clip(tmp_path / "g.png") as clip:
+        found = read_provenance(clip)
+    assert found.says_generated
+    assert found.content_credentials == "none"
+
+
+def moving_noise(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 255, (96, 96 + count, 3), np.uint8)
+    return [np.ascontiguousarray(base[:, i : i + 96]) for i in range(count)]

@@ -1,0 +1,136 @@
+"""How is the verdict said in plain words? Made from the findings alone; no language model.
+
+Imports fusion and the detectors' types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detectors.base import Finding
+from verdict.fusion import (
+    INCONCLUSIVE,
+    NONE,
+    NOT_ASSESSED,
+    NOTABLE,
+    SOME,
+    STRONG,
+    Opinion,
+    Verdict,
+    fitted_numbers,
+)
+
+SIGNS = {
+    "spatial": "single pictures of the face look manipulated",
+    "temporal": "the face moves or changes in a way that filmed faces do not",
+    "frequency": "the fine structure of the face differs from what a camera leaves",
+    "sync": "the lips do not move in step with the voice",
+    "landmarks": "blinks, mouth or head move unusually",
+}
+CALM = {
+    "spatial": "single pictures of the face look like a filmed face",
+    "temporal": "the face moves and changes like a filmed face",
+    "frequency": "the fine structure of the face is what a camera leaves",
+    "sync": "the lips move in step with the voice",
+    "landmarks": "blinks, mouth and head move as usual",
+}
+STRENGTH = ((2.5, "strongly"), (1.0, "clearly"), (NOTABLE, "weakly"))
+LIMITS = (
+    "A detector sees only what it was trained for: new generators, scenes without faces, cloned voices "
+    "and honest footage shown out of context can pass unnoticed.",
+)
+
+
+def explain(
+    verdict: Verdict, findings: Sequence[Finding], duration_s: float, examined_s: float
+) -> tuple[str, ...]:
+    """Sentences for the user: verdict, who and when, evidence, counter-evidence, gaps, limits."""
+    chosen = verdict.opinion
+    sentences = [_headline(chosen)]
+    sentences += _evidence(chosen, findings)
+    sentences += _other_people(verdict)
+    sentences += _not_judged(chosen, findings)
+    if 0 < examined_s < duration_s - 0.5:
+        sentences.append(
+            f"{examined_s:.0f} of {duration_s:.0f} seconds were examined, spread over the clip; "
+            "“thorough” examines all of it."
+        )
+    return (*sentences, *LIMITS)
+
+
+def _headline(opinion: Opinion) -> str:
+    who = opinion.person or "the picture"
+    if opinion.level == STRONG:
+        return f"Strong signs of manipulation were found in {who}."
+    if opinion.level == SOME:
+        return f"Some signs of manipulation were found in {who}; they are not enough to be sure."
+    if opinion.level == NONE:
+        return "No signs of manipulation were found. That is not a proof that the file is genuine."
+    if opinion.level == INCONCLUSIVE and opinion.log_odds is None:
+        return "Inconclusive: the numbers that there are come from checkpoints that are not counted."
+    if opinion.level == INCONCLUSIVE:
+        return "Inconclusive: the evidence is too weak or contradicts itself."
+    return "Not assessed: none of the detectors could judge this file."
+
+
+def _evidence(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
+    """One sentence for each counted detector, the heaviest first."""
+    by_name = {f.detector: f for f in findings if f.person in (opinion.person, None) and f.log_odds is not None}
+    order = sorted(opinion.contributions.items(), key=lambda item: -abs(item[1]))
+    return [_one(name, value, by_name[name]) for name, value in order if name in by_name]
+
+
+def _one(name: str, value: float, finding: Finding) -> str:
+    if abs(value) < NOTABLE:
+        return f"The {name} evidence does not lean to either side ({value:+.1f})."
+    strength = next(word for least, word in STRENGTH if abs(value) >= least)
+    sign = SIGNS[name] if value > 0 else CALM[name]
+    side = "for" if value > 0 else "against"
+    text = f"The {name} evidence speaks {strength} {side} manipulation ({value:+.1f}): {sign}"
+    return f"{text}{_when(finding, value)}{_measured(finding)}."
+
+
+def _when(finding: Finding, value: float) -> str:
+    """The strongest moment, where the windows differ."""
+    if len(finding.windows) < 2 or value <= 0:
+        return ""
+    top = max(finding.windows, key=lambda w: w.log_odds)
+    return f", most at {top.start_s:.1f}–{top.stop_s:.1f} s"
+
+
+def _measured(finding: Finding) -> str:
+    """The one measure that people understand."""
+    lag = finding.measures.get("lag_ms")
+    return f" (best match at {lag:+.0f} ms)" if finding.detector == "sync" and lag is not None else ""
+
+
+def _other_people(verdict: Verdict) -> list[str]:
+    return [
+        f"{o.person}: {o.level.lower()} ({o.log_odds:+.1f})."
+        for o in verdict.people[1:]
+        if o.log_odds is not None
+    ]
+
+
+def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
+    """Which detectors gave no number or did not count, and why."""
+    sentences = []
+    for finding in findings:
+        if finding.person not in (opinion.person, None):
+            continue
+        if finding.reason is not None:
+            sentences.append(f"Not judged by the {finding.detector} detector: {finding.reason.sentence}")
+        elif finding.status != "counted":
+            sentences.append(
+                f"The {finding.detector} detector's number ({finding.log_odds:+.1f}) is not counted: "
+                f"its checkpoint is {finding.status}."
+            )
+        elif finding.detector not in opinion.contributions:
+            sentences.append(f"The {finding.detector} detector has no vote in the fusion.")
+    if opinion.weights and any(f.log_odds is None for f in findings):
+        weights = fitted_numbers().weights
+        shared = [f"{n} {weights[n]:.2f} → {w:.2f}" for n, w in opinion.weights.items()]
+        sentences.append(f"Weights after sharing out those of absent detectors: {', '.join(shared)}.")
+    if opinion.level == NOT_ASSESSED and not sentences:
+        sentences.append("No detector was asked.")
+    return sentences

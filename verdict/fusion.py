@@ -1,0 +1,205 @@
+"""What does all the evidence mean together?
+
+Evidence is added in log-odds: ``log_odds = prior + sum of weight * finding``. The contributions are
+therefore the explanation, and no second story can drift from the sum. Weights, thresholds and what
+they were fitted on are in ``fusion.json``. Imports detectors.base (its types) only, never torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from detectors.base import Finding
+
+STRONG, SOME = "Strong signs of manipulation", "Some signs"
+INCONCLUSIVE, NONE, NOT_ASSESSED = "Inconclusive", "No signs found", "Not assessed"
+LEVELS = (STRONG, SOME, INCONCLUSIVE, NONE, NOT_ASSESSED)
+NOTABLE = 0.2  # log-odds; a smaller contribution is not worth a sentence
+CONFLICT = 1.5  # log-odds; two contributions beyond this with opposite signs disagree
+NUMBERS_FILE = Path(__file__).with_name("fusion.json")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The fitted numbers of the fusion.
+
+    Attributes:
+        prior_log_odds: what the sum starts from.
+        weights: of each detector's calibrated log-odds, 0..1.
+        most_log_odds: a finding is limited to plus or minus this, so that none decides alone.
+        strong, some, none: thresholds on the sum; between ``none`` and ``some`` is inconclusive.
+        fitted_on, date: which data, when.
+    """
+
+    prior_log_odds: float
+    weights: Mapping[str, float]
+    most_log_odds: float
+    strong: float
+    some: float
+    none: float
+    fitted_on: str
+    date: str
+
+
+@cache
+def fitted_numbers() -> Numbers:
+    """The numbers of ``fusion.json``."""
+    return Numbers(**json.loads(NUMBERS_FILE.read_text("utf-8")))
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The sum for one person.
+
+    Attributes:
+        person: "Face A", or None when only the whole picture could be judged.
+        level: one of `LEVELS`.
+        log_odds: prior plus contributions, or None when nothing could be counted.
+        probability: the same as 0..1, at equal odds beforehand; None where nothing was calibrated.
+        contributions: log-odds by detector; with the prior they add up to ``log_odds`` exactly.
+        weights: the weight that each counted detector had after renormalisation.
+    """
+
+    person: str | None
+    level: str
+    log_odds: float | None
+    probability: float | None
+    contributions: Mapping[str, float]
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the whole file gets: the opinion on its most suspicious person.
+
+    Attributes:
+        opinion: that person's sum.
+        people: the opinions on all people, most suspicious first.
+        prior_log_odds: what every sum starts from.
+        against: sentences with the evidence for the other side.
+        warnings: sentences on what weakens the verdict.
+    """
+
+    opinion: Opinion
+    people: tuple[Opinion, ...]
+    prior_log_odds: float
+    against: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def level(self) -> str:
+        """The level shown for the file."""
+        return self.opinion.level
+
+
+def fuse(
+    findings: Sequence[Finding], unstable: bool = False, numbers: Numbers | None = None
+) -> Verdict:
+    """Add the evidence up, person by person, and say what it means.
+
+    Args:
+        findings: of all detectors and people.
+        unstable: the strongest evidence vanished when the clip was re-encoded and rescaled.
+        numbers: fitted numbers; those of ``fusion.json`` by default.
+    """
+    numbers = numbers or fitted_numbers()
+    whole = [f for f in findings if f.person is None]
+    names = list(dict.fromkeys(f.person for f in findings if f.person is not None)) or [None]
+    opinions = []
+    for name in names:
+        own = [f for f in findings if f.person == name and name is not None]
+        opinions.append(_opinion(name, own + whole, unstable, numbers))
+    opinions.sort(key=lambda o: -math.inf if o.log_odds is None else o.log_odds, reverse=True)
+    chosen = opinions[0]
+    return Verdict(
+        opinion=chosen,
+        people=tuple(opinions),
+        prior_log_odds=numbers.prior_log_odds,
+        against=_against(chosen),
+        warnings=_warnings(chosen, findings, unstable),
+    )
+
+
+def _opinion(
+    person: str | None, findings: Sequence[Finding], unstable: bool, numbers: Numbers
+) -> Opinion:
+    counted = {
+        f.detector: max(-numbers.most_log_odds, min(numbers.most_log_odds, f.log_odds))
+        for f in findings
+        if f.status == "counted" and f.log_odds is not None and numbers.weights.get(f.detector, 0) > 0
+    }
+    if not counted:
+        shown = any(f.log_odds is not None for f in findings)
+        return Opinion(person, INCONCLUSIVE if shown else NOT_ASSESSED, None, None, {}, {})
+    weights = renormalised(numbers.weights, counted)
+    contributions = {name: weights[name] * value for name, value in counted.items()}
+    log_odds = numbers.prior_log_odds + math.fsum(contributions.values())
+    level = _level(log_odds, contributions, unstable, numbers)
+    return Opinion(person, level, log_odds, _probability(log_odds), contributions, weights)
+
+
+def renormalised(weights: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:
+    """Share the weight of absent detectors among those present.
+
+    No weight exceeds 1: calibrated evidence that stands alone counts as itself, never more.
+    """
+    total = math.fsum(weights.values())
+    here = math.fsum(weights[name] for name in present)
+    return {name: min(max(1.0, weights[name]), weights[name] * total / here) for name in present}
+
+
+def _probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
+
+
+def _level(
+    log_odds: float, contributions: Mapping[str, float], unstable: bool, numbers: Numbers
+) -> str:
+    if unstable and log_odds >= numbers.some:
+        return INCONCLUSIVE
+    if log_odds >= numbers.some and in_conflict(contributions):
+        return SOME if log_odds >= numbers.strong else INCONCLUSIVE
+    if log_odds >= numbers.strong:
+        return STRONG
+    if log_odds >= numbers.some:
+        return SOME
+    return NONE if log_odds <= numbers.none else INCONCLUSIVE
+
+
+def in_conflict(contributions: Mapping[str, float]) -> bool:
+    """Two detectors speak clearly for opposite sides."""
+    values = contributions.values()
+    return max(values, default=0) >= CONFLICT and min(values, default=0) <= -CONFLICT
+
+
+def _against(opinion: Opinion) -> tuple[str, ...]:
+    """Sentences for each notable contribution that speaks against the sum."""
+    if opinion.log_odds is None:
+        return ()
+    side = 1 if opinion.log_odds >= 0 else -1
+    other = {n: c for n, c in opinion.contributions.items() if c * side < -NOTABLE}
+    toward = "no manipulation" if side > 0 else "manipulation"
+    return tuple(
+        f"The {name} evidence speaks for {toward} ({value:+.1f} log-odds)."
+        for name, value in sorted(other.items(), key=lambda item: -abs(item[1]))
+    )
+
+
+def _warnings(opinion: Opinion, findings: Sequence[Finding], unstable: bool) -> tuple[str, ...]:
+    warnings = []
+    if unstable:
+        warnings.append("The strongest evidence did not survive re-encoding at half size.")
+    if in_conflict(opinion.contributions):
+        warnings.append("The detectors disagree clearly with each other.")
+    for status, words in (
+        ("uncalibrated", "is not calibrated yet: its number is shown but not counted"),
+        ("experimental", "is experimental: its number is shown but not counted"),
+    ):
+        names = dict.fromkeys(f.detector for f in findings if f.status == status)
+        warnings += [f"The {name} checkpoint {words}." for name in names]
+    return tuple(warnings)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ USER_FOLDER_VARIABLE = "DEEPFAKE_DETECTOR_HOME"
 LIST_TIMEOUT_S = 20.0
 COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _LEDGER = "fetched.json"
+_ledger_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -309,10 +311,11 @@ def _remember(repo_id: str, revision: str | None, commit: str) -> None:
         ref = _repo_cache(repo_id) / "refs" / (revision or "main")
         ref.parent.mkdir(parents=True, exist_ok=True)
         ref.write_text(commit)
-    ledger = _read_ledger()
-    if commit not in ledger.get(repo_id, []):
-        ledger.setdefault(repo_id, []).append(commit)
-        _write_ledger(ledger)
+    with _ledger_lock:
+        ledger = _read_ledger()
+        if commit not in ledger.get(repo_id, []):
+            ledger.setdefault(repo_id, []).append(commit)
+            _write_ledger(ledger)
 
 
 def _read_ledger() -> dict[str, list[str]]:

@@ -1,0 +1,373 @@
+"""What does the Space consist of, and how does it get online?
+
+``Spacefile`` is the one manifest. From it come the front matter of the README, which is all that
+the platform reads, and the deploy call; a check proves that README, requirements and catalogue
+agree with it. Imports errors and hub.
+
+    python -m hub.space front-matter            write it into README.md
+    python -m hub.space front-matter --check    only say what disagrees
+    python -m hub.space deploy owner/name       create or update the Space and wait until it runs
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from errors import UserError
+from hub import catalog
+from hub.checkpoint import DETECTORS
+from hub.checks import WEIGHTS
+from hub.remote import COMMIT, client, endpoint, hub_errors
+from hub.store import DEFAULTS, EMBEDDED, parse_spec
+
+ROOT = Path(__file__).parent.parent
+COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
+PYTHONS = ("3.12",)
+"""Of the versions that Spaces offer (3.10 and 3.12), transformers 5 runs on the second only."""
+ZERO_GPU_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")
+MAX_DESCRIPTION = 60
+"""Characters of ``short_description`` that the Hub accepts."""
+PRELOADED = ("config.json", "preprocessor_config.json", WEIGHTS)
+WAIT_S = 1200.0
+POLL_S = 5.0
+_FRONT = re.compile(r"\A---\r?\n.*?\r?\n---\r?\n", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The content of ``Spacefile``.
+
+    Args:
+        checkpoints: role → ``embedded`` or ``owner/repo@commit``.
+        max_upload_mb: largest file a visitor may send, in MB.
+        max_minutes: longest clip that is examined whole, in minutes.
+        leave_out: folders of the repository that the Space does not need.
+    """
+
+    title: str
+    emoji: str
+    color_from: str
+    color_to: str
+    sdk: str
+    sdk_version: str
+    python_version: str
+    app_file: str
+    hardware: str
+    short_description: str
+    license: str
+    tags: tuple[str, ...]
+    checkpoints: Mapping[str, str]
+    max_upload_mb: int
+    max_minutes: int
+    leave_out: tuple[str, ...] = ()
+
+    def variables(self) -> dict[str, str]:
+        """Return the Space's variables, by which its owner can change limits without a commit."""
+        values = {
+            "SPACE_MAX_UPLOAD_MB": str(self.max_upload_mb),
+            "SPACE_MAX_MINUTES": str(self.max_minutes),
+        }
+        for role, spec in self.checkpoints.items():
+            values[f"SPACE_CHECKPOINT_{role.upper()}"] = spec
+        return values
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A Space that runs: its page, commit, and the files that were sent."""
+
+    url: str
+    commit: str
+    files: tuple[str, ...]
+
+
+def read_spacefile(
+    path: Path = ROOT / "Spacefile", environ: Mapping[str, str] | None = None
+) -> Space:
+    """Read the manifest; variables of the Space win over it.
+
+    Args:
+        path: TOML with the tables ``space``, ``checkpoints`` and ``limits``.
+        environ: None for the process's own; ``{}`` for the file alone.
+
+    Raises:
+        UserError: ``space_disagrees`` with the key that is missing or wrong.
+    """
+    environ = os.environ if environ is None else environ
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError("space_disagrees", f"The Spacefile cannot be read: {error}.") from error
+    flat = {**data.get("space", {}), **data.get("limits", {})}
+    flat["checkpoints"] = dict(data.get("checkpoints", {}))
+    known = {field.name for field in fields(Space)}
+    for name in flat.keys() - known:
+        raise UserError("space_disagrees", f"The Spacefile has an unknown key {name!r}.")
+    for name in sorted(known - flat.keys() - {"leave_out"}):
+        raise UserError("space_disagrees", f"The Spacefile lacks the key {name!r}.")
+    for name in ("tags", "leave_out"):
+        flat[name] = tuple(flat.get(name, ()))
+    for name in ("max_upload_mb", "max_minutes"):
+        value = environ.get(f"SPACE_{name.upper()}", flat[name])
+        if not str(value).isdigit() or int(value) < 1:
+            raise UserError("space_disagrees", f"{name} is {value!r}, expected a whole number.")
+        flat[name] = int(value)
+    for role in flat["checkpoints"]:
+        chosen = environ.get(f"SPACE_CHECKPOINT_{role.upper()}")
+        flat["checkpoints"][role] = chosen or flat["checkpoints"][role]
+    return Space(**flat)
+
+
+def front_matter(space: Space) -> str:
+    """Return the README's first block, with its dashes and a final newline."""
+    import yaml
+
+    hub_checkpoints = [parse_spec(spec) for spec in space.checkpoints.values() if spec != EMBEDDED]
+    data: dict[str, Any] = {
+        "title": space.title,
+        "emoji": space.emoji,
+        "colorFrom": space.color_from,
+        "colorTo": space.color_to,
+        "sdk": space.sdk,
+        "sdk_version": space.sdk_version,
+        "python_version": space.python_version,
+        "app_file": space.app_file,
+        "suggested_hardware": space.hardware,
+        "short_description": space.short_description,
+        "license": space.license,
+        "tags": list(space.tags),
+    }
+    if hub_checkpoints:
+        data["models"] = sorted({repo_id for repo_id, _ in hub_checkpoints})
+        data["preload_from_hub"] = [
+            f"{repo_id} {','.join(PRELOADED)}" + (f" {revision}" if revision else "")
+            for repo_id, revision in hub_checkpoints
+        ]
+    return "---\n" + yaml.safe_dump(data, sort_keys=False, allow_unicode=True) + "---\n"
+
+
+def write_front_matter(space: Space, readme: Path) -> bool:
+    """Put the block at the top of the README; True when that changed something."""
+    before = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    body = _FRONT.sub("", before, count=1)
+    after = front_matter(space) + ("" if body.startswith("\n") or not body else "\n") + body
+    if after == before:
+        return False
+    readme.write_text(after, encoding="utf-8")
+    return True
+
+
+def disagreements(space: Space, root: Path = ROOT) -> list[str]:
+    """Return every point in which Spacefile, README, requirements and catalogue differ."""
+    return [
+        *_look(space),
+        *_checkpoint_problems(space),
+        *_requirement_problems(space, root / "requirements.txt"),
+        *_readme_problems(space, root),
+    ]
+
+
+def deploy(
+    space: Space,
+    repo_id: str,
+    *,
+    token: str | None = None,
+    root: Path = ROOT,
+    private: bool = False,
+    wait_s: float = WAIT_S,
+    poll_s: float = POLL_S,
+    say: Callable[[str], None] = print,
+) -> Deployed:
+    """Create or update a Space, set its hardware and variables, upload, and wait until it runs.
+
+    Args:
+        space: from ``read_spacefile``.
+        repo_id: ``owner/name``.
+        token: one that may write; None for ``HF_TOKEN``.
+        root: a git work tree; its tracked files are sent, and files that are gone are deleted.
+        private: for a new Space.
+        wait_s: give up after so many seconds.
+        poll_s: seconds between two looks.
+        say: is told each step.
+
+    Raises:
+        UserError: ``space_disagrees``, ``space_failed`` or a ``hub_…`` code.
+    """
+    problems = disagreements(space, root)
+    if problems:
+        raise UserError("space_disagrees", " ".join(problems))
+    files = tracked_files(root, space.leave_out)
+    api = client(token)
+    with hub_errors(repo_id):
+        say(f"Creating or finding the Space {repo_id}")
+        api.create_repo(
+            repo_id, repo_type="space", space_sdk=space.sdk, private=private, exist_ok=True
+        )
+        for key, value in space.variables().items():
+            api.add_space_variable(repo_id, key, value)
+        say(f"Uploading {len(files)} files")
+        commit = _upload(api, repo_id, root, files)
+        say(f"Asking for {space.hardware}")
+        api.request_space_hardware(repo_id, space.hardware)
+        _wait(api, repo_id, commit, wait_s, poll_s, say)
+    return Deployed(f"{endpoint()}/spaces/{repo_id}", commit, tuple(files))
+
+
+def tracked_files(root: Path, leave_out: Sequence[str]) -> list[str]:
+    """Return what git tracks below ``root``, without the folders that are left out."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True, text=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UserError("space_disagrees", "The folder to deploy is not a git clone.") from error
+    left = tuple(folder.rstrip("/") + "/" for folder in leave_out)
+    return [path for path in listed.split("\0") if path and not path.startswith(left)]
+
+
+def _look(space: Space) -> list[str]:
+    problems = []
+    if space.sdk != "gradio":
+        problems.append(f"Spacefile: sdk is {space.sdk!r}, expected 'gradio'.")
+    if space.python_version not in PYTHONS:
+        problems.append(f"Spacefile: python_version is {space.python_version!r}, expected 3.12.")
+    if len(space.short_description) > MAX_DESCRIPTION:
+        problems.append(f"Spacefile: short_description is longer than {MAX_DESCRIPTION}.")
+    for name in ("color_from", "color_to"):
+        if getattr(space, name) not in COLOURS:
+            problems.append(f"Spacefile: {name} is {getattr(space, name)!r}, which is no colour.")
+    return problems
+
+
+def _checkpoint_problems(space: Space) -> list[str]:
+    problems = [f"Spacefile: unknown role {r!r}." for r in space.checkpoints if r not in DETECTORS]
+    problems += [
+        f"Spacefile: no checkpoint for {r}." for r in DETECTORS if r not in space.checkpoints
+    ]
+    for role, spec in space.checkpoints.items():
+        if spec == EMBEDDED:
+            if not (DEFAULTS / role / "card.json").is_file():
+                problems.append(f"Spacefile: {role} is embedded, but hub/defaults/{role} is empty.")
+            continue
+        try:
+            repo_id, revision = parse_spec(spec)
+        except UserError as error:
+            problems.append(f"Spacefile: {error.sentence}")
+            continue
+        source = catalog.find(repo_id)
+        if source is None:
+            problems.append(f"Catalogue: {repo_id} is in the Spacefile only.")
+        elif source.detector != role or not source.usable:
+            problems.append(f"Catalogue: {repo_id} is not usable for {role}.")
+        if not COMMIT.match(revision or ""):
+            problems.append(f"Spacefile: {repo_id} is not pinned to a full commit.")
+    return problems
+
+
+def _requirement_problems(space: Space, path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    pins = {}
+    for line in lines:
+        found = re.match(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;#]+)", line.strip())
+        if found:
+            pins[found[1].lower()] = found[2]
+    problems = []
+    if pins.get("gradio") != space.sdk_version:
+        problems.append(
+            f"requirements.txt has gradio {pins.get('gradio')}, the Spacefile {space.sdk_version}."
+        )
+    if space.hardware.startswith("zero-") and pins.get("torch") not in ZERO_GPU_TORCH:
+        problems.append(f"requirements.txt has torch {pins.get('torch')}, not one of ZeroGPU's.")
+    return problems
+
+
+def _readme_problems(space: Space, root: Path) -> list[str]:
+    problems = []
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    if not text.startswith(front_matter(space)):
+        problems.append("README.md: its first block is not the one of the Spacefile; `make space`.")
+    if not (root / space.app_file).is_file():
+        problems.append(f"Spacefile: app_file {space.app_file} does not exist.")
+    return problems
+
+
+def _upload(api: Any, repo_id: str, root: Path, files: Sequence[str]) -> str:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    there = api.list_repo_files(repo_id, repo_type="space")
+    operations: list[Any] = [CommitOperationAdd(path, str(root / path)) for path in files]
+    operations += [
+        CommitOperationDelete(path)
+        for path in there
+        if path not in files and path != ".gitattributes"
+    ]
+    done = api.create_commit(
+        repo_id, operations, repo_type="space", commit_message="Deploy from the Spacefile"
+    )
+    return done.oid
+
+
+def _wait(
+    api: Any, repo_id: str, commit: str, wait_s: float, poll_s: float, say: Callable[[str], None]
+) -> None:
+    """Look at the Space until the build of this commit runs, stops or takes too long."""
+    from huggingface_hub import SpaceStage
+    from huggingface_hub._space_api import INTERMEDIATE_SPACE_STAGES
+
+    deadline, told = time.monotonic() + wait_s, ""
+    while time.monotonic() < deadline:
+        runtime = api.get_space_runtime(repo_id)
+        current = runtime.raw.get("sha", commit) == commit
+        if runtime.stage != told:
+            told = str(runtime.stage)
+            say(f"Stage: {told}")
+        if current and runtime.stage == SpaceStage.RUNNING:
+            return
+        if current and runtime.stage not in INTERMEDIATE_SPACE_STAGES:
+            raise UserError(
+                "space_failed",
+                f"The Space stopped at {told}; its log is at {endpoint()}/spaces/{repo_id}?logs=build.",
+            )
+        time.sleep(poll_s)
+    raise UserError("space_failed", f"The Space does not run after {wait_s:.0f} s; see its log.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m hub.space")
+    commands = parser.add_subparsers(dest="command", required=True)
+    front = commands.add_parser("front-matter", help="write the README's first block")
+    front.add_argument("--check", action="store_true", help="change nothing, only compare")
+    up = commands.add_parser("deploy", help="create or update the Space")
+    up.add_argument("repo_id", metavar="owner/name")
+    up.add_argument("--private", action="store_true")
+    chosen = parser.parse_args(arguments)
+    try:
+        space = read_spacefile(environ={})
+        if chosen.command == "deploy":
+            done = deploy(space, chosen.repo_id, private=chosen.private)
+            print(f"{done.url} runs commit {done.commit}")
+            return 0
+        if not chosen.check and write_front_matter(space, ROOT / "README.md"):
+            print("README.md: first block written")
+        problems = disagreements(space)
+    except UserError as error:
+        problems = [error.sentence]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,121 @@
+"""The whole measurement of a manifest, to be read like a page.
+
+``evaluate(manifest, folder, settings)`` writes ``scores.csv``, ``metrics.json`` and ``report.html``
+into the folder, and goes on where a stopped run stopped. Imports the rest of evaluation.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from analysis import POOL, Settings
+from detectors.pool import Pool
+from evaluation.baselines import metadata_baseline
+from evaluation.manifest import Item, read_manifest, write_manifest
+from evaluation.protocol import protocol
+from evaluation.report import write_report
+from evaluation.run import Kept, Progress, Setup, score_files, score_of, set_up
+from evaluation.scores import Score, write_scores
+from evaluation.summary import compare, summarise
+from evaluation.tiers import TIERS, copies
+
+SCHEMA_VERSION = "1.0"
+LINES = "measured.jsonl"
+
+
+def evaluate(
+    manifest: str | Path,
+    folder: str | Path,
+    settings: Settings | None = None,
+    tiers: bool = False,
+    on_progress: Progress = lambda done, total, text: None,
+    pool: Pool = POOL,
+) -> dict[str, Any]:
+    """Measure the files of a manifest.
+
+    Args:
+        manifest: CSV, or folder with ``real/`` and ``fake/``.
+        folder: where the results go; a former run of the same setup is continued.
+        settings: of the analysis.
+        tiers: measure re-encoded copies as well.
+        on_progress: called before each file.
+        pool: where loaded networks are kept.
+
+    Returns:
+        The content of ``metrics.json``.
+    """
+    items = read_manifest(manifest)
+    folder = Path(folder)
+    setup = set_up(settings or Settings(), pool)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(folder / "items.csv", items)
+    records = score_files(items, setup, folder / LINES, on_progress, pool=pool)
+    scores = [score_of(item, kept, setup) for item, kept in zip(items, records, strict=True)]
+    write_scores(folder / "scores.csv", scores)
+    kinds = [str(kept.facts.get("kind", "")) for kept in records]
+    metrics: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "date": date.today().isoformat(),
+        "protocol": protocol(Path(manifest).name, items, setup),
+        **summarise(scores, kinds),
+        "baselines": metadata_baseline(items, records),
+        "checkpoints": {n: c.label for n, c in setup.checkpoints.items()},
+        "missing_checkpoints": {n: r.sentence for n, r in setup.failed.items()},
+        "unreadable": _unreadable(records),
+        "seconds": seconds_by_stage(records),
+    }
+    if tiers:
+        metrics["tiers"] = _tiers(items, setup, folder, scores, on_progress, pool)
+    (folder / "metrics.json").write_text(json.dumps(strict(metrics), indent=2) + "\n", "utf-8")
+    write_report(folder / "report.html", metrics, scores)
+    return metrics
+
+
+def _tiers(
+    items: Sequence[Item],
+    setup: Setup,
+    folder: Path,
+    clean: Sequence[Score],
+    on_progress: Progress,
+    pool: Pool,
+) -> dict[str, Any]:
+    """The same files as they are and after each way of re-encoding."""
+    found = {"clean": compare(clean, clean)}
+    for tier in TIERS:
+        lines = folder / f"measured-{tier.name}.jsonl"
+
+        def named(done: int, total: int, text: str, tier: str = tier.name) -> None:
+            on_progress(done, total, f"{tier}: {text}")
+
+        records = score_files(items, setup, lines, named, copies(tier), pool)
+        scores = [score_of(item, kept, setup) for item, kept in zip(items, records, strict=True)]
+        write_scores(folder / f"scores-{tier.name}.csv", scores)
+        found[tier.name] = compare(scores, clean)
+    return found
+
+
+def _unreadable(records: Sequence[Kept]) -> list[dict[str, str]]:
+    return [{"path": kept.name, **kept.error} for kept in records if kept.error is not None]
+
+
+def seconds_by_stage(records: Sequence[Kept]) -> dict[str, float]:
+    """Mean seconds a readable file, by stage."""
+    read = [kept.seconds for kept in records if kept.error is None]
+    stages = dict.fromkeys(stage for seconds in read for stage in seconds)
+    return {s: round(sum(r.get(s, 0.0) for r in read) / len(read), 3) for s in stages}
+
+
+def strict(value: Any) -> Any:
+    """The same with None for numbers that JSON cannot say."""
+    if isinstance(value, dict):
+        return {str(key): strict(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

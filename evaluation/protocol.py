@@ -1,0 +1,72 @@
+"""Under which conditions was a figure measured?
+
+One line that is printed with every figure: a number without it cannot be compared. Imports
+evaluation.run, detectors and media (their constants), verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detectors.spatial import FRAMES_A_WINDOW
+from evaluation.manifest import Item
+from evaluation.metrics import RESAMPLES
+from evaluation.run import Setup
+from media.windows import QUICK_WINDOWS, WINDOW_S
+from verdict.fusion import fitted_numbers
+
+
+def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
+    """The line for one run.
+
+    Args:
+        name: of the manifest or folder.
+        items: its files.
+        setup: what they were measured with.
+    """
+    n_fake = sum(item.label for item in items)
+    windows = (
+        f"at most {QUICK_WINDOWS} windows of {WINDOW_S:g} s spread over the file"
+        if setup.settings.mode == "quick"
+        else f"windows of {WINDOW_S:g} s end to end"
+    )
+    fusion = fitted_numbers()
+    return "; ".join(
+        (
+            f"data {name}: {len(items) - n_fake} real and {n_fake} fake files",
+            f"{len({item.unit for item in items})} groups",
+            f"mode {setup.settings.mode}: {windows}, {FRAMES_A_WINDOW} pictures of each face a "
+            "window for the picture detector, all frames for the others",
+            "faces by MediaPipe full range and the 468-point mesh, eyes level",
+            f"crops: {_crops(setup)}",
+            "score of a file: mean raw log-odds of its windows by person, calibrated, fused "
+            "(most suspicious person)",
+            "no face or nothing assessable: no number, left out of the ranking and counted in the "
+            "coverage",
+            f"checkpoints: {_checkpoints(setup)}",
+            f"fusion fitted on: {fusion.fitted_on} ({fusion.date})",
+            f"intervals: 95 %, {RESAMPLES} bootstrap draws of whole groups",
+        )
+    )
+
+
+def _crops(setup: Setup) -> str:
+    cards = {name: checkpoint.card for name, checkpoint in setup.checkpoints.items()}
+    said = [
+        f"{name} {card.crop} with a margin of {card.margin:.0%} at {card.size_px} px"
+        for name, card in cards.items()
+    ]
+    return ", ".join(said) or "none"
+
+
+def _checkpoints(setup: Setup) -> str:
+    said = []
+    for name in setup.settings.detectors:
+        checkpoint = setup.checkpoints.get(name)
+        if checkpoint is None:
+            said.append(f"{name} missing")
+            continue
+        line = checkpoint.card.calibration
+        state = f"calibrated on {line.fitted_on}" if line else "not calibrated"
+        said.append(f"{name} {checkpoint.label} ({state})")
+    return ", ".join(said)

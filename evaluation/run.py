@@ -1,0 +1,292 @@
+"""What does the program say about each file of a manifest?
+
+Sends every file through ``analysis.analyze`` and keeps what was measured, line by line, so that a
+stopped run goes on where it stopped. What is kept are raw scores: calibration and fusion are
+applied when the lines are read, so that both can be fitted on them. Imports analysis and all
+before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from analysis import POOL, Analysis, Settings, analyze, load_detector
+from detectors.base import Finding, Reason
+from detectors.pool import Pool
+from errors import UserError
+from evaluation.manifest import Item
+from evaluation.scores import DETECTOR_NAMES, Number, Score
+from hub.checkpoint import Checkpoint
+from verdict.fusion import NOT_ASSESSED, Numbers, fuse
+
+VERSION = 1  # of the lines that are kept
+Progress = Callable[[int, int, str], None]  # files done, files in all, what is being done
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What files are measured with.
+
+    Attributes:
+        settings: of the analysis.
+        checkpoints: detector → its checkpoint, for those that could be loaded.
+        failed: detector → why not.
+    """
+
+    settings: Settings
+    checkpoints: Mapping[str, Checkpoint]
+    failed: Mapping[str, Reason]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of everything that changes a raw score."""
+        facts = {
+            "version": VERSION,
+            "mode": self.settings.mode,
+            "stability": self.settings.stability,
+            "detectors": list(self.settings.detectors),
+            "checkpoints": {name: c.key for name, c in self.checkpoints.items()},
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def set_up(settings: Settings, pool: Pool = POOL) -> Setup:
+    """Load what the settings ask for, before the first file.
+
+    Raises:
+        UserError: when a checkpoint that the user chose cannot be used.
+    """
+    loaded, failed = {}, {}
+    for name in settings.detectors:
+        try:
+            loaded[name] = load_detector(name, settings, pool).checkpoint
+        except UserError as error:
+            if name in settings.checkpoints:
+                raise
+            failed[name] = Reason(error.code, error.sentence)
+    return Setup(settings, loaded, failed)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was measured of one file.
+
+    Attributes:
+        name: the path as the manifest writes it.
+        stamp: size and time of the file, so that a changed file is measured again.
+        facts: ``kind, width_px, height_px, fps, duration_s, bytes, sound``; empty if unreadable.
+        findings: ``detector, person, raw, reason, sentence, measures``, one for each person.
+        unstable: the strongest evidence did not survive re-encoding.
+        seconds: by stage.
+        error: ``code`` and ``sentence`` of a file that could not be read, else None.
+    """
+
+    name: str
+    stamp: str
+    facts: Mapping[str, float | str]
+    findings: tuple[Mapping[str, object], ...]
+    unstable: bool
+    seconds: Mapping[str, float]
+    error: Mapping[str, str] | None
+
+
+def score_files(
+    items: Sequence[Item],
+    setup: Setup,
+    lines: Path,
+    on_progress: Progress = lambda done, total, text: None,
+    as_seen: Callable | None = None,
+    pool: Pool = POOL,
+) -> list[Kept]:
+    """Measure all files; go on where a former run of the same setup stopped.
+
+    Args:
+        items: the files.
+        setup: from `set_up`.
+        lines: the file of kept lines; one of another setup is begun anew.
+        on_progress: called before each file.
+        as_seen: context manager from an item's path to the path that is analysed (re-encoding).
+        pool: where loaded networks are kept.
+
+    Returns:
+        One record an item, in their order.
+    """
+    kept = read_lines(lines, setup.fingerprint)
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    if not kept:
+        about = {"fingerprint": setup.fingerprint, "checkpoints": _labels(setup)}
+        lines.write_text(json.dumps(about) + "\n", "utf-8")
+    records = []
+    with lines.open("a", encoding="utf-8") as file:
+        for done, item in enumerate(items):
+            record = kept.get((item.name, _stamp(item.path)))
+            if record is None:
+                on_progress(done, len(items), item.name)
+                record = _measure(item, setup, as_seen or _as_it_is, pool)
+                file.write(json.dumps(asdict(record)) + "\n")
+                file.flush()
+            records.append(record)
+    on_progress(len(items), len(items), "done")
+    return records
+
+
+def read_lines(lines: Path, fingerprint: str | None = None) -> dict[tuple[str, str], Kept]:
+    """Records of a former run by name and stamp; none if it measured with something else."""
+    if not lines.is_file():
+        return {}
+    head, *rest = lines.read_text("utf-8").splitlines() or [""]
+    try:
+        if fingerprint is not None and json.loads(head)["fingerprint"] != fingerprint:
+            return {}
+    except (ValueError, KeyError):
+        return {}
+    records = {}
+    for line in rest:
+        try:
+            data = json.loads(line)
+        except ValueError:  # the run was stopped while it wrote this line
+            continue
+        records[data["name"], data["stamp"]] = Kept(**{**data, "findings": tuple(data["findings"])})
+    return records
+
+
+def score_of(item: Item, kept: Kept, setup: Setup, numbers: Numbers | None = None) -> Score:
+    """Calibrate and fuse what was measured: what the program says about the file today.
+
+    Args:
+        item: the file.
+        kept: its measurements.
+        setup: its checkpoints carry the calibrations.
+        numbers: of the fusion; those of ``fusion.json`` by default.
+    """
+    if kept.error is not None:
+        unread = Number(None, "not_applicable", kept.error["code"])
+        return Score(item, NOT_ASSESSED, None, None, None, dict.fromkeys(DETECTOR_NAMES, unread))
+    findings = [_finding(entry, setup) for entry in kept.findings]
+    opinion = fuse(findings, kept.unstable, numbers).opinion
+    person = opinion.person if opinion.log_odds is not None else _most_suspicious(findings)
+    detectors = {name: _number(name, person, findings) for name in DETECTOR_NAMES}
+    return Score(item, opinion.level, opinion.probability, opinion.log_odds, person, detectors)
+
+
+def raw_of(kept: Kept, detector: str) -> float | None:
+    """Raw score of a file for one detector: that of its most suspicious person."""
+    raws = [f["raw"] for f in kept.findings if f["detector"] == detector and f["raw"] is not None]
+    return max(raws, default=None)
+
+
+def _labels(setup: Setup) -> dict[str, str]:
+    return {name: checkpoint.label for name, checkpoint in setup.checkpoints.items()}
+
+
+@contextmanager
+def _as_it_is(path: Path) -> Iterator[Path]:
+    yield path
+
+
+def _measure(item: Item, setup: Setup, as_seen: Callable, pool: Pool) -> Kept:
+    stamp = _stamp(item.path)
+    try:
+        with as_seen(item.path) as path:
+            found = analyze(path, setup.settings, pool=pool)
+    except UserError as error:
+        return _unread(item.name, stamp, error.code, error.sentence)
+    except Exception as error:  # one file must not end the measurement of all the others
+        return _unread(item.name, stamp, "internal_error", f"{type(error).__name__}: {error}")
+    return Kept(
+        name=item.name,
+        stamp=stamp,
+        facts=_facts(found),
+        findings=tuple(_entry(f, setup) for f in found.findings),
+        unstable=fuse(found.findings).warnings != found.verdict.warnings,
+        seconds={stage: round(s, 3) for stage, s in found.seconds_by_stage.items()},
+        error=None,
+    )
+
+
+def _unread(name: str, stamp: str, code: str, sentence: str) -> Kept:
+    return Kept(name, stamp, {}, (), False, {}, {"code": code, "sentence": sentence[:500]})
+
+
+def _stamp(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return "absent"
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def _facts(found: Analysis) -> dict[str, float | str]:
+    return {
+        "kind": found.kind,
+        "width_px": found.size_wh[0],
+        "height_px": found.size_wh[1],
+        "fps": found.fps,
+        "duration_s": found.duration_s,
+        "bytes": found.bytes,
+        "sound": float(found.has_sound),
+    }
+
+
+def _entry(finding: Finding, setup: Setup) -> dict[str, object]:
+    """A finding as it is kept: raw, because another calibration may come."""
+    checkpoint = setup.checkpoints.get(finding.detector)
+    raw = finding.log_odds
+    if raw is not None and checkpoint is not None and checkpoint.card.calibration is not None:
+        line = checkpoint.card.calibration
+        raw = (raw - line.offset) / line.scale if line.scale else None
+    return {
+        "detector": finding.detector,
+        "person": finding.person,
+        "raw": raw,
+        "reason": finding.reason.code if finding.reason else None,
+        "sentence": finding.reason.sentence if finding.reason else None,
+        "measures": dict(finding.measures),
+    }
+
+
+def _finding(entry: Mapping, setup: Setup) -> Finding:
+    """A kept entry as a finding, calibrated as its checkpoint is calibrated now."""
+    name, raw = entry["detector"], entry["raw"]
+    checkpoint = setup.checkpoints.get(name)
+    calibration = checkpoint.card.calibration if checkpoint else None
+    votes = checkpoint is not None and checkpoint.card.votes
+    status = "uncalibrated" if calibration is None else "counted" if votes else "experimental"
+    reason = None
+    if raw is None:
+        code = entry["reason"] or "broken_output"
+        reason = Reason(code, entry["sentence"] or "")
+    return Finding(
+        detector=name,
+        person=entry["person"],
+        log_odds=raw if raw is None or calibration is None else calibration.apply(raw),
+        status="not_applicable" if raw is None else status,
+        reason=reason,
+        windows=(),
+        heatmaps=(),
+        measures=entry["measures"],
+        checkpoint=checkpoint.label if checkpoint else "embedded",
+        calibrated=calibration is not None,
+    )
+
+
+def _most_suspicious(findings: Sequence[Finding]) -> str | None:
+    """Whom the file's numbers are about when nothing could be counted."""
+    scored = [f for f in findings if f.log_odds is not None and f.person is not None]
+    if scored:
+        return max(scored, key=lambda f: f.log_odds).person
+    return next((f.person for f in findings if f.person is not None), None)
+
+
+def _number(name: str, person: str | None, findings: Sequence[Finding]) -> Number:
+    """One detector's number for the person whom the verdict is about, or for the whole picture."""
+    own = [f for f in findings if f.detector == name and f.person in (person, None)]
+    if not own:
+        return Number(None, "not_applicable", "not_run")
+    chosen = next((f for f in own if f.log_odds is not None), own[0])
+    return Number(chosen.log_odds, chosen.status, chosen.reason.code if chosen.reason else "")

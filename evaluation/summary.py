@@ -1,0 +1,229 @@
+"""What do all scores together say about the program on this data?
+
+Builds the content of ``metrics.json`` from the rows of ``scores.csv``. Missing numbers are never
+replaced: they lower the coverage, and whether missing itself gives the truth away is measured.
+Imports evaluation.metrics and verdict (names of the levels).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from evaluation.metrics import (
+    INDICATIVE_BELOW,
+    auc,
+    calibration,
+    ranking,
+    risk_coverage,
+    with_intervals,
+)
+from evaluation.scores import DETECTOR_NAMES, Score
+from verdict.fusion import LEVELS, NONE, SOME, STRONG
+
+ALARMS = (STRONG, SOME)
+ANSWERS = (STRONG, SOME, NONE)
+DETECTOR_RESAMPLES = 500
+UNNAMED = "not named"
+
+
+def summarise(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
+    """All figures of one run.
+
+    Args:
+        scores: one a file.
+        kinds: ``video``, ``picture`` or empty for unreadable, one a file.
+    """
+    return {
+        "data": _data(scores, kinds),
+        "fused": fused_figures(scores),
+        "by_file_kind": _by_file_kind(scores, kinds),
+        "abstention": abstention(scores),
+        "levels": _levels(scores),
+        "detectors": {name: detector_figures(scores, name) for name in DETECTOR_NAMES},
+        "false_alarms_by_source": false_alarms(scores),
+        "by_kind_of_fake": by_kind(scores),
+    }
+
+
+def columns(scores: Sequence[Score], detector: str | None = None) -> tuple[np.ndarray, ...]:
+    """Labels (n,), log-odds (n,) with NaN where there is none, and groups (n,)."""
+    values = [
+        score.log_odds if detector is None else score.detectors[detector].log_odds
+        for score in scores
+    ]
+    labels = np.array([score.item.label for score in scores], dtype=int)
+    groups = np.array([score.item.unit for score in scores])
+    return labels, np.array([np.nan if v is None else v for v in values], dtype=float), groups
+
+
+def fused_figures(scores: Sequence[Score]) -> dict:
+    """Ranking and calibration of the fused log-odds, where there are any."""
+    labels, values, groups = columns(scores)
+    there = np.isfinite(values)
+    labels, values, groups = labels[there], values[there], groups[there]
+
+    def figures(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
+        return ranking(labels, values) | calibration(labels, values)
+
+    return with_intervals(figures, (labels, values), groups)
+
+
+def abstention(scores: Sequence[Score]) -> dict:
+    """Coverage, and whether having no number already gives the truth away."""
+    labels, values, _ = columns(scores)
+    there = np.isfinite(values)
+    answered = np.array([score.level in ANSWERS for score in scores])
+    right = np.array([(s.level in ALARMS) == bool(s.item.label) for s in scores])
+    return {
+        **coverage(labels, there),
+        "answered_share": float(answered.mean()),
+        "answered_accuracy": float(right[answered].mean()) if answered.any() else None,
+        "area_under_risk_coverage": (
+            float(risk_coverage(labels[there], values[there])[1].mean()) if there.any() else None
+        ),
+    }
+
+
+def coverage(labels: np.ndarray, there: np.ndarray) -> dict[str, float | int | None]:
+    """Share of files that have a number, in all and by class, and the AUC of having one."""
+    by_class = {
+        f"coverage_{name}": float(there[own].mean()) if own.any() else None
+        for name, own in (("real", labels == 0), ("fake", labels == 1))
+    }
+    return {
+        "n_applicable": int(there.sum()),
+        "coverage": float(there.mean()),
+        **by_class,
+        "auc_of_applicability": auc(labels, there.astype(float)),
+    }
+
+
+def detector_figures(scores: Sequence[Score], name: str) -> dict:
+    """One detector alone, where it is applicable."""
+    labels, values, groups = columns(scores, name)
+    there = np.isfinite(values)
+    numbers = [score.detectors[name] for score in scores]
+    calibrated = any(number.status in ("counted", "experimental") for number in numbers)
+
+    def figures(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
+        return ranking(labels, values) | (calibration(labels, values) if calibrated else {})
+
+    found = with_intervals(
+        figures, (labels[there], values[there]), groups[there], DETECTOR_RESAMPLES
+    )
+    return {
+        **coverage(labels, there),
+        "where_applicable": found,
+        "status": dict(Counter(number.status for number in numbers)),
+        "reasons": dict(Counter(number.reason for number in numbers if number.reason)),
+    }
+
+
+def false_alarms(scores: Sequence[Score]) -> list[dict]:
+    """Real files by source: how many were called suspicious."""
+    reals = [score for score in scores if score.item.label == 0]
+    return [
+        {"source": source, **_alarm_counts(own)}
+        for source, own in _parted(reals, lambda score: source_of(score) or UNNAMED)
+    ]
+
+
+def source_of(score: Score) -> str:
+    """Where a real file comes from: its source, or what the manifest calls its kind."""
+    kind = score.item.kind
+    return score.item.source or ("" if kind == "real" else kind)
+
+
+def by_kind(scores: Sequence[Score]) -> list[dict]:
+    """Fake files by how they were made: how many were caught, and their AUC against all reals."""
+    reals = [score for score in scores if score.item.label == 0]
+    fakes = [score for score in scores if score.item.label == 1]
+    rows = []
+    for kind, own in _parted(fakes, lambda score: score.item.kind or UNNAMED):
+        labels, values, groups = columns([*reals, *own])
+        there = np.isfinite(values)
+
+        def figure(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
+            return {"auc": auc(labels, values)}
+
+        found = with_intervals(
+            figure, (labels[there], values[there]), groups[there], DETECTOR_RESAMPLES
+        )
+        rows.append({"kind": kind, **_alarm_counts(own), **found})
+    return rows
+
+
+def compare(scores: Sequence[Score], clean: Sequence[Score]) -> dict:
+    """What re-encoding changed: figures at the unchanged threshold, and flipped verdicts."""
+    alarm = np.array([score.level in ALARMS for score in scores])
+    before = np.array([score.level in ALARMS for score in clean])
+    labels, values, groups = columns(scores)
+    there = np.isfinite(values)
+    found = with_intervals(ranking, (labels[there], values[there]), groups[there])
+    real, fake = labels == 0, labels == 1
+    return {
+        "auc": found.get("auc"),
+        "coverage": float(there.mean()),
+        "fpr_at_unchanged_threshold": float(alarm[real].mean()) if real.any() else None,
+        "tpr_at_unchanged_threshold": float(alarm[fake].mean()) if fake.any() else None,
+        "flipped_verdicts": float((alarm != before).mean()),
+        "changed_levels": float(
+            np.mean([a.level != b.level for a, b in zip(scores, clean, strict=True)])
+        ),
+        "detector_auc": {name: _detector_auc(scores, name) for name in DETECTOR_NAMES},
+    }
+
+
+def _detector_auc(scores: Sequence[Score], name: str) -> float | None:
+    labels, values, _ = columns(scores, name)
+    there = np.isfinite(values)
+    return auc(labels[there], values[there])
+
+
+def _data(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
+    labels = [score.item.label for score in scores]
+    return {
+        "n": len(scores),
+        "n_real": labels.count(0),
+        "n_fake": labels.count(1),
+        "n_groups": len({score.item.unit for score in scores}),
+        "n_unreadable": sum(not kind for kind in kinds),
+        "indicative": len(scores) < INDICATIVE_BELOW,
+    }
+
+
+def _by_file_kind(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
+    found = {}
+    for kind in sorted(set(kinds) - {""}):
+        own = [score for score, k in zip(scores, kinds, strict=True) if k == kind]
+        labels, values, _ = columns(own)
+        there = np.isfinite(values)
+        found[kind] = {"n": len(own), "auc": auc(labels[there], values[there])}
+    return found
+
+
+def _levels(scores: Sequence[Score]) -> dict[str, dict[str, int]]:
+    counts = Counter((score.level, score.item.label) for score in scores)
+    return {level: {"real": counts[level, 0], "fake": counts[level, 1]} for level in LEVELS}
+
+
+def _alarm_counts(own: Sequence[Score]) -> dict[str, float | int | None]:
+    values = [score.log_odds for score in own if score.log_odds is not None]
+    return {
+        "n": len(own),
+        "strong": sum(score.level == STRONG for score in own),
+        "some": sum(score.level == SOME for score in own),
+        "alarm_share": sum(score.level in ALARMS for score in own) / len(own),
+        "not_assessed": len(own) - len(values),
+        "median_log_odds": float(np.median(values)) if values else None,
+    }
+
+
+def _parted(scores: Iterable[Score], by: Callable[[Score], str]) -> list[tuple[str, list[Score]]]:
+    parts: dict[str, list[Score]] = {}
+    for score in scores:
+        parts.setdefault(by(score), []).append(score)
+    return sorted(parts.items())

@@ -1,0 +1,292 @@
+"""How does a picture look with what was found in it?
+
+Boxes with a level in words, heatmaps with a legend, and strips of pictures. Every level has its own
+line style, not only its colour. Draws on copies. Imports analysis (types), media.align, report.words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from analysis import Analysis, Shot
+from detectors.base import Heatmap
+from media import align
+from report.words import AGAINST, FOR, LOOKS, clock, percent
+from verdict.fusion import NOT_ASSESSED, Opinion
+
+LONGEST_SIDE_PX = 1280  # of a picture in a report
+SMALL_BELOW_PX = 480  # smaller pictures are enlarged, so that the writing does not cover them
+TEXT_SHARE = 0.032  # height of the writing as a share of the picture's longer side
+HEAT_OPACITY = 0.72  # of the strongest part; weaker parts let more of the face through
+LEGEND_LEVELS = 101
+
+
+@cache
+def font(size_px: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings along: the same letters on every machine."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(folder / "DejaVuSans.ttf"), size_px)
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """ "#D55E00" → (213, 94, 0)."""
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def opinions_by_person(analysis: Analysis) -> dict[str, Opinion]:
+    """The opinion on each person by name."""
+    return {o.person: o for o in analysis.verdict.people if o.person is not None}
+
+
+def marked(
+    picture: np.ndarray,
+    boxes_xyxy: Mapping[str, np.ndarray],
+    opinions: Mapping[str, Opinion],
+    note: str = "",
+) -> np.ndarray:
+    """Draw a box, a name and a level for each person.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB.
+        boxes_xyxy: person → (4,) px.
+        opinions: person → opinion.
+        note: written in the lower left corner, e.g. the time.
+
+    Returns:
+        A new (h, w, 3) uint8 RGB picture of the same size.
+    """
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    text_px = max(11, round(TEXT_SHARE * max(image.size)))
+    for person, box in boxes_xyxy.items():
+        opinion = opinions.get(person)
+        level = opinion.level if opinion is not None else NOT_ASSESSED
+        _box(draw, box, level, text_px, image.size)
+        _tag(draw, box, _caption(person, opinion), level, text_px, image.size)
+    if note:
+        _plate(
+            draw,
+            (text_px // 2, image.height - round(1.9 * text_px)),
+            note,
+            text_px,
+            "#000000",
+            "#FFFFFF",
+        )
+    return np.asarray(image)
+
+
+def annotated(analysis: Analysis, shot: Shot) -> np.ndarray:
+    """One kept picture with its faces marked, (h, w, 3) uint8 RGB, at a size fit for a report."""
+    picture, factor = fit(shot.picture)
+    boxes = {person: box * factor for person, (box, _) in shot.faces.items()}
+    note = clock(shot.time_s) if analysis.kind == "video" else ""
+    return marked(picture, boxes, opinions_by_person(analysis), note)
+
+
+def fit(picture: np.ndarray) -> tuple[np.ndarray, float]:
+    """Scale a picture to the size of a report; returns it and the factor."""
+    longest = max(picture.shape[:2])
+    factor = min(1.0, LONGEST_SIDE_PX / longest)
+    if longest < SMALL_BELOW_PX:
+        factor = 2.0
+    if factor == 1.0:
+        return picture, 1.0
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how), factor
+
+
+def heat_colours(values: np.ndarray, most: float) -> np.ndarray:
+    """Log-odds to colours: blue against, white nothing, vermilion for manipulation.
+
+    Args:
+        values: any shape, log-odds.
+        most: the value that gets the full colour, > 0.
+
+    Returns:
+        (..., 3) float32 0..255.
+    """
+    share = np.clip(np.asarray(values, np.float32) / most, -1, 1)[..., None]
+    full = np.where(share >= 0, np.float32(rgb(FOR)), np.float32(rgb(AGAINST)))
+    return 255 + np.abs(share) * (full - 255)
+
+
+def heat_scale(values: np.ndarray) -> float:
+    """The value that gets the full colour: the largest part, but never less than one log-odds."""
+    return max(1.0, float(np.abs(values).max()))
+
+
+def heat_on_picture(picture: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap) -> np.ndarray:
+    """Lay a heatmap over the face it belongs to.
+
+    The map covers the tight crop; it goes back into the picture by the inverse of the matrix that
+    the crop was cut with. Strong parts hide more of the face than weak ones.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB.
+        landmarks: (468, 2) px of that face in this picture.
+        heatmap: log-odds by part of the tight crop.
+
+    Returns:
+        A new (h, w, 3) uint8 RGB picture.
+    """
+    side = align.TIGHT_PX
+    values = cv2.resize(np.float32(heatmap.values), (side, side), interpolation=cv2.INTER_CUBIC)
+    most = heat_scale(heatmap.values)
+    height, width = picture.shape[:2]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    matrix = tight_matrix(landmarks)
+
+    def into_picture(layer: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(layer, matrix, (width, height), flags=flags)
+
+    strength = np.clip(np.abs(values) / most, 0, 1) * HEAT_OPACITY
+    opacity = into_picture(np.float32(strength))[..., None]
+    colours = into_picture(heat_colours(values, most))
+    mixed = picture * (1 - opacity) + colours * opacity
+    return np.clip(mixed, 0, 255).astype(np.uint8)
+
+
+def tight_matrix(landmarks: np.ndarray) -> np.ndarray:
+    """The (2, 3) similarity from picture pixels to the tight crop: the centre of the wide one."""
+    matrix = align.face_matrix(landmarks).copy()
+    matrix[:, 2] -= (align.CROP_PX - align.TIGHT_PX) / 2
+    return matrix
+
+
+def heatmap_figure(analysis: Analysis, heatmap: Heatmap) -> tuple[np.ndarray, str] | None:
+    """A heatmap on the kept picture that is nearest in time, beside the plain face, with a legend.
+
+    Returns:
+        ((h, w, 3) uint8 RGB, caption), or None when no kept picture shows that person.
+    """
+    shots = [shot for shot in analysis.shots if heatmap.person in shot.faces]
+    if not shots:
+        return None
+    shot = min(shots, key=lambda s: abs(s.time_s - heatmap.time_s))
+    landmarks = shot.faces[heatmap.person][1]
+    matrix = align.face_matrix(landmarks, align.CROP_PX)
+    plain = align.cut(shot.picture, matrix, align.CROP_PX)
+    hot = heat_on_picture(plain, align.move(landmarks, matrix), heatmap)
+    both = strip([plain, hot], align.CROP_PX)
+    picture = np.vstack([both, legend(both.shape[1], heat_scale(heatmap.values))])
+    return picture, _heat_caption(analysis, heatmap, shot)
+
+
+def legend(width_px: int, most: float) -> np.ndarray:
+    """A (56, width, 3) uint8 RGB bar that explains the colours of a heatmap."""
+    image = Image.new("RGB", (width_px, 56), "#FFFFFF")
+    bar = heat_colours(np.linspace(-most, most, LEGEND_LEVELS)[None], most).astype(np.uint8)
+    image.paste(Image.fromarray(bar).resize((width_px - 24, 14)), (12, 8))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((12, 8, width_px - 13, 22), outline="#595959")
+    middle = width_px // 2
+    draw.text((12, 28), f"\u2212{most:.1f} against", "#003F63", font(14))
+    draw.text((middle, 28), "0", "#000000", font(14), anchor="ma")
+    draw.text(
+        (width_px - 12, 28), f"for manipulation +{most:.1f}", "#8A3D00", font(14), anchor="ra"
+    )
+    return np.asarray(image)
+
+
+def strip(pictures: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.ndarray:
+    """Put pictures of any size side by side on white, all of one height; (h, w, 3) uint8 RGB."""
+    parts: list[np.ndarray] = []
+    for picture in pictures:
+        width = max(1, round(picture.shape[1] * height_px / picture.shape[0]))
+        if parts:
+            parts.append(np.full((height_px, gap_px, 3), 255, np.uint8))
+        parts.append(cv2.resize(picture, (width, height_px), interpolation=cv2.INTER_AREA))
+    return np.hstack(parts)
+
+
+def face_of(shot: Shot, person: str) -> np.ndarray:
+    """The (320, 320, 3) uint8 RGB crop of one person in a kept picture."""
+    landmarks = shot.faces[person][1]
+    return align.cut(shot.picture, align.face_matrix(landmarks), align.CROP_PX)
+
+
+def _heat_caption(analysis: Analysis, heatmap: Heatmap, shot: Shot) -> str:
+    caption = f"{heatmap.person}: what each part of the face adds to the picture score"
+    if analysis.kind != "video":
+        return f"{caption}."
+    if abs(shot.time_s - heatmap.time_s) < 0.05:
+        return f"{caption}, at {clock(shot.time_s)}."
+    return (
+        f"{caption}. Measured at {clock(heatmap.time_s)}, drawn on the kept picture of the same "
+        f"face at {clock(shot.time_s)}."
+    )
+
+
+def _caption(person: str, opinion: Opinion | None) -> str:
+    if opinion is None:
+        return person
+    if opinion.probability is None:
+        return f"{person}: {opinion.level}"
+    return f"{person}: {opinion.level}, {percent(opinion.probability)}"
+
+
+def _box(
+    draw: ImageDraw.ImageDraw, box: np.ndarray, level: str, text_px: int, size_wh: tuple[int, int]
+) -> None:
+    """A rectangle in the colour and the line style of its level, with a thin dark rim."""
+    look, width = LOOKS[level], max(2, text_px // 7)
+    left, top = max(1.0, float(box[0])), max(1.0, float(box[1]))
+    right, bottom = min(size_wh[0] - 2.0, float(box[2])), min(size_wh[1] - 2.0, float(box[3]))
+    if right <= left or bottom <= top:
+        return
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    for start, stop in zip(corners, corners[1:], strict=False):
+        for a, b in _dashes(start, stop, look.dash, width):
+            draw.line((*a, *b), fill="#000000", width=width + 2)
+            draw.line((*a, *b), fill=look.colour, width=width)
+
+
+def _dashes(
+    start: tuple[float, float], stop: tuple[float, float], dash: tuple[int, int], width: int
+) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Cut a line into its drawn pieces."""
+    if dash[1] == 0:
+        return [(start, stop)]
+    a, b = np.array(start), np.array(stop)
+    length = max(float(np.linalg.norm(b - a)), 1e-6)
+    on, step = dash[0] * width, sum(dash) * width
+    pieces = []
+    for begin in np.arange(0.0, length, step):
+        first, last = a + (b - a) * begin / length, a + (b - a) * min(begin + on, length) / length
+        pieces.append((tuple(first), tuple(last)))
+    return pieces
+
+
+def _tag(
+    draw: ImageDraw.ImageDraw,
+    box: np.ndarray,
+    text: str,
+    level: str,
+    text_px: int,
+    size_wh: tuple[int, int],
+) -> None:
+    """The name plate above the box, or inside it when there is no room above."""
+    width = draw.textlength(text, font=font(text_px)) + text_px
+    left = min(max(0.0, float(box[0])), max(0.0, size_wh[0] - width))
+    height = 1.4 * text_px
+    top = float(box[1]) - height - 2
+    if top < 0:
+        top = max(0.0, float(box[1])) + 2
+    look = LOOKS[level]
+    _plate(draw, (round(left), round(top)), text, text_px, look.colour, look.ink)
+
+
+def _plate(
+    draw: ImageDraw.ImageDraw, at_xy: tuple[int, int], text: str, text_px: int, fill: str, ink: str
+) -> None:
+    left, top = at_xy
+    width = draw.textlength(text, font=font(text_px)) + text_px
+    draw.rectangle((left, top, left + width, top + 1.4 * text_px), fill=fill)
+    draw.text((left + text_px / 2, top + 0.08 * text_px), text, ink, font(text_px))

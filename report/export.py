@@ -1,0 +1,153 @@
+"""How is an analysis handed to another program?
+
+As one JSON object whose shape is published in ``schema.json`` (JSON Schema, draft 2020-12). The same
+file, checkpoints and settings give the same object, but for ``seconds_by_stage``. Imports analysis
+(types) and verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from analysis import Analysis, PersonSeen
+from detectors.base import Finding
+from verdict.fusion import Opinion, fitted_numbers
+
+SCHEMA_VERSION = "1.0"
+SCHEMA_FILE = Path(__file__).with_name("schema.json")
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The published JSON Schema of `to_json`."""
+    return json.loads(SCHEMA_FILE.read_text("utf-8"))
+
+
+def to_json(analysis: Analysis) -> dict[str, Any]:
+    """An analysis as plain JSON values (no pictures, no NaN)."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "file": _file(analysis),
+        "verdict": _verdict(analysis),
+        "people": [_person(analysis, person) for person in analysis.people],
+        "findings": [_finding(finding) for finding in analysis.findings],
+        "explanation": list(analysis.explanation),
+        "settings": _settings(analysis),
+        "checkpoints": dict(analysis.checkpoints),
+        "versions": dict(analysis.versions),
+        "seconds_by_stage": numbers(analysis.seconds_by_stage),
+    }
+
+
+def to_text(analysis: Analysis) -> str:
+    """The JSON as text for a file: two spaces, one final newline, strict numbers."""
+    return json.dumps(to_json(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def number(value: float | None) -> float | None:
+    """A plain float, or None for what JSON cannot say."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The same for named numbers."""
+    return {str(name): number(value) for name, value in values.items()}
+
+
+def _file(analysis: Analysis) -> dict[str, Any]:
+    provenance = analysis.provenance
+    return {
+        "name": analysis.name,
+        "sha256": analysis.sha256,
+        "bytes": analysis.bytes,
+        "kind": analysis.kind,
+        "container": analysis.container,
+        "duration_s": float(analysis.duration_s),
+        "examined_s": float(analysis.examined_s),
+        "size_wh": [int(side) for side in analysis.size_wh],
+        "fps": float(analysis.fps),
+        "has_sound": analysis.has_sound,
+        "speech_s": [[float(a), float(b)] for a, b in analysis.speech_s],
+        "warnings": list(analysis.warnings),
+        "provenance": {
+            "facts": {str(name): str(value) for name, value in provenance.facts.items()},
+            "notes": list(provenance.notes),
+            "content_credentials": provenance.content_credentials,
+            "says_generated": provenance.says_generated,
+        },
+    }
+
+
+def _opinion(opinion: Opinion) -> dict[str, Any]:
+    return {
+        "person": opinion.person,
+        "level": opinion.level,
+        "probability": number(opinion.probability),
+        "log_odds": number(opinion.log_odds),
+        "contributions": numbers(opinion.contributions),
+        "weights": numbers(opinion.weights),
+    }
+
+
+def _verdict(analysis: Analysis) -> dict[str, Any]:
+    fitted = fitted_numbers()
+    return {
+        **_opinion(analysis.verdict.opinion),
+        "prior_log_odds": float(analysis.verdict.prior_log_odds),
+        "against": list(analysis.verdict.against),
+        "warnings": list(analysis.verdict.warnings),
+        "calibrated_on": {"data": fitted.fitted_on, "date": fitted.date},
+    }
+
+
+def _person(analysis: Analysis, person: PersonSeen) -> dict[str, Any]:
+    opinion = next((o for o in analysis.verdict.people if o.person == person.name), None)
+    quality = person.quality
+    return {
+        "person": person.name,
+        "stretches_s": [[float(a), float(b)] for a, b in person.stretches_s],
+        "frames": int(person.frames),
+        "quality": {
+            "face_px": number(quality.face_px),
+            "sharpness": number(quality.sharpness),
+            "brightness": number(quality.brightness),
+            "yaw_deg": number(quality.yaw_deg),
+            "problem": quality.problem,
+        },
+        "opinion": _opinion(opinion) if opinion is not None else None,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    reason = finding.reason
+    return {
+        "detector": finding.detector,
+        "person": finding.person,
+        "log_odds": number(finding.log_odds),
+        "status": finding.status,
+        "reason": {"code": reason.code, "sentence": reason.sentence} if reason else None,
+        "measures": numbers(finding.measures),
+        "windows": [
+            {"start_s": float(w.start_s), "stop_s": float(w.stop_s), "log_odds": number(w.log_odds)}
+            for w in finding.windows
+        ],
+        "checkpoint": finding.checkpoint,
+        "calibrated": finding.calibrated,
+    }
+
+
+def _settings(analysis: Analysis) -> dict[str, Any]:
+    chosen = analysis.settings
+    return {
+        "mode": chosen.mode,
+        "detectors": list(chosen.detectors),
+        "checkpoints": dict(chosen.checkpoints),
+        "fake_labels": {name: list(labels) for name, labels in chosen.fake_labels.items()},
+        "device": chosen.device,
+        "stability": chosen.stability,
+    }

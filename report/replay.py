@@ -1,0 +1,143 @@
+"""Does a stored report still hold?
+
+Takes the JSON of an earlier analysis and a fresh one of the file at hand, and says what differs:
+file, checkpoints, settings, versions, numbers. Imports analysis and report.export.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import Analysis, Settings
+from errors import UserError
+from report.export import SCHEMA_VERSION, to_json
+from report.words import signed
+
+SAME = 1e-3  # log-odds; another processor rounds differently in the last digits
+NEEDED = ("schema_version", "file", "verdict", "findings", "settings", "checkpoints", "versions")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was.
+
+    Attributes:
+        what: ``file``, ``settings``, ``checkpoint``, ``version``, ``level``, ``log_odds`` or
+            ``finding``.
+        before, now: the two values as text.
+        sentence: for the user.
+    """
+
+    what: str
+    before: str
+    now: str
+    sentence: str
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """Read a stored report.
+
+    Raises:
+        UserError: ``bad_report`` when it is none.
+    """
+    try:
+        stored = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            "bad_report", f"{Path(path).name} is not a readable JSON report."
+        ) from error
+    missing = [k for k in NEEDED if k not in stored] if isinstance(stored, dict) else list(NEEDED)
+    if missing:
+        raise UserError(
+            "bad_report",
+            f"{Path(path).name} is no report of this program: {missing[0]} is missing.",
+        )
+    if str(stored["schema_version"]).split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        raise UserError(
+            "bad_report",
+            f"The report has format {stored['schema_version']}, this program reads {SCHEMA_VERSION}.",
+        )
+    return stored
+
+
+def settings_of(stored: Mapping[str, Any]) -> Settings:
+    """The settings that a stored report was made with, each checkpoint at its exact revision."""
+    chosen = stored["settings"]
+    try:
+        return Settings(
+            mode=chosen["mode"],
+            detectors=tuple(chosen["detectors"]),
+            checkpoints={n: _pinned(n, spec, stored) for n, spec in chosen["checkpoints"].items()},
+            fake_labels={n: tuple(labels) for n, labels in chosen["fake_labels"].items()},
+            device=chosen["device"],
+            stability=chosen["stability"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError("bad_report", "The settings in the report are incomplete.") from error
+
+
+def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...]:
+    """What differs between a stored report and a fresh analysis; empty when it holds."""
+    now = to_json(fresh)
+    found = [
+        *_one("file", stored["file"].get("sha256"), now["file"]["sha256"],
+              "This is not the same file: its SHA-256 differs."),
+        *_each("settings", stored["settings"], now["settings"], "The setting {} differs"),
+        *_each("checkpoint", stored["checkpoints"], now["checkpoints"], "The {} checkpoint differs"),
+        *_each("version", stored["versions"], now["versions"], "Another version of {} was used"),
+        *_one("level", stored["verdict"].get("level"), now["verdict"]["level"],
+              "The level of the verdict differs."),
+        *_number("log_odds", "the verdict", stored["verdict"].get("log_odds"), now["verdict"]["log_odds"]),
+    ]  # fmt: skip
+    before_by, now_by = _findings(stored), _findings(now)
+    for key in dict.fromkeys((*before_by, *now_by)):
+        name = f"{key[0]} ({key[1] or 'whole file'})"
+        found += _number("finding", name, before_by.get(key), now_by.get(key))
+    return tuple(found)
+
+
+def _pinned(name: str, spec: str, stored: Mapping[str, Any]) -> str:
+    """``owner/repo`` becomes ``owner/repo@revision`` where the report knows which it was."""
+    label = str(stored["checkpoints"].get(name, ""))
+    is_repo = "/" in spec and not spec.startswith(("/", ".", "~"))
+    return label if is_repo and "@" not in spec and label.startswith(f"{spec}@") else spec
+
+
+def _one(what: str, before: object, now: object, sentence: str) -> list[Difference]:
+    if before == now:
+        return []
+    text = f"{sentence} Before: {_short(before)}. Now: {_short(now)}."
+    return [Difference(what, str(before), str(now), text)]
+
+
+def _each(
+    what: str, before: Mapping[str, Any], now: Mapping[str, Any], sentence: str
+) -> list[Difference]:
+    names = dict.fromkeys((*before, *now))
+    return [
+        difference
+        for name in names
+        for difference in _one(what, before.get(name), now.get(name), sentence.format(name) + ".")
+    ]
+
+
+def _number(what: str, name: str, before: float | None, now: float | None) -> list[Difference]:
+    both = isinstance(before, int | float) and isinstance(now, int | float)
+    if before == now or (both and abs(before - now) <= SAME):
+        return []
+    said = [signed(v) if isinstance(v, int | float) else "no number" for v in (before, now)]
+    text = f"The log-odds of {name} differ. Before: {said[0]}. Now: {said[1]}."
+    return [Difference(what, str(before), str(now), text)]
+
+
+def _findings(report: Mapping[str, Any]) -> dict[tuple[str, str | None], float | None]:
+    return {(f["detector"], f["person"]): f["log_odds"] for f in report["findings"]}
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return text if len(text) <= 80 else text[:77] + "…"

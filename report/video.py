@@ -1,0 +1,170 @@
+"""How is the finding shown on the moving picture?
+
+Writes an MP4 (H.264 and AAC) picture by picture, with boxes between the moments that were examined
+and the sound as the analysis heard it, on the same clock. A long clip is cut to the examined
+stretches. Memory does not grow with its length. Imports analysis (types), media and report.draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from analysis import Analysis
+from errors import UserError
+from media.clip import SOUND_HZ, Clip
+from media.windows import Stretch, plan
+from report.draw import fit, marked, opinions_by_person
+from report.words import clock
+
+WHOLE_UP_TO_S = 60.0  # longer clips are shown in their examined stretches only
+CLOCK_HZ = 90_000  # time base of the pictures: fine enough for any frame rate, 29.97 too
+SOUND_BLOCK_S = 5.0  # of sound held at a time
+OVERLAP_S = 0.1  # read on both sides of a block, so that resampling leaves no seam
+LOST_AFTER_S = 0.06  # a box is shown this long before and after the face was followed
+OPTIONS = {"preset": "veryfast", "crf": "23"}
+Progress = Callable[[float, str], None]
+
+
+def write_video(
+    analysis: Analysis,
+    source: str | Path,
+    target: str | Path,
+    on_progress: Progress = lambda fraction, text: None,
+) -> Path:
+    """Write the annotated video.
+
+    Args:
+        analysis: of ``source``.
+        source: the analysed file.
+        target: an ``.mp4`` to write.
+        on_progress: called with a fraction 0..1.
+
+    Raises:
+        UserError: ``single_picture`` when there is no video to annotate.
+    """
+    if analysis.kind != "video":
+        raise UserError("single_picture", "A single picture has no video to annotate.")
+    target = Path(target)
+    stretches = _stretches(analysis)
+    with Clip(source) as clip, av.open(str(target), "w", options={"movflags": "+faststart"}) as out:
+        _write(analysis, clip, out, stretches, on_progress)
+    return target
+
+
+def boxes_at(analysis: Analysis, time_s: float) -> dict[str, np.ndarray]:
+    """Where each person is at a moment, between the pictures in which the face was followed.
+
+    Returns:
+        person → (4,) float px; without those who were not followed at that time.
+    """
+    boxes = {}
+    for person in analysis.people:
+        for track in person.tracks:
+            times = track.times_s
+            if times[0] - LOST_AFTER_S <= time_s <= times[-1] + LOST_AFTER_S:
+                columns = track.boxes_xyxy.T
+                boxes[person.name] = np.array([np.interp(time_s, times, c) for c in columns])
+    return boxes
+
+
+def _stretches(analysis: Analysis) -> tuple[Stretch, ...]:
+    if analysis.duration_s <= WHOLE_UP_TO_S:
+        return (Stretch(0.0, analysis.duration_s),)
+    return plan(analysis.duration_s, analysis.settings.mode)
+
+
+def _write(
+    analysis: Analysis,
+    clip: Clip,
+    out: av.container.OutputContainer,
+    stretches: tuple[Stretch, ...],
+    on_progress: Progress,
+) -> None:
+    pictures = out.add_stream(
+        "libx264", rate=Fraction(max(1, round(analysis.fps))), options=OPTIONS
+    )
+    pictures.pix_fmt = "yuv420p"
+    pictures.codec_context.time_base = Fraction(1, CLOCK_HZ)
+    width, height = _even_size(analysis)
+    pictures.width, pictures.height = width, height
+    sound = None
+    if analysis.has_sound:
+        sound = out.add_stream("aac", rate=SOUND_HZ, layout="mono")
+        sound.bit_rate = 64_000
+    total = sum(s.stop_s - s.start_s for s in stretches)
+    shown_s = 0.0
+    for stretch in stretches:
+        for block in _blocks(stretch):
+            for time_s, picture in clip.frames(block.start_s, block.stop_s):
+                frame = _frame(analysis, picture, time_s, (width, height))
+                frame.pts = round((shown_s + time_s - stretch.start_s) * CLOCK_HZ)
+                frame.time_base = Fraction(1, CLOCK_HZ)
+                out.mux(pictures.encode(frame))
+            if sound is not None:
+                _write_sound(clip, out, sound, block, shown_s + block.start_s - stretch.start_s)
+            done = shown_s + block.stop_s - stretch.start_s
+            on_progress(done / total, "Drawing the annotated video")
+        shown_s += stretch.stop_s - stretch.start_s
+    out.mux(pictures.encode(None))
+    if sound is not None:
+        out.mux(sound.encode(None))
+
+
+def _blocks(stretch: Stretch) -> Iterator[Stretch]:
+    """Cut a stretch into pieces whose sound is held in memory one at a time."""
+    start = stretch.start_s
+    while start < stretch.stop_s - 1e-6:
+        stop = min(start + SOUND_BLOCK_S, stretch.stop_s)
+        yield Stretch(start, stop)
+        start = stop
+
+
+def _even_size(analysis: Analysis) -> tuple[int, int]:
+    """Size of the drawn pictures; H.264 wants even sides."""
+    blank = np.zeros((analysis.size_wh[1], analysis.size_wh[0], 3), np.uint8)
+    height, width = fit(blank)[0].shape[:2]
+    return width - width % 2, height - height % 2
+
+
+def _frame(
+    analysis: Analysis, picture: np.ndarray, time_s: float, size_wh: tuple[int, int]
+) -> av.VideoFrame:
+    picture, factor = fit(picture)
+    boxes = {name: box * factor for name, box in boxes_at(analysis, time_s).items()}
+    examined = any(
+        s.start_s <= time_s < s.stop_s for s in plan(analysis.duration_s, analysis.settings.mode)
+    )
+    note = clock(time_s) + ("" if examined else ", not examined")
+    drawn = marked(picture, boxes, opinions_by_person(analysis), note)
+    width, height = size_wh
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:height, :width]), format="rgb24")
+
+
+def _write_sound(
+    clip: Clip,
+    out: av.container.OutputContainer,
+    stream: av.AudioStream,
+    block: Stretch,
+    at_s: float,
+) -> None:
+    """Encode the sound of one block at its place in the new file."""
+    lead = min(OVERLAP_S, block.start_s)
+    heard = clip.sound(block.start_s - lead, block.stop_s + OVERLAP_S)
+    if heard is None:
+        return
+    begin = round(at_s * SOUND_HZ)
+    count = round((at_s + block.stop_s - block.start_s) * SOUND_HZ) - begin
+    skip = round(lead * SOUND_HZ)
+    samples = heard[skip : skip + count]
+    frame = av.AudioFrame.from_ndarray(
+        samples[None].astype(np.float32), format="fltp", layout="mono"
+    )
+    frame.sample_rate = SOUND_HZ
+    frame.pts = begin
+    frame.time_base = Fraction(1, SOUND_HZ)
+    out.mux(stream.encode(frame))

@@ -1,0 +1,159 @@
+"""A hand-made Analysis over a drawn face: for tests of what is shown, not of what is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from analysis import Analysis, Followed, PersonSeen, Settings, Shot
+from detectors.base import Finding, Heatmap, Reason, WindowScore
+from media.provenance import Provenance
+from media.tracks import Quality
+from verdict.explain import explain
+from verdict.fusion import Numbers, fuse
+
+SIZE_WH, FPS, DURATION_S = (640, 360), 25, 6.0
+NUMBERS = Numbers(
+    prior_log_odds=-0.3,
+    weights={"spatial": 0.6, "temporal": 0.3, "frequency": 0.4, "sync": 0.5, "landmarks": 0.1},
+    most_log_odds=6.0,
+    strong=3.0,
+    some=1.0,
+    none=-1.0,
+    fitted_on="drawn faces",
+    date="2026-01-01",
+)
+CENTRES = {"Face A": (200.0, 170.0), "Face B": (460.0, 180.0)}
+FACE_PX = 110.0
+
+
+def landmarks_at(centre_xy: tuple[float, float]) -> np.ndarray:
+    """(468, 2) float32: eyes and mouth where a face has them, the other points on an oval."""
+    x, y = centre_xy
+    turn = np.linspace(0, 2 * np.pi, 468)
+    points = np.stack([x + FACE_PX / 2 * np.cos(turn), y + FACE_PX / 1.6 * np.sin(turn)], 1)
+    fixed = {33: (-28, -20), 133: (-12, -20), 362: (12, -20), 263: (28, -20), 61: (-16, 28)}
+    fixed |= {291: (16, 28), 13: (0, 25), 14: (0, 31)}
+    for index, (dx, dy) in fixed.items():
+        points[index] = (x + dx, y + dy)
+    return points.astype(np.float32)
+
+
+def box_at(centre_xy: tuple[float, float]) -> np.ndarray:
+    """(4,) float32 px around a drawn face."""
+    x, y = centre_xy
+    return np.float32([x - FACE_PX / 2, y - FACE_PX * 0.65, x + FACE_PX / 2, y + FACE_PX * 0.65])
+
+
+def drawn_picture(shift_px: float = 0.0) -> np.ndarray:
+    """(360, 640, 3) uint8 RGB with two simple faces."""
+    width, height = SIZE_WH
+    across = np.linspace(90, 170, width, dtype=np.float32)
+    picture = np.repeat(across[None, :, None], height, 0).repeat(3, 2).astype(np.uint8)
+    for x, y in CENTRES.values():
+        at = (round(x + shift_px), round(y))
+        cv2.ellipse(picture, at, (52, 68), 0, 0, 360, (214, 178, 150), -1)
+        for dx in (-20, 20):
+            cv2.circle(picture, (at[0] + dx, at[1] - 20), 7, (40, 40, 60), -1)
+        cv2.ellipse(picture, (at[0], at[1] + 28), (16, 6), 0, 0, 360, (150, 60, 60), -1)
+    return picture
+
+
+def finding(
+    detector: str,
+    person: str | None,
+    values: tuple[float, ...],
+    status: str = "counted",
+    heatmaps: tuple[Heatmap, ...] = (),
+) -> Finding:
+    """A finding whose windows have these log-odds."""
+    span = DURATION_S / max(1, len(values))
+    windows = tuple(WindowScore(i * span, (i + 1) * span, v) for i, v in enumerate(values))
+    calibrated = status != "uncalibrated"
+    measures = {"lag_ms": -80.0} if detector == "sync" else {"pictures": 8.0}
+    return Finding(
+        detector, person, float(np.mean(values)), status, None, windows, heatmaps, measures,
+        f"{detector}@0123456789ab", calibrated,
+    )  # fmt: skip
+
+
+def no_finding(detector: str, person: str | None, code: str) -> Finding:
+    """A finding with a reason in place of a number."""
+    return Finding(
+        detector, person, None, "not_applicable", Reason.of(code), (), (), {},
+        f"{detector}@0123456789ab", False,
+    )  # fmt: skip
+
+
+def made_analysis(name: str = "clip.mp4") -> Analysis:
+    """Two people in a video of six seconds; Face A looks manipulated."""
+    values = np.linspace(-2, 3, 36, dtype=np.float32).reshape(6, 6)
+    findings = (
+        finding("spatial", "Face A", (3.1, 5.0), heatmaps=(Heatmap("Face A", 1.0, values),)),
+        finding("spatial", "Face B", (-2.2, -1.6)),
+        finding("temporal", "Face A", (2.0, 2.6)),
+        finding("temporal", "Face B", (-0.5, 0.4)),
+        finding("frequency", "Face A", (1.2, -0.4), "uncalibrated"),
+        no_finding("frequency", "Face B", "re_encoded"),
+        finding("sync", "Face A", (-1.5, -2.0)),
+        no_finding("sync", "Face B", "off_screen_speech"),
+        finding("landmarks", "Face A", (0.4, 0.3), "experimental"),
+        no_finding("landmarks", "Face B", "clip_too_short"),
+    )
+    verdict = fuse(findings, numbers=NUMBERS)
+    times = np.arange(0, DURATION_S, 1 / FPS)
+    people = tuple(
+        PersonSeen(
+            person, ((0.0, DURATION_S),), len(times), Quality(108.0, 55.0, 130.0, 8.0),
+            (Followed(times, np.repeat(box_at(centre)[None], len(times), 0)),),
+        )
+        for person, centre in CENTRES.items()
+    )  # fmt: skip
+    faces = {p: (box_at(c), landmarks_at(c)) for p, c in CENTRES.items()}
+    shots = tuple(Shot(t, drawn_picture(), faces) for t in (1.0, 2.5, 4.0))
+    return Analysis(
+        name=name,
+        sha256="ab" * 32,
+        bytes=1_234_567,
+        kind="video",
+        container="MP4 / QuickTime",
+        duration_s=DURATION_S,
+        examined_s=DURATION_S,
+        size_wh=SIZE_WH,
+        fps=float(FPS),
+        has_sound=True,
+        speech_s=((0.4, 2.2), (3.1, 5.5)),
+        provenance=Provenance({"video codec": "h264"}, ("Written by a program.",), "none", False),
+        warnings=("The file is called “.mov” but is MP4 / QuickTime.", *verdict.warnings),
+        people=people,
+        findings=findings,
+        verdict=verdict,
+        explanation=explain(verdict, findings, DURATION_S, DURATION_S),
+        shots=shots,
+        settings=Settings(),
+        checkpoints={"spatial": "spatial@0123456789ab"},
+        versions={"program": "0.1.0"},
+        seconds_by_stage={"open": 0.1},
+    )
+
+
+def made_picture() -> Analysis:
+    """A still picture without any face: nothing can be assessed."""
+    findings = tuple(
+        no_finding(name, None, code)
+        for name, code in (
+            ("spatial", "no_face"),
+            ("temporal", "single_picture"),
+            ("sync", "single_picture"),
+        )
+    )
+    verdict = fuse(findings, numbers=NUMBERS)
+    return replace(
+        made_analysis("picture.png"),
+        kind="picture", container="PNG", duration_s=0.0, examined_s=0.0, fps=0.0, has_sound=False,
+        speech_s=(), people=(), findings=findings, verdict=verdict, warnings=verdict.warnings,
+        explanation=explain(verdict, findings, 0.0, 0.0),
+        shots=(Shot(0.0, drawn_picture(), {}),),
+    )  # fmt: skip

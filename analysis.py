@@ -71,6 +71,19 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """Where a face was while it was followed without a break.
+
+    Attributes:
+        times_s: (n,) float64 on the clip's clock.
+        boxes_xyxy: (n, 4) float32 px.
+    """
+
+    times_s: np.ndarray
+    boxes_xyxy: np.ndarray
+
+
+@dataclass(frozen=True)
 class PersonSeen:
     """Where one person was seen, over all windows.
 
@@ -79,12 +92,14 @@ class PersonSeen:
         stretches_s: (start, stop) of each window in which the face was followed.
         frames: number of pictures.
         quality: of the best window.
+        tracks: its boxes over time, for the annotated video.
     """
 
     name: str
     stretches_s: tuple[tuple[float, float], ...]
     frames: int
     quality: Quality
+    tracks: tuple[Followed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -341,20 +356,20 @@ class _Seen:
     """Collects where people were seen."""
 
     def __init__(self) -> None:
-        self._tracks: dict[str, list[tuple[float, float, int, Quality]]] = defaultdict(list)
+        self._tracks: dict[str, list[tuple[Followed, Quality]]] = defaultdict(list)
 
     def add(self, window: Window) -> None:
         for t in window.tracks:
-            entry = (float(t.times_s[0]), float(t.times_s[-1]), len(t.times_s), t.quality)
-            self._tracks[t.person].append(entry)
+            self._tracks[t.person].append((Followed(t.times_s, t.boxes_xyxy), t.quality))
 
     def people(self) -> tuple[PersonSeen, ...]:
         return tuple(
             PersonSeen(
                 name,
-                tuple((start, stop) for start, stop, _, _ in entries),
-                sum(n for _, _, n, _ in entries),
-                max((q for *_, q in entries), key=lambda q: q.face_px),
+                tuple((float(f.times_s[0]), float(f.times_s[-1])) for f, _ in entries),
+                sum(len(f.times_s) for f, _ in entries),
+                max((q for _, q in entries), key=lambda q: q.face_px),
+                tuple(f for f, _ in entries),
             )
             for name, entries in sorted(self._tracks.items())
         )

@@ -227,3 +227,23 @@ def moving_noise(count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     base = rng.integers(0, 255, (96, 96 + count, 3), np.uint8)
     return [np.ascontiguousarray(base[:, i : i + 96]) for i in range(count)]
+
+
+def test_the_containers_rotation_is_applied(tmp_path):
+    """Phones film sideways and say so in the track header's matrix."""
+    pictures = [np.zeros((64, 128, 3), np.uint8) for _ in range(5)]
+    for picture in pictures:
+        picture[:, :32] = 255  # white at the left of the stored picture
+    path = write_clip(tmp_path / "phone.mp4", pictures)
+    data = path.read_bytes()
+    one, minus, w = (b"\x00\x01\x00\x00", b"\xff\xff\x00\x00", b"\x40\x00\x00\x00")
+    zero = bytes(4)
+    upright = one + zero * 3 + one + zero * 3 + w
+    clockwise = zero + one + zero + minus + zero * 4 + w
+    track_header = data.index(b"tkhd")
+    at = data.index(upright, track_header)
+    path.write_bytes(data[:at] + clockwise + data[at + len(clockwise) :])
+    with Clip(path) as clip:
+        assert clip.size_wh == (64, 128)
+        _, picture = next(clip.frames())
+    assert picture[:20].mean() > 200 > picture[-20:].mean(), "left became top: a quarter turn clockwise"

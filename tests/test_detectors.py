@@ -1,0 +1,187 @@
+"""One contract, all detectors: a number or a reason, finite, repeatable, and never a crash."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from detectors.base import REASONS, Detector, collect
+from detectors.pool import Pool
+from detectors.registry import DETECTORS
+from errors import UserError
+from hub.checkpoint import DETECTORS as NAMES
+from hub.store import resolve
+from media.clip import Clip
+from media.faces import FaceFinder
+from media.speech import speech_stretches
+from media.tracks import FaceTrack, People, track_faces
+from media.windows import Stretch, Window
+from tests.conftest import moving_portrait, write_clip
+
+POOL = Pool()
+
+
+@pytest.fixture(scope="module", params=DETECTORS, ids=lambda d: d.name)
+def detector(request) -> Detector:
+    return POOL.detector(request.param, resolve(None, request.param.name), "cpu")
+
+
+def window_of(pictures, sound=None, fps=25.0) -> Window:
+    times = np.arange(len(pictures)) / fps
+    with FaceFinder() as finder:
+        tracks = People().name(track_faces(zip(times.tolist(), pictures, strict=True), finder))
+    return Window(
+        stretch=Stretch(0.0, len(pictures) / fps),
+        times_s=times,
+        stills=np.stack(pictures[:: max(1, len(pictures) // 16)]),
+        stills_s=times[:: max(1, len(pictures) // 16)],
+        tracks=tracks,
+        sound=sound,
+        sound_start_s=0.0,
+        speech_s=speech_stretches(sound, 0.0),
+        is_picture=len(pictures) == 1,
+    )
+
+
+@pytest.fixture(scope="module")
+def fine(portrait, speech) -> Window:
+    return window_of(moving_portrait(portrait, 75), speech[: 3 * 16_000])
+
+
+def check(detector: Detector, window: Window) -> None:
+    """The contract itself."""
+    for track in window.tracks or [None]:
+        found = detector.look(window, track)
+        assert (found.raw is None) == (found.reason is not None)
+        if found.raw is not None:
+            assert np.isfinite(found.raw)
+        else:
+            assert found.reason.code in REASONS and found.reason.sentence.endswith(".")
+        assert all(np.isfinite(v) for v in found.measures.values())
+        for heatmap in found.heatmaps:
+            assert heatmap.values.ndim == 2 and np.isfinite(heatmap.values).all()
+
+
+def test_the_hub_and_the_detectors_name_the_same_five():
+    assert tuple(d.name for d in DETECTORS) == NAMES
+
+
+def test_a_fine_clip_gives_a_number_or_a_reason(detector, fine):
+    check(detector, fine)
+
+
+def test_the_same_window_gives_the_same_number(detector, fine):
+    once, again = (detector.look(fine, fine.tracks[0]) for _ in range(2))
+    assert once.raw == again.raw and once.measures == again.measures
+
+
+def test_a_silent_clip(detector, fine):
+    silent = replace(fine, sound=None, speech_s=np.zeros((0, 2)))
+    check(detector, silent)
+    if detector.needs_sound:
+        assert detector.look(silent, silent.tracks[0]).reason.code == "no_audio"
+
+
+def test_no_face(detector):
+    window = window_of([np.full((120, 160, 3), 90, np.uint8)] * 30)
+    check(detector, window)
+    assert detector.look(window, None).reason.code == "no_face"
+
+
+def test_one_picture(detector, portrait):
+    window = window_of([portrait])
+    assert window.tracks, "the portrait's face is found"
+    check(detector, window)
+    if detector.needs_time:
+        assert detector.look(window, window.tracks[0]).reason.code == "single_picture"
+
+
+def test_one_frame_of_a_video(detector, portrait):
+    check(detector, replace(window_of([portrait]), is_picture=False))
+
+
+def test_an_odd_size(detector, portrait):
+    check(detector, window_of([p[:287, :253] for p in moving_portrait(portrait, 30)]))
+
+
+def test_several_faces(detector, portrait):
+    import cv2
+
+    face = cv2.resize(portrait[:300, 60:360], (240, 240))
+    window = window_of([np.concatenate([face, face[:, ::-1]], 1)] * 40)
+    assert len(window.tracks) == 2
+    check(detector, window)
+
+
+def test_a_small_face_is_not_judged(detector, portrait):
+    import cv2
+
+    window = window_of([portrait] * 5)
+    track = window.tracks[0]
+    tiny = replace(track, quality=replace(track.quality, face_px=20.0))
+    assert detector.look(window, tiny).reason.code in ("face_too_small", "single_picture")
+
+
+def test_weights_that_are_not_numbers_are_refused_or_give_a_reason(detector, fine, tmp_path):
+    source = resolve(None, detector.name)
+    folder = tmp_path / detector.name
+    shutil.copytree(source.folder, folder)
+    weights = load_file_any(folder / "model.safetensors")
+    name = max(weights, key=lambda k: weights[k].size)
+    weights[name] = np.full_like(weights[name], np.nan)
+    save_file(weights, folder / "model.safetensors")
+    try:
+        broken = Pool().detector(type(detector), resolve(str(folder), detector.name), "cpu")
+    except UserError as error:
+        assert error.code == "weights_refused"
+        return
+    found = broken.look(fine, fine.tracks[0])
+    assert found.raw is None
+
+
+def load_file_any(path) -> dict[str, np.ndarray]:
+    """Weights as float32 arrays, also from bfloat16, which numpy does not know."""
+    from safetensors.torch import load_file as load_torch
+
+    return {k: v.float().numpy() for k, v in load_torch(path).items()}
+
+
+def test_a_finding_keeps_windows_apart_and_averages_them(detector, fine):
+    looks = [(fine.stretch, detector.look(fine, fine.tracks[0]))] * 2
+    finding = collect(detector, "Face A", looks)
+    if finding.log_odds is not None:
+        assert finding.log_odds == pytest.approx(np.mean([w.log_odds for w in finding.windows]))
+        assert len(finding.windows) == 2
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.2])
+def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portrait, late_s):
+    """The mouth crops at a moment and the sound at that moment: 200 ms in the file are 200 ms here."""
+    flash = [np.clip(p.astype(int) + (80 if i == 50 else 0), 0, 255).astype(np.uint8)
+             for i, p in enumerate(moving_portrait(portrait, 75))]
+    sound = np.zeros(48_000, np.float32)
+    sound[32_000:32_400] = 0.9
+    path = write_clip(tmp_path / "late.mp4", flash, sound=sound, sound_late_s=late_s)
+    from detectors.sync import mouths
+
+    with Clip(path) as clip, FaceFinder() as finder:
+        track: FaceTrack = track_faces(clip.frames(0.0, 3.0), finder)[0]
+        heard = clip.sound(0.0, 3.0)
+    light = mouths(track).mean((1, 2))
+    seen_s = track.times_s[int(np.argmax(light - np.median(light)))]
+    heard_s = int(np.argmax(np.abs(heard) > 0.3)) / 16_000
+    assert heard_s - seen_s == pytest.approx(late_s, abs=0.04)
+
+
+def test_every_card_is_complete(detector):
+    card = detector.checkpoint.card
+    assert card.detector == detector.name
+    assert card.trained_on and card.limits and card.licence
+    text = (detector.checkpoint.folder / "README.md").read_text("utf-8")
+    assert "research" in text.lower()
+    assert json.loads((detector.checkpoint.folder / "card.json").read_text("utf-8"))

@@ -1,0 +1,120 @@
+"""Claims about the verdict: evidence adds up, what is missing is said, and nothing is overstated."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.base import Finding, Reason, WindowScore
+from verdict.explain import explain
+from verdict.fusion import (
+    INCONCLUSIVE,
+    LEVELS,
+    NONE,
+    NOT_ASSESSED,
+    SOME,
+    STRONG,
+    Numbers,
+    fitted_numbers,
+    fuse,
+    renormalised,
+)
+
+NAMES = ("spatial", "temporal", "frequency", "sync", "landmarks")
+NUMBERS = Numbers(-0.3, dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True)), 4.0, 3.0, 1.5, -0.5, "test", "")
+
+
+def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
+    if log_odds is None:
+        return Finding(name, person, None, "not_applicable", Reason.of(code), (), (), {}, "x", True)
+    windows = (WindowScore(0, 3, log_odds),)
+    return Finding(name, person, log_odds, status, None, windows, (), {}, "x", True)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.none() | st.floats(-20, 20), min_size=1))
+def test_contributions_add_up_to_the_verdict(values):
+    verdict = fuse([finding(n, v) for n, v in values.items()], numbers=NUMBERS)
+    chosen = verdict.opinion
+    assert chosen.level in LEVELS
+    if chosen.log_odds is None:
+        assert all(v is None for v in values.values())
+        assert chosen.level == NOT_ASSESSED
+    else:
+        total = verdict.prior_log_odds + math.fsum(chosen.contributions.values())
+        assert total == pytest.approx(chosen.log_odds, abs=1e-9)
+        assert 0 <= chosen.probability <= 1
+
+
+def test_no_number_is_not_zero():
+    verdict = fuse([finding("spatial", None), finding("sync", None, code="no_speech")], numbers=NUMBERS)
+    assert verdict.level == NOT_ASSESSED
+    assert verdict.opinion.probability is None
+
+
+def test_absent_weight_is_shared_and_never_exceeds_one():
+    shared = renormalised(NUMBERS.weights, {"spatial": 1.0})
+    assert shared == {"spatial": 1.0}
+    shared = renormalised(NUMBERS.weights, {"frequency": 1.0, "landmarks": 1.0})
+    assert shared["frequency"] == 1.0 and shared["landmarks"] == pytest.approx(0.525)
+
+
+def test_uncalibrated_is_shown_and_not_counted():
+    verdict = fuse([finding("spatial", 9.0, status="uncalibrated")], numbers=NUMBERS)
+    assert verdict.level == INCONCLUSIVE
+    assert verdict.opinion.probability is None
+    assert any("not calibrated" in w for w in verdict.warnings)
+
+
+def test_experimental_has_no_vote():
+    both = [finding("spatial", -2.0), finding("landmarks", 9.0, status="experimental")]
+    assert fuse(both, numbers=NUMBERS).opinion.contributions.keys() == {"spatial"}
+
+
+def test_the_file_gets_the_opinion_on_its_most_suspicious_person():
+    verdict = fuse([finding("spatial", -3.0), finding("spatial", 4.0, person="Face B")], numbers=NUMBERS)
+    assert verdict.opinion.person == "Face B"
+    assert [o.person for o in verdict.people] == ["Face B", "Face A"]
+
+
+def test_levels_follow_their_thresholds():
+    for value, level in ((3.9, STRONG), (2.5, SOME), (0.5, INCONCLUSIVE), (-2.0, NONE)):
+        assert fuse([finding("spatial", value)], numbers=NUMBERS).level == level
+
+
+def test_evidence_that_does_not_survive_re_encoding_is_no_alarm():
+    verdict = fuse([finding("spatial", 3.9)], unstable=True, numbers=NUMBERS)
+    assert verdict.level == INCONCLUSIVE
+    assert any("re-encoding" in w for w in verdict.warnings)
+
+
+def test_one_detector_cannot_decide_without_limit():
+    huge = fuse([finding("spatial", 1e6)], numbers=NUMBERS)
+    assert huge.opinion.log_odds == pytest.approx(4.0 - 0.3)
+
+
+def test_disagreement_is_said_and_lowers_the_level():
+    weights = dict.fromkeys(NAMES, 1.0)
+    numbers = Numbers(0, weights, 6.0, 3.0, 1.5, -0.5, "test", "")
+    verdict = fuse([finding("spatial", 4.0), finding("sync", -2.0)], numbers=numbers)
+    assert verdict.level == INCONCLUSIVE
+    assert any("disagree" in w for w in verdict.warnings)
+    assert any("sync" in sentence for sentence in verdict.against)
+
+
+def test_the_explanation_never_calls_a_file_authentic_or_fake():
+    for value in (-9.0, -1.0, 0.0, 2.0, 9.0, None):
+        found = [finding("spatial", value), finding("sync", None, code="no_audio")]
+        text = " ".join(explain(fuse(found, numbers=NUMBERS), found, 10.0, 6.0)).lower()
+        assert "authentic" not in text and "fake" not in text
+        assert "no sound" in text
+        assert "6 of 10 seconds" in text
+
+
+def test_the_fitted_numbers_are_complete():
+    numbers = fitted_numbers()
+    assert set(numbers.weights) == set(NAMES)
+    assert all(0 <= w <= 1.5 for w in numbers.weights.values())
+    assert numbers.strong > numbers.some > numbers.none

@@ -1,7 +1,7 @@
 """What is a detector, and what does it say?
 
-The contract that all five keep. A detector measures one face in one window; `Detector.look` asks first
-whether it can judge at all. `collect` turns the measurements of one person into a `Finding`.
+The contract that all five keep. A detector measures one face in one window; `Detector.look` asks
+first whether it can judge at all. `collect` turns the measurements of one person into a `Finding`.
 Imports hub and media.
 """
 
@@ -20,13 +20,15 @@ from media.windows import Stretch, Window
 
 REASONS: dict[str, str] = {
     "no_face": "No face was found, and this detector looks at faces.",
-    "face_too_small": "The face is too small in the picture: fewer than 48 pixels from brows to chin.",
+    "face_too_small": "The face is too small: fewer than 48 pixels from brows to chin.",
     "too_blurry": "The face is too blurred to be judged.",
     "too_dark": "The face is too dark to be judged.",
     "no_audio": "The file has no sound, so lips and voice cannot be compared.",
     "audio_too_short": "The sound is too short to be compared with the lips.",
     "no_speech": "Nobody is heard speaking, so lips and voice cannot be compared.",
-    "off_screen_speech": "Speech is heard, but this face's mouth hardly moves: the speaker may be off screen.",
+    "off_screen_speech": (
+        "Speech is heard, but this face's mouth hardly moves: the speaker may be off screen."
+    ),
     "several_speakers": "Several faces move their lips while one voice is heard.",
     "clip_too_short": "The face is seen for too short a time for this detector.",
     "single_picture": "A single picture has no motion and no sound to look at.",
@@ -58,8 +60,8 @@ class Heatmap:
     Attributes:
         person: whose face.
         time_s: of the picture.
-        values: (h, w) float32, log-odds that each part adds; positive speaks for manipulation. Covers
-            the tight crop.
+        values: (h, w) float32, log-odds that each part adds; positive speaks for manipulation.
+            Covers the tight crop.
     """
 
     person: str
@@ -185,7 +187,7 @@ Look = tuple[Stretch, Measurement]
 def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Finding:
     """One finding from the measurements of one person in all windows.
 
-    The raw log-odds of the windows are averaged, then calibrated: that is how calibrations are fitted.
+    The raw log-odds of the windows are averaged, then calibrated, as calibrations are fitted.
     """
     card = detector.checkpoint.card
     scored = [(stretch, m) for stretch, m in looks if m.raw is not None]

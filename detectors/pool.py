@@ -45,7 +45,9 @@ class Pool:
         return kind(checkpoint, network, device)
 
     def _shrink(self) -> None:
-        while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._most_bytes:
+        while (
+            len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._most_bytes
+        ):
             self._held.popitem(last=False)
 
     def clear(self) -> None:

@@ -1,7 +1,8 @@
 """Does a single picture of this face look manipulated? (Vision Transformer)
 
-Any picture classifier that transformers can load works here. The embedded one is a DINOv2 whose head
-is linear on its patch tokens, so that the heatmap is an exact part of the score, not an attention map.
+Any picture classifier that transformers can load works here. The embedded one is a DINOv2 whose
+head is linear on its patch tokens, so that the heatmap is an exact part of the score, not an
+attention map.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Spatial(Detector):
     name = "spatial"
     title = "Picture of the face"
     question = "Do single pictures show blending edges, odd texture or generated detail?"
-    blind_to = "changes of the sound, and motion that is wrong while every single picture looks right"
+    blind_to = (
+        "changes of the sound, and motion that is wrong while every single picture looks right"
+    )
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:

@@ -26,7 +26,9 @@ from media.tracks import FaceTrack
 from media.windows import Window
 
 SHORTEST_S = 1.0  # of a face on the clip's clock
-STILL_MOUTH = 0.012  # spread of the lip opening in units of the face; below, these lips do not speak
+STILL_MOUTH = (
+    0.012  # spread of the lip opening in units of the face; below, these lips do not speak
+)
 INNER_LIPS = (13, 14)  # upper and lower inner lip in the 468-point mesh
 SHOWN = ("lag_ms", "confidence", "best_cosine")
 

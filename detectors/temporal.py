@@ -1,7 +1,7 @@
 """Does the face move and change as a filmed face does? (VideoMAE)
 
-Any video classifier that transformers can load works here. Frames are steadied with one crop for the
-whole pass, so that the face's own motion and flicker stay visible.
+Any video classifier that transformers can load works here. Frames are steadied with one crop for
+the whole pass, so that the face's own motion and flicker stay visible.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Temporal(Detector):
 
 
 def _runs(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:
-    """Up to three (frames, h, w, 3) runs, at the checkpoint's frame rate, spread over the window."""
+    """Up to three (frames, h, w, 3) runs, at the checkpoint's frame rate, over the window."""
     whole = card.crop == "frame" or track is None
     times_s = window.stills_s if whole else track.times_s
     length_s = (card.frames - 1) / (card.rate_hz or DEFAULT_HZ)
@@ -77,7 +77,9 @@ def _runs(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarra
 
 def _steady(track: FaceTrack, index: np.ndarray, card: Card) -> np.ndarray:
     side = min(align.CROP_PX, round(align.TIGHT_PX * (1 + card.margin)))
-    return align.centre(align.steady(track.crops[index], track.landmarks[index], align.CROP_PX), side)
+    return align.centre(
+        align.steady(track.crops[index], track.landmarks[index], align.CROP_PX), side
+    )
 
 
 def _prepare(run: np.ndarray, card: Card) -> torch.Tensor:

@@ -46,7 +46,9 @@ def face_scale_px(landmarks: np.ndarray) -> float:
     A turned head shortens the one, a nod the other; the longer of both keeps the crop stable.
     """
     right, left, mouth = eye_line_and_mouth(landmarks)
-    return float(max(np.linalg.norm(left - right), np.linalg.norm(mouth - (left + right) / 2), 1e-3))
+    return float(
+        max(np.linalg.norm(left - right), np.linalg.norm(mouth - (left + right) / 2), 1e-3)
+    )
 
 
 def _upright(centre: np.ndarray, angle_rad: float, side_px: float, out_px: int) -> np.ndarray:

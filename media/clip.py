@@ -1,8 +1,8 @@
 """What is in the file: pictures and sound on one clock.
 
 A `Clip` is opened once and read in stretches. Time stamps of both streams come from the container,
-and one common start is subtracted from both; so an offset between sound and pictures, which the sync
-detector must see, survives. Imports `sniff` only.
+and one common start is subtracted from both; so an offset between sound and pictures, which the
+sync detector must see, survives. Imports `sniff` only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from media.sniff import FileKind, sniff
 
 SOUND_HZ = 16_000
 MOST_HZ = 32.0  # pictures a second that are handed out; of faster video every second one and so on
-LONGEST_SIDE_PX = 1920  # larger pictures are scaled down: faces stay larger than any detector's input
+LONGEST_SIDE_PX = (
+    1920  # larger pictures are scaled down: faces stay larger than any detector's input
+)
 MOST_PIXELS = 100_000_000  # refused beyond: a decompression bomb, or nothing a person sends
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
 SOUND_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the sound
@@ -67,7 +69,10 @@ class Clip:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -82,7 +87,9 @@ class Clip:
 
     # ------------------------------------------------------------------ reading
 
-    def frames(self, start_s: float = 0.0, stop_s: float = float("inf")) -> Iterator[tuple[float, np.ndarray]]:
+    def frames(
+        self, start_s: float = 0.0, stop_s: float = float("inf")
+    ) -> Iterator[tuple[float, np.ndarray]]:
         """Decode the pictures of a stretch of time.
 
         Args:
@@ -117,15 +124,17 @@ class Clip:
         with self.opened() as container:
             stream = container.streams.audio[0]
             rate = int(stream.codec_context.sample_rate or 48_000)
-            heard = np.zeros(int(round((stop_s - start_s) * rate)), dtype=np.float32)
+            heard = np.zeros(round((stop_s - start_s) * rate), dtype=np.float32)
             self._seek(container, stream, start_s - SEEK_MARGIN_S)
             expected = -1
             for frame in self._decode(container, stream):
                 if frame.time is None:
                     continue
-                at = int(round((frame.time - self._origin_s - start_s) * rate))
+                at = round((frame.time - self._origin_s - start_s) * rate)
                 # neighbouring frames join without a seam; only a real gap moves the position
-                position = expected if abs(at - expected) < SOUND_GAP_S * rate and expected >= 0 else at
+                position = (
+                    expected if abs(at - expected) < SOUND_GAP_S * rate and expected >= 0 else at
+                )
                 if position >= len(heard):
                     break
                 samples = _mono(frame)
@@ -147,7 +156,8 @@ class Clip:
             raise UserError("decode_failed", _too_large()) from error
         except (UnidentifiedImageError, SyntaxError, ValueError) as error:
             raise UserError(
-                "decode_failed", f"The picture could not be read: its {self.container} data is damaged or of a rare kind."
+                "decode_failed",
+                f"The picture could not be read: its {self.container} data is damaged or rare.",
             ) from error
         self.size_wh = (self._pictures[0][1].shape[1], self._pictures[0][1].shape[0])
         if len(self._pictures) > 1:
@@ -166,7 +176,8 @@ class Clip:
             except OSError as error:
                 if not pictures:
                     raise UserError(
-                        "decode_failed", "The picture is cut off: its data ends too early to be read."
+                        "decode_failed",
+                        "The picture is cut off: its data ends too early to be read.",
                     ) from error
                 self.warn("The picture is damaged towards its end.")
                 break
@@ -188,7 +199,10 @@ class Clip:
             self._scan(container)
         first = next(iter(self._decoded_from(0.0)), None)
         if first is None:
-            raise UserError("decode_failed", "No picture in the file could be decoded: the video data is damaged.")
+            raise UserError(
+                "decode_failed",
+                "No picture in the file could be decoded: the video data is damaged.",
+            )
         upright = self._upright(first[1])
         self.size_wh = (upright.shape[1], upright.shape[0])
         if self._format == "gif" and self._packets == 1:
@@ -214,7 +228,9 @@ class Clip:
         except (av.error.FFmpegError, OSError):
             self.warn("The file is damaged or cut off; what could be read was analysed.")
         if not times:
-            raise UserError("decode_failed", "The file holds a header but no pictures: it was cut off.")
+            raise UserError(
+                "decode_failed", "The file holds a header but no pictures: it was cut off."
+            )
         times.sort()
         # zero is the first picture, for both streams; AAC's priming samples lie before it
         self._origin_s = starts["video"]
@@ -230,8 +246,8 @@ class Clip:
         promised = (container.duration or 0) / av.time_base
         if promised - self.duration_s > max(1.0, 0.1 * promised) and promised < 1e6:
             self.warn(
-                f"The file promises {promised:.1f} s but pictures end after {self.duration_s:.1f} s: "
-                "it may be cut off."
+                f"The file promises {promised:.1f} s but pictures end after "
+                f"{self.duration_s:.1f} s: it may be cut off."
             )
 
     # ------------------------------------------------------------------ decoding
@@ -247,7 +263,9 @@ class Clip:
                 if self._format == "mov"
                 else "it is damaged or cut off"
             )
-            raise UserError("decode_failed", f"The {self.container} file could not be opened: {detail}.") from error
+            raise UserError(
+                "decode_failed", f"The {self.container} file could not be opened: {detail}."
+            ) from error
 
     def _seek(self, container: av.container.InputContainer, stream, to_s: float) -> None:
         if to_s <= 0:
@@ -340,8 +358,8 @@ def _sane_aspect(aspect: Fraction | None) -> float:
 
 def _too_large() -> str:
     return (
-        f"The picture has more than the {MOST_PIXELS // 1_000_000} million pixels that are accepted. "
-        "Scale it down first."
+        f"The picture has more than the {MOST_PIXELS // 1_000_000} million pixels that are "
+        "accepted. Scale it down first."
     )
 
 

@@ -1,8 +1,8 @@
 """Where are the faces in one picture, and where are their landmarks?
 
-`FaceFinder` answers for a single picture; `tracks.py` links the answers over time. Two networks from
-Google's MediaPipe (Apache-2.0, see weights/NOTICE) do the work: the full-range BlazeFace detector and
-the 468-point face mesh. Imports `align` only.
+`FaceFinder` answers for a single picture; `tracks.py` links the answers over time. Two networks
+from Google's MediaPipe (Apache-2.0, see weights/NOTICE) do the work: the full-range BlazeFace
+detector and the 468-point face mesh. Imports `align` only.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Region:
 
 
 class FaceFinder:
-    """Finds faces and their landmarks. Loads its networks on first use; use as a context manager."""
+    """Finds faces and their landmarks; loads its networks on first use. A context manager."""
 
     def __init__(self) -> None:
         self._detector = None
@@ -90,7 +90,7 @@ class FaceFinder:
         return _without_doubles(faces)
 
     def follow(self, picture: np.ndarray, before: Face) -> Face | None:
-        """The same face in the next picture, from where its landmarks were; None when it is gone."""
+        """The same face in the next picture, from where its landmarks were; None if it is gone."""
         return self._mesh_at(picture, _region_of_landmarks(before.landmarks))
 
     def _confirm(self, picture: np.ndarray, region: Region) -> Face | None:
@@ -105,7 +105,9 @@ class FaceFinder:
             self._detector = _new_detector()
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         height, width = picture.shape[:2]
-        return [_region_of_detection(d, width, height) for d in self._detector.detect(image).detections]
+        return [
+            _region_of_detection(d, width, height) for d in self._detector.detect(image).detections
+        ]
 
     def _detect_padded(self, picture: np.ndarray) -> list[Region]:
         pad = int(max(picture.shape[:2]) * PAD_FRACTION)
@@ -193,7 +195,9 @@ def _shifted(region: Region, x: float, y: float) -> Region:
 def _overlaps_picture(box_xyxy: np.ndarray, shape: tuple[int, ...]) -> bool:
     """At least half of the face must lie inside the picture, and have a size at all."""
     height, width = shape[:2]
-    inside = np.concatenate([np.clip(box_xyxy[:2], 0, None), np.minimum(box_xyxy[2:], [width, height])])
+    inside = np.concatenate(
+        [np.clip(box_xyxy[:2], 0, None), np.minimum(box_xyxy[2:], [width, height])]
+    )
     return area(box_xyxy) > 4 and area(inside) >= 0.5 * area(box_xyxy)
 
 

@@ -17,10 +17,35 @@ from PIL import ExifTags, Image
 from media.clip import Clip
 
 MOST_TEXT = 200  # characters of one value that are shown
-GENERATORS = ("midjourney", "stable diffusion", "dall-e", "dall·e", "firefly", "sora", "veo",
-              "runway", "flux", "comfyui", "automatic1111", "heygen", "synthesia", "kling", "pika")
-EDITORS = ("lavf", "handbrake", "premiere", "davinci", "capcut", "photoshop", "gimp", "inshot",
-           "final cut", "ffmpeg")
+GENERATORS = (
+    "midjourney",
+    "stable diffusion",
+    "dall-e",
+    "dall·e",
+    "firefly",
+    "sora",
+    "veo",
+    "runway",
+    "flux",
+    "comfyui",
+    "automatic1111",
+    "heygen",
+    "synthesia",
+    "kling",
+    "pika",
+)
+EDITORS = (
+    "lavf",
+    "handbrake",
+    "premiere",
+    "davinci",
+    "capcut",
+    "photoshop",
+    "gimp",
+    "inshot",
+    "final cut",
+    "ffmpeg",
+)
 SYNTHETIC_SOURCE = "trainedAlgorithmicMedia"  # IPTC digital source type for generated media
 
 
@@ -52,15 +77,21 @@ def read_provenance(clip: Clip) -> Provenance:
     editor = next((e for e in EDITORS if e in text), None)
     notes = []
     if generated or generator:
-        notes.append("The file's own data says that it was made or changed by a generator"
-                     + (f" (“{generator}”)." if generator else "."))
+        notes.append(
+            "The file's own data says that it was made or changed by a generator"
+            + (f" (“{generator}”)." if generator else ".")
+        )
     if editor:
-        notes.append(f"It was written by a program (“{editor}”), not straight from a camera; "
-                     "that is true of most files on the web.")
+        notes.append(
+            f"It was written by a program (“{editor}”), not straight from a camera; "
+            "that is true of most files on the web."
+        )
     if credentials == "invalid":
         notes.append("It carries content credentials (C2PA) that do not match its content.")
     if credentials == "none" and clip.kind == "picture" and "camera" not in facts:
-        notes.append("It carries no camera data and no content credentials, as is usual after sharing.")
+        notes.append(
+            "It carries no camera data and no content credentials, as is usual after sharing."
+        )
     return Provenance(facts, tuple(notes), credentials, bool(generated or generator))
 
 
@@ -100,9 +131,20 @@ def _stream_facts(clip: Clip) -> dict[str, str]:
                 facts.setdefault(f"{stream.type} codec", codec)
                 for key in ("handler_name", "encoder"):
                     if stream.metadata.get(key):
-                        facts.setdefault(f"{stream.type} {key.replace('_', ' ')}", _short(stream.metadata[key]))
-            for key in ("encoder", "creation_time", "make", "model", "com.apple.quicktime.model",
-                        "com.android.version", "title", "comment", "software"):
+                        facts.setdefault(
+                            f"{stream.type} {key.replace('_', ' ')}", _short(stream.metadata[key])
+                        )
+            for key in (
+                "encoder",
+                "creation_time",
+                "make",
+                "model",
+                "com.apple.quicktime.model",
+                "com.android.version",
+                "title",
+                "comment",
+                "software",
+            ):
                 if container.metadata.get(key):
                     facts[key.replace("_", " ")] = _short(container.metadata[key])
     except (av.error.FFmpegError, OSError):
@@ -118,7 +160,10 @@ def _content_credentials(clip: Clip) -> tuple[str, dict[str, str], bool]:
         with c2pa.Reader(str(clip.path)) as reader:
             store = json.loads(reader.json())
     except c2pa.C2paError as error:
-        missing = any(w in str(error) for w in ("ManifestNotFound", "NotSupported", "no JUMBF", "UnsupportedType"))
+        missing = any(
+            w in str(error)
+            for w in ("ManifestNotFound", "NotSupported", "no JUMBF", "UnsupportedType")
+        )
         return ("none" if missing else "unreadable"), {}, False
     except (OSError, ValueError, RuntimeError):
         return "unreadable", {}, False

@@ -1,6 +1,7 @@
 """How would this face look after one more trip through a messenger?
 
-A verdict that does not survive mild re-encoding is not worth an alarm. Imports `align` and `tracks`.
+A verdict that does not survive mild re-encoding is not worth an alarm. Imports `align` and
+`tracks`.
 """
 
 from __future__ import annotations

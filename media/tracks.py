@@ -1,7 +1,7 @@
 """Which faces belong together over time, and how good are they to look at?
 
-Faces are linked from picture to picture inside a window (by overlap, broken at a shot cut), and into
-people across windows (by place and by look). Imports `align` and `faces`.
+Faces are linked from picture to picture inside a window (by overlap, broken at a shot cut), and
+into people across windows (by place and by look). Imports `align` and `faces`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import numpy as np
 from media import align
 from media.faces import Face, FaceFinder, area, iou
 
-SEARCH_EVERY = 8  # frames between two searches of the whole picture; between them faces are followed
+SEARCH_EVERY = (
+    8  # frames between two searches of the whole picture; between them faces are followed
+)
 LINK_IOU = 0.3  # two boxes in neighbouring frames that overlap this much are one face
 SHORTEST_TRACK = 4  # frames; shorter tracks of a video are the detector's dreams in noise
 MOST_FACES = 6  # the largest faces of a window are examined
@@ -160,7 +162,9 @@ def track_faces(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) 
 def measure_quality(crops: np.ndarray, landmarks: np.ndarray) -> Quality:
     """Quality of (n, 320, 320, 3) crops with (n, 468, 2) landmarks, from at most eight of them."""
     chosen = np.unique(np.linspace(0, len(crops) - 1, 8).round().astype(int))
-    grey = [cv2.cvtColor(align.centre(crops[i], align.TIGHT_PX), cv2.COLOR_RGB2GRAY) for i in chosen]
+    grey = [
+        cv2.cvtColor(align.centre(crops[i], align.TIGHT_PX), cv2.COLOR_RGB2GRAY) for i in chosen
+    ]
     scales = [align.face_scale_px(landmarks[i]) for i in chosen]
     return Quality(
         face_px=float(np.median(scales)) * align.TIGHT_SIDE,

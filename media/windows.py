@@ -1,6 +1,6 @@
 """Which stretches of time are examined, and what does one of them hold?
 
-Imports `tracks` and the arithmetic of time only.
+A window is decoded once; its faces are found, linked and cropped once. Imports the rest of media.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from media.tracks import FaceTrack
+from media.clip import Clip
+from media.faces import FaceFinder
+from media.speech import speech_stretches
+from media.tracks import FaceTrack, People, track_faces
 
 WINDOW_S = 3.0  # unit of work, of cost and of the timeline
 QUICK_WINDOWS = 4  # `quick` examines at most 12 s, whatever the length of the file
+STILLS = 16  # whole pictures of a window that are kept while it is examined
 FRAME_TOLERANCE_S = 0.001  # so that the last frame lies inside the last stretch
 
 
@@ -74,3 +78,32 @@ def plan(duration_s: float, mode: str) -> tuple[Stretch, ...]:
         return tuple(stretches)
     chosen = np.linspace(0, count - 1, QUICK_WINDOWS).round().astype(int)
     return tuple(stretches[i] for i in chosen)
+
+
+def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: People) -> Window:
+    """Decode a stretch once: follow the faces, keep a few whole pictures, read the sound."""
+    step_s = max(stretch.stop_s - stretch.start_s, 1e-6) / STILLS
+    stills: list[tuple[float, np.ndarray]] = []
+    times: list[float] = []
+
+    def watched():
+        for time_s, picture in clip.frames(stretch.start_s, stretch.stop_s):
+            times.append(time_s)
+            if not stills or time_s >= stills[-1][0] + step_s - 1e-6:
+                stills.append((time_s, picture))
+            yield time_s, picture
+
+    tracks = people.name(track_faces(watched(), finder))
+    sound = clip.sound(stretch.start_s, stretch.stop_s)
+    still_shape = (0, *clip.size_wh[::-1], 3)
+    return Window(
+        stretch=stretch,
+        times_s=np.array(times),
+        stills=np.stack([p for _, p in stills]) if stills else np.zeros(still_shape, np.uint8),
+        stills_s=np.array([t for t, _ in stills]),
+        tracks=tracks,
+        sound=sound,
+        sound_start_s=stretch.start_s,
+        speech_s=speech_stretches(sound, stretch.start_s),
+        is_picture=clip.kind == "picture",
+    )

@@ -1,4 +1,4 @@
-"""Shared pieces of the tests: clips that the tests make themselves, and where shared data may lie."""
+"""Shared pieces of the tests: clips that they make themselves, and where shared data may lie."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def devset() -> Path:
     """Folder of labelled clips that never enters the repository."""
     folder = SHARED / "devset"
     if not folder.is_dir():
-        pytest.skip("../shared/data/devset is not here: other people's faces are not in the repository")
+        pytest.skip(
+            "../shared/data/devset is not here: other people's faces are not in the repository"
+        )
     return folder
 
 
@@ -47,7 +49,9 @@ def write_clip(
         video = container.add_stream(codec, rate=fps)
         video.height, video.width = pictures[0].shape[:2]
         video.pix_fmt = "yuv420p" if codec != "gif" else "rgb8"
-        audio = container.add_stream("aac", rate=sound_hz, layout="mono") if sound is not None else None
+        audio = (
+            container.add_stream("aac", rate=sound_hz, layout="mono") if sound is not None else None
+        )
         base = Fraction(1, 90_000)
         if times_s is not None:
             video.time_base = video.codec_context.time_base = base
@@ -94,7 +98,11 @@ def speech() -> np.ndarray:
         subprocess.run(["espeak-ng", "-w", file.name, text], check=True)
         with av.open(file.name) as container:
             resampler = av.AudioResampler("flt", "mono", 16_000)
-            parts = [r.to_ndarray().ravel() for f in container.decode(audio=0) for r in resampler.resample(f)]
+            parts = [
+                r.to_ndarray().ravel()
+                for f in container.decode(audio=0)
+                for r in resampler.resample(f)
+            ]
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -102,4 +110,6 @@ def speech() -> np.ndarray:
 def talking_clip(tmp_path_factory, portrait, speech) -> Path:
     """Four seconds of a drifting portrait with speech: a face and a voice, and nothing in step."""
     folder = tmp_path_factory.mktemp("clips")
-    return write_clip(folder / "talking.mp4", moving_portrait(portrait, 100), sound=speech[: 4 * 16_000])
+    return write_clip(
+        folder / "talking.mp4", moving_portrait(portrait, 100), sound=speech[: 4 * 16_000]
+    )

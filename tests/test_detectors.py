@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from detectors.base import REASONS, Detector, collect
 from detectors.pool import Pool
@@ -119,7 +119,6 @@ def test_several_faces(detector, portrait):
 
 
 def test_a_small_face_is_not_judged(detector, portrait):
-    import cv2
 
     window = window_of([portrait] * 5)
     track = window.tracks[0]
@@ -161,9 +160,11 @@ def test_a_finding_keeps_windows_apart_and_averages_them(detector, fine):
 
 @pytest.mark.parametrize("late_s", [0.0, 0.2])
 def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portrait, late_s):
-    """The mouth crops at a moment and the sound at that moment: 200 ms in the file are 200 ms here."""
-    flash = [np.clip(p.astype(int) + (80 if i == 50 else 0), 0, 255).astype(np.uint8)
-             for i, p in enumerate(moving_portrait(portrait, 75))]
+    """Mouth crops and sound at one moment: 200 ms in the file are 200 ms here."""
+    flash = [
+        np.clip(p.astype(int) + (80 if i == 50 else 0), 0, 255).astype(np.uint8)
+        for i, p in enumerate(moving_portrait(portrait, 75))
+    ]
     sound = np.zeros(48_000, np.float32)
     sound[32_000:32_400] = 0.9
     path = write_clip(tmp_path / "late.mp4", flash, sound=sound, sound_late_s=late_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ def click(at_s: float, length_s: float, hz: int = 16_000) -> np.ndarray:
 def test_sound_and_pictures_share_one_clock(tmp_path, late_s, suffix):
     """A flash and a click at 1.0 s; the click's stream starts late by 0 or 200 ms."""
     pictures = grey(75, lambda i: 255 if 25 <= i < 27 else 0)
-    path = write_clip(tmp_path / f"clock{suffix}", pictures, sound=click(1.0, 3.0), sound_late_s=late_s)
+    path = write_clip(
+        tmp_path / f"clock{suffix}", pictures, sound=click(1.0, 3.0), sound_late_s=late_s
+    )
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames() if p.mean() > 128)
         sound = clip.sound(0.0, clip.duration_s)
@@ -207,7 +210,7 @@ def test_quick_is_bounded_and_thorough_is_whole():
     assert len(plan(7200.0, "quick")) == 4
     whole = plan(100.0, "thorough")
     assert whole[0].start_s == 0 and whole[-1].stop_s == pytest.approx(100.0, abs=0.01)
-    assert all(a.stop_s == b.start_s for a, b in zip(whole, whole[1:], strict=False))
+    assert all(a.stop_s == b.start_s for a, b in pairwise(whole))
     assert len(plan(0.0, "quick")) == 1
 
 
@@ -246,4 +249,6 @@ def test_the_containers_rotation_is_applied(tmp_path):
     with Clip(path) as clip:
         assert clip.size_wh == (64, 128)
         _, picture = next(clip.frames())
-    assert picture[:20].mean() > 200 > picture[-20:].mean(), "left became top: a quarter turn clockwise"
+    assert picture[:20].mean() > 200 > picture[-20:].mean(), (
+        "left became top: a quarter turn clockwise"
+    )

@@ -1,4 +1,4 @@
-"""Claims about the verdict: evidence adds up, what is missing is said, and nothing is overstated."""
+"""Claims about the verdict: evidence adds up, gaps are said, and nothing is overstated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from verdict.fusion import (
 )
 
 NAMES = ("spatial", "temporal", "frequency", "sync", "landmarks")
-NUMBERS = Numbers(-0.3, dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True)), 4.0, 3.0, 1.5, -0.5, "test", "")
+NUMBERS = Numbers(
+    -0.3, dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True)), 4.0, 3.0, 1.5, -0.5, "test", ""
+)
 
 
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
@@ -49,7 +51,9 @@ def test_contributions_add_up_to_the_verdict(values):
 
 
 def test_no_number_is_not_zero():
-    verdict = fuse([finding("spatial", None), finding("sync", None, code="no_speech")], numbers=NUMBERS)
+    verdict = fuse(
+        [finding("spatial", None), finding("sync", None, code="no_speech")], numbers=NUMBERS
+    )
     assert verdict.level == NOT_ASSESSED
     assert verdict.opinion.probability is None
 
@@ -74,7 +78,9 @@ def test_experimental_has_no_vote():
 
 
 def test_the_file_gets_the_opinion_on_its_most_suspicious_person():
-    verdict = fuse([finding("spatial", -3.0), finding("spatial", 4.0, person="Face B")], numbers=NUMBERS)
+    verdict = fuse(
+        [finding("spatial", -3.0), finding("spatial", 4.0, person="Face B")], numbers=NUMBERS
+    )
     assert verdict.opinion.person == "Face B"
     assert [o.person for o in verdict.people] == ["Face B", "Face A"]
 

@@ -36,8 +36,8 @@ CALM = {
 }
 STRENGTH = ((2.5, "strongly"), (1.0, "clearly"), (NOTABLE, "weakly"))
 LIMITS = (
-    "A detector sees only what it was trained for: new generators, scenes without faces, cloned voices "
-    "and honest footage shown out of context can pass unnoticed.",
+    "A detector sees only what it was trained for: new generators, scenes without faces, "
+    "cloned voices and honest footage shown out of context can pass unnoticed.",
 )
 
 
@@ -67,7 +67,9 @@ def _headline(opinion: Opinion) -> str:
     if opinion.level == NONE:
         return "No signs of manipulation were found. That is not a proof that the file is genuine."
     if opinion.level == INCONCLUSIVE and opinion.log_odds is None:
-        return "Inconclusive: the numbers that there are come from checkpoints that are not counted."
+        return (
+            "Inconclusive: the numbers that there are come from checkpoints that are not counted."
+        )
     if opinion.level == INCONCLUSIVE:
         return "Inconclusive: the evidence is too weak or contradicts itself."
     return "Not assessed: none of the detectors could judge this file."
@@ -75,7 +77,11 @@ def _headline(opinion: Opinion) -> str:
 
 def _evidence(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
     """One sentence for each counted detector, the heaviest first."""
-    by_name = {f.detector: f for f in findings if f.person in (opinion.person, None) and f.log_odds is not None}
+    by_name = {
+        f.detector: f
+        for f in findings
+        if f.person in (opinion.person, None) and f.log_odds is not None
+    }
     order = sorted(opinion.contributions.items(), key=lambda item: -abs(item[1]))
     return [_one(name, value, by_name[name]) for name, value in order if name in by_name]
 
@@ -101,7 +107,9 @@ def _when(finding: Finding, value: float) -> str:
 def _measured(finding: Finding) -> str:
     """The one measure that people understand."""
     lag = finding.measures.get("lag_ms")
-    return f" (best match at {lag:+.0f} ms)" if finding.detector == "sync" and lag is not None else ""
+    return (
+        f" (best match at {lag:+.0f} ms)" if finding.detector == "sync" and lag is not None else ""
+    )
 
 
 def _other_people(verdict: Verdict) -> list[str]:
@@ -119,7 +127,9 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
         if finding.person not in (opinion.person, None):
             continue
         if finding.reason is not None:
-            sentences.append(f"Not judged by the {finding.detector} detector: {finding.reason.sentence}")
+            sentences.append(
+                f"Not judged by the {finding.detector} detector: {finding.reason.sentence}"
+            )
         elif finding.status != "counted":
             sentences.append(
                 f"The {finding.detector} detector's number ({finding.log_odds:+.1f}) is not counted: "
@@ -130,7 +140,9 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
     if opinion.weights and any(f.log_odds is None for f in findings):
         weights = fitted_numbers().weights
         shared = [f"{n} {weights[n]:.2f} → {w:.2f}" for n, w in opinion.weights.items()]
-        sentences.append(f"Weights after sharing out those of absent detectors: {', '.join(shared)}.")
+        sentences.append(
+            f"Weights after sharing out those of absent detectors: {', '.join(shared)}."
+        )
     if opinion.level == NOT_ASSESSED and not sentences:
         sentences.append("No detector was asked.")
     return sentences

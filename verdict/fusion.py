@@ -131,7 +131,9 @@ def _opinion(
     counted = {
         f.detector: max(-numbers.most_log_odds, min(numbers.most_log_odds, f.log_odds))
         for f in findings
-        if f.status == "counted" and f.log_odds is not None and numbers.weights.get(f.detector, 0) > 0
+        if f.status == "counted"
+        and f.log_odds is not None
+        and numbers.weights.get(f.detector, 0) > 0
     }
     if not counted:
         shown = any(f.log_odds is not None for f in findings)

@@ -1,0 +1,119 @@
+"""What was seen of the people in a clip, once its windows have been let go?
+
+Keeps boxes over time and a few whole pictures for the report. Imports `tracks` and `windows`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from media.tracks import FaceTrack, Quality
+from media.windows import Window
+
+SAME_MOMENT_S = 0.05  # a face this close in time to a picture is drawn on it
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Where a face was while it was followed without a break.
+
+    Attributes:
+        times_s: (n,) float64 on the clip's clock.
+        boxes_xyxy: (n, 4) float32 px.
+    """
+
+    times_s: np.ndarray
+    boxes_xyxy: np.ndarray
+
+
+@dataclass(frozen=True)
+class PersonSeen:
+    """Where one person was seen, over all windows.
+
+    Attributes:
+        name: "Face A".
+        stretches_s: (start, stop) of each window in which the face was followed.
+        frames: number of pictures.
+        quality: of the best window.
+        tracks: its boxes over time, for the annotated video.
+    """
+
+    name: str
+    stretches_s: tuple[tuple[float, float], ...]
+    frames: int
+    quality: Quality
+    tracks: tuple[Followed, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture kept for the report, with the faces in it.
+
+    Attributes:
+        time_s: on the clip's clock.
+        picture: (h, w, 3) uint8 RGB.
+        faces: person → (box (4,) px, landmarks (468, 2) px).
+    """
+
+    time_s: float
+    picture: np.ndarray
+    faces: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+class Seen:
+    """Collects, window by window, where people were and a few pictures of them."""
+
+    def __init__(self) -> None:
+        self.shots: list[Shot] = []
+        self.speech_s: list[tuple[float, float]] = []
+        self._tracks: dict[str, list[tuple[Followed, Quality]]] = defaultdict(list)
+
+    def add(self, window: Window, pictures: int) -> None:
+        """Remember a window, with so many of its whole pictures."""
+        for track in window.tracks:
+            followed = Followed(track.times_s, track.boxes_xyxy)
+            self._tracks[track.person].append((followed, track.quality))
+        self.speech_s += [(float(start), float(stop)) for start, stop in window.speech_s]
+        self.shots += _shots(window, pictures)
+
+    def people(self) -> tuple[PersonSeen, ...]:
+        """Everybody who was seen, by name."""
+        return tuple(_person(name, entries) for name, entries in sorted(self._tracks.items()))
+
+
+def _person(name: str, entries: list[tuple[Followed, Quality]]) -> PersonSeen:
+    return PersonSeen(
+        name=name,
+        stretches_s=tuple((float(f.times_s[0]), float(f.times_s[-1])) for f, _ in entries),
+        frames=sum(len(f.times_s) for f, _ in entries),
+        quality=max((quality for _, quality in entries), key=lambda quality: quality.face_px),
+        tracks=tuple(followed for followed, _ in entries),
+    )
+
+
+def _shots(window: Window, count: int) -> list[Shot]:
+    """So many pictures, spread over the window, with the faces that are seen in them."""
+    last = len(window.stills) - 1
+    if last < 0 or count < 1:
+        return []
+    index = np.unique(np.linspace(0, last, count + 2).round().astype(int)[1:-1])
+    times = [float(window.stills_s[i]) for i in index]
+    return [
+        Shot(t, window.stills[i], _faces_at(window.tracks, t))
+        for i, t in zip(index, times, strict=True)
+    ]
+
+
+def _faces_at(
+    tracks: tuple[FaceTrack, ...], time_s: float
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    faces = {}
+    for track in tracks:
+        nearest = int(np.abs(track.times_s - time_s).argmin())
+        if abs(float(track.times_s[nearest]) - time_s) < SAME_MOMENT_S:
+            faces[track.person] = (track.boxes_xyxy[nearest], track.landmarks[nearest])
+    return faces

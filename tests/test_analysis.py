@@ -1,0 +1,90 @@
+"""Claims about the whole way: one file in, one verdict out, the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analysis import Settings, analyze
+from errors import UserError
+from hub.checkpoint import DETECTORS
+from report.export import to_json
+from tests.conftest import write_clip
+
+
+@pytest.fixture(scope="module")
+def analysis(talking_clip):
+    return analyze(talking_clip)
+
+
+def test_every_detector_says_something_about_the_person(analysis):
+    assert [p.name for p in analysis.people] == ["Face A"]
+    assert [f.detector for f in analysis.findings] == list(DETECTORS)
+    for finding in analysis.findings:
+        assert finding.log_odds is not None or finding.reason is not None
+
+
+def test_contributions_add_up_to_the_verdict_of_a_real_file(analysis):
+    opinion = analysis.verdict.opinion
+    total = analysis.verdict.prior_log_odds + sum(opinion.contributions.values())
+    assert total == pytest.approx(opinion.log_odds, abs=1e-6)
+
+
+def test_the_same_file_gives_the_same_json_twice(analysis, talking_clip):
+    once, again = to_json(analysis), to_json(analyze(talking_clip))
+    assert once.pop("seconds_by_stage").keys() == again.pop("seconds_by_stage").keys()
+    assert once == again
+
+
+def test_progress_rises_to_the_end(talking_clip):
+    told: list[float] = []
+    analyze(talking_clip, on_progress=lambda fraction, text: told.append(fraction))
+    assert told == sorted(told)
+    assert told[0] == 0.0 and 0.9 < told[-1] <= 1.0
+
+
+def test_a_file_without_faces_is_not_assessed(tmp_path):
+    path = write_clip(tmp_path / "grey.mp4", [np.full((120, 160, 3), 90, np.uint8)] * 30)
+    found = analyze(path)
+    assert found.verdict.level == "Not assessed"
+    assert {f.reason.code for f in found.findings} <= {"no_face", "no_audio", "single_picture"}
+
+
+def test_a_picture_is_judged_by_what_can_be_seen_in_it(tmp_path, portrait):
+    Image.fromarray(portrait).save(tmp_path / "portrait.jpg", quality=92)
+    found = analyze(tmp_path / "portrait.jpg")
+    by_name = {f.detector: f for f in found.findings}
+    assert by_name["spatial"].log_odds is not None
+    for name in ("temporal", "sync", "landmarks"):
+        assert by_name[name].reason.code == "single_picture"
+
+
+def test_memory_does_not_grow_with_the_pictures_kept(tmp_path, portrait):
+    import cv2
+
+    face = cv2.resize(portrait[:300, 60:360], (160, 160))
+    path = write_clip(tmp_path / "long.mp4", [face] * 30 * 25)
+    found = analyze(path, Settings(mode="thorough", detectors=("landmarks",)))
+    assert len(found.shots) <= 8
+    assert found.examined_s == pytest.approx(found.duration_s, abs=0.1)
+
+
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(UserError, match="Mode"):
+        Settings(mode="slow")
+    with pytest.raises(UserError, match="no detector"):
+        Settings(detectors=("magic",))
+
+
+def test_a_chosen_checkpoint_that_cannot_be_used_is_never_replaced_in_silence(tmp_path, portrait):
+    Image.fromarray(portrait).save(tmp_path / "portrait.jpg")
+    settings = Settings(checkpoints={"spatial": str(tmp_path / "nothing-here")})
+    with pytest.raises(UserError):
+        analyze(tmp_path / "portrait.jpg", settings)
+
+
+def test_a_hostile_file_name_stays_a_name(tmp_path, portrait):
+    path = tmp_path / "<img src=x onerror=alert(1)>.jpg"
+    Image.fromarray(portrait).save(path, format="JPEG")
+    assert analyze(path, Settings(detectors=("spatial",))).name == path.name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from evaluation.run import Kept, Progress, Setup, score_files, score_of, set_up
 from evaluation.scores import Score, write_scores
 from evaluation.summary import compare, summarise
 from evaluation.tiers import TIERS, copies
+from hub.checkpoint import Checkpoint
 
 SCHEMA_VERSION = "1.0"
 LINES = "measured.jsonl"
@@ -65,6 +67,7 @@ def evaluate(
         **summarise(scores, kinds),
         "baselines": metadata_baseline(items, records),
         "checkpoints": {n: c.label for n, c in setup.checkpoints.items()},
+        "calibrations": {n: _line(c) for n, c in setup.checkpoints.items()},
         "missing_checkpoints": {n: r.sentence for n, r in setup.failed.items()},
         "unreadable": _unreadable(records),
         "seconds": seconds_by_stage(records),
@@ -97,6 +100,12 @@ def _tiers(
         write_scores(folder / f"scores-{tier.name}.csv", scores)
         found[tier.name] = compare(scores, clean)
     return found
+
+
+def _line(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """The calibration that was used, and whether it has a vote."""
+    calibration = checkpoint.card.calibration
+    return None if calibration is None else asdict(calibration) | {"votes": checkpoint.card.votes}
 
 
 def _unreadable(records: Sequence[Kept]) -> list[dict[str, str]]:

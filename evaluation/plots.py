@@ -11,13 +11,13 @@ import io
 
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
 from evaluation.metrics import (
     both_classes,
     probabilities,
     reliability,
     risk_coverage,
+    roc,
 )
 
 SIZE_IN = (4.6, 3.8)
@@ -56,7 +56,7 @@ def score_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
 def roc_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     """Share of fakes caught against share of real files called fake."""
     figure, axes = _axes("false alarms (share of real files)", "caught (share of fakes)")
-    fpr, tpr, _ = roc_curve(labels, log_odds, drop_intermediate=False)
+    fpr, tpr = roc(labels, log_odds)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
     axes.step(fpr, tpr, where="post", color=FAKE, label=f"AUC {np.trapezoid(tpr, fpr):.3f}")
     axes.legend(loc="lower right")

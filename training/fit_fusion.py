@@ -1,0 +1,337 @@
+"""How much does each detector's evidence weigh, and where do the levels begin?
+
+``python -m training.fit_fusion RESULTS…`` reads folders that ``cli.py evaluate`` wrote, fits
+non-negative weights and the prior jointly, cross-validated over kinds of fakes, chooses the
+thresholds, shows with and without each detector, and writes ``verdict/fusion.json``. The sum that
+is fitted is the sum of ``verdict.fusion``: missing detectors are renormalised away in the same
+manner. Imports evaluation and verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from evaluation.metrics import auc, calibration, intervals, ranking
+from hub.checkpoint import DETECTORS
+from training.fusion_table import Table, folds, read_table, usable
+from verdict.fusion import NUMBERS_FILE, Numbers
+
+MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
+RIDGES = (0.003, 0.01, 0.03, 0.1)  # strengths of the pull towards no weight that are tried
+PRIOR_LIMIT = 2.0  # log-odds
+STRONG_MARGIN = 0.25  # log-odds above the most suspicious real file
+STRONG_FLOOR, SOME_FLOOR, NONE_CEILING = 2.2, 0.8, -0.5  # 90 %, 69 % and 38 % fake
+REAL_WITH_STRONG = 0.002  # share of real files that may get "strong signs": none of a few hundred
+REAL_WITH_SOME = 0.05  # share of real files that may be called suspicious
+FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
+WORTH = 0.001  # mean log loss that a detector must save to keep its vote
+
+
+# ------------------------------------------------------------------------------- the sum
+
+
+def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float) -> np.ndarray:
+    """(files,) fused log-odds of the most suspicious person, NaN where nothing could be counted.
+
+    The same as `verdict.fusion.fuse`, for all files at once (tests compare the two).
+    """
+    present = np.isfinite(values) & (weights > 0)
+    here = present @ weights
+    share = np.divide(weights.sum(), here, out=np.zeros_like(here), where=here > 0)
+    used = np.minimum(np.maximum(1.0, weights), weights * share[:, None])
+    limited = np.clip(np.nan_to_num(values), -MOST_LOG_ODDS, MOST_LOG_ODDS)
+    people = prior + (used * limited * present).sum(axis=1)
+    people = np.where(here > 0, people, -np.inf)
+    starts = np.flatnonzero(np.diff(file, prepend=-1))
+    most = np.maximum.reduceat(people, starts)
+    return np.where(np.isfinite(most), most, np.nan)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Weights in the order of `DETECTORS`, and the prior."""
+
+    weights: np.ndarray
+    prior: float
+
+    def apply(self, table: Table) -> np.ndarray:
+        """(files,) fused log-odds."""
+        return sums(table.values, table.file, self.weights, self.prior)
+
+
+def loss(labels: np.ndarray, log_odds: np.ndarray, weights: np.ndarray) -> float:
+    """Weighted mean log loss; files without a number count as knowing nothing."""
+    signed = np.nan_to_num(np.where(labels == 1, log_odds, -log_odds))
+    return float(np.sum(weights * np.logaddexp(0, -signed)) / weights.sum())
+
+
+def fit(table: Table, ridge: float) -> Fitted:
+    """Weights 0..1 and prior of least penalised log loss.
+
+    Detectors without enough files of each class have no weight. Numeric gradients: the sum has
+    kinks where people change places and where renormalised weights reach their limit.
+    """
+    able = usable(table)
+
+    def unpacked(numbers: np.ndarray) -> Fitted:
+        weights = np.zeros(len(DETECTORS))
+        weights[able] = numbers[1:]
+        return Fitted(weights, float(numbers[0]))
+
+    def cost(numbers: np.ndarray) -> float:
+        found = unpacked(numbers)
+        penalty = ridge * float(np.sum(numbers[1:] ** 2) + 0.1 * numbers[0] ** 2)
+        return loss(table.labels, found.apply(table), table.weights) + penalty
+
+    bounds = [(-PRIOR_LIMIT, PRIOR_LIMIT)] + [(0.0, 1.0)] * int(able.sum())
+    tries = [
+        minimize(
+            cost, np.r_[0.0, np.full(int(able.sum()), start)], bounds=bounds, method="L-BFGS-B"
+        )
+        for start in (0.2, 0.6)
+    ]
+    found = unpacked(min(tries, key=lambda t: t.fun).x)
+    return Fitted(np.where(found.weights < 0.01, 0.0, found.weights), found.prior)
+
+
+# ------------------------------------------------------------------------------- cross-validation
+
+
+def held_out(table: Table, ridge: float) -> np.ndarray:
+    """(files,) fused log-odds from fits that saw neither this kind of fake nor this source."""
+    fold, found = folds(table), np.full(len(table.labels), np.nan)
+    for number in np.unique(fold):
+        test = fold == number
+        found[test] = fit(table.only(~test), ridge).apply(table.only(test))
+    return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A cross-validated configuration: its ridge, held-out log-odds and their mean log loss."""
+
+    ridge: float
+    log_odds: np.ndarray
+    loss: float
+
+
+def outcome_at(table: Table, ridge: float) -> Outcome:
+    """Held-out log-odds with one ridge."""
+    found = held_out(table, ridge)
+    return Outcome(ridge, found, loss(table.labels, found, table.weights))
+
+
+def best_ridge(table: Table) -> Outcome:
+    """The ridge with the least held-out log loss."""
+    return min((outcome_at(table, ridge) for ridge in RIDGES), key=lambda outcome: outcome.loss)
+
+
+def worthwhile(table: Table) -> tuple[list[str], list[str]]:
+    """Detectors that keep their vote, and those whose absence costs nothing (dropped in turn)."""
+    kept = [name for name, able in zip(DETECTORS, usable(table), strict=True) if able]
+    dropped = [name for name in DETECTORS if name not in kept]
+    now = best_ridge(table.without(dropped))
+    while len(kept) > 1:
+        less = {n: outcome_at(table.without([*dropped, n]), now.ridge) for n in kept}
+        least = min(kept, key=lambda name: less[name].loss)
+        if less[least].loss - now.loss > WORTH:
+            break
+        kept.remove(least)
+        dropped.append(least)
+        now = less[least]
+    return kept, dropped
+
+
+# ------------------------------------------------------------------------------- thresholds
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the levels begin, log-odds."""
+
+    strong: float
+    some: float
+    none: float
+
+
+def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
+    """No real file strong, few with some signs, few fakes with no signs; never below the floors.
+
+    Each result folder must keep to the shares by itself, so that a large one cannot hide another.
+    """
+    strong, some, none = [STRONG_FLOOR], [SOME_FLOOR], [NONE_CEILING]
+    for origin in np.unique(table.origins):
+        own = (table.origins == origin) & np.isfinite(log_odds)
+        reals = np.sort(log_odds[own & (table.labels == 0)])
+        fakes = log_odds[own & (table.labels == 1)]
+        if len(reals):
+            some.append(float(reals[-math.floor(REAL_WITH_SOME * len(reals)) - 1]) + 1e-3)
+            most = float(reals[-math.floor(REAL_WITH_STRONG * len(reals)) - 1])
+            strong.append(most + STRONG_MARGIN)
+        if len(fakes):
+            none.append(float(np.quantile(fakes, FAKE_WITH_NONE)))
+    lowest = max(some)
+    return Thresholds(
+        round(max(*strong, lowest + STRONG_MARGIN), 3), round(lowest, 3), round(min(none), 3)
+    )
+
+
+def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
+    """False alarms and catches where the thresholds, too, were chosen on the other folds."""
+    fold = folds(table)
+    strong, some, none = (np.zeros(len(fold), dtype=bool) for _ in range(3))
+    for number in np.unique(fold):
+        test = fold == number
+        limits = thresholds(table.only(~test), log_odds[~test])
+        strong[test] = log_odds[test] >= limits.strong
+        some[test] = log_odds[test] >= limits.some
+        none[test] = log_odds[test] <= limits.none
+    real, fake = table.labels == 0, table.labels == 1
+    return {
+        "reals": int(real.sum()),
+        "reals_with_strong": int((strong & real).sum()),
+        "reals_with_strong_or_some": int((some & real).sum()),
+        "fakes": int(fake.sum()),
+        "fakes_with_strong": int((strong & fake).sum()),
+        "fakes_with_strong_or_some": int((some & fake).sum()),
+        "fakes_with_none": int((none & fake).sum()),
+        "reals_with_none": int((none & real).sum()),
+    }
+
+
+# ------------------------------------------------------------------------------- the report
+
+
+def figures(table: Table, outcome: Outcome) -> dict:
+    """Held-out AUC, ECE, Brier and log loss of one configuration, with the AUC's interval."""
+    there = np.isfinite(outcome.log_odds)
+    labels, log_odds = table.labels[there], outcome.log_odds[there]
+
+    def ranked(labels: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
+        return {"auc": auc(labels, log_odds)}
+
+    low_high = intervals(ranked, (labels, log_odds), table.units[there])
+    return {
+        **ranking(labels, log_odds),
+        "auc_interval": low_high.get("auc"),
+        **calibration(labels, log_odds),
+        "weighted_log_loss": outcome.loss,
+        "coverage": float(there.mean()),
+        "ridge": outcome.ridge,
+    }
+
+
+def ablation(
+    table: Table, kept: Sequence[str], dropped: Sequence[str], chosen: Outcome
+) -> list[dict]:
+    """Held-out figures with the chosen detectors, and with each one added or taken away."""
+
+    def row(said: str, out: Sequence[str]) -> dict:
+        less = table.without(out)
+        return {"detectors": said, **figures(less, outcome_at(less, chosen.ridge))}
+
+    first = {"detectors": "chosen: " + ", ".join(kept), **figures(table.without(dropped), chosen)}
+    rows = [first]
+    if len(kept) > 1:
+        rows += [row(f"without {name}", [*dropped, name]) for name in kept]
+    able = dict(zip(DETECTORS, usable(table), strict=True))
+    for name in dropped:
+        if able[name]:
+            rows.append(row(f"with {name}", [other for other in dropped if other != name]))
+        else:
+            rows.append({"detectors": f"with {name}", "note": "too few files with a number"})
+    for name in (n for n in DETECTORS if able[n]):
+        rows.append(row(f"{name} alone", [other for other in DETECTORS if other != name]))
+    return rows
+
+
+def as_markdown(rows: Sequence[dict]) -> str:
+    """The ablation as a table for a model card or the log."""
+    lines = ["| detectors | AUC (95 %) | ECE | log loss | coverage |", "|---|---|---|---|---|"]
+    for row in rows:
+        if "note" in row:
+            lines.append(f"| {row['detectors']} | {row['note']} | | | |")
+            continue
+        low, high = row["auc_interval"] or (math.nan, math.nan)
+        lines.append(
+            f"| {row['detectors']} | {row['auc']:.3f} ({low:.3f} to {high:.3f}) | {row['ece']:.3f} "
+            f"| {row['weighted_log_loss']:.3f} | {row['coverage']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Numbers, dict]:
+    """The numbers of the fusion, and all that was measured on the way.
+
+    Args:
+        table: all files.
+        said: the data in words.
+        keep: detectors that vote; chosen by what they are worth when None.
+    """
+    if keep is None:
+        kept, dropped = worthwhile(table)
+    else:
+        kept, dropped = list(keep), [name for name in DETECTORS if name not in keep]
+    chosen = table.without(dropped)
+    outcome = best_ridge(chosen)
+    final = fit(chosen, outcome.ridge)
+    limits = thresholds(table, outcome.log_odds)
+    numbers = Numbers(
+        prior_log_odds=round(final.prior, 4),
+        weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)},
+        most_log_odds=MOST_LOG_ODDS,
+        **asdict(limits),
+        fitted_on=said,
+        date=date.today().isoformat(),
+    )
+    measured = {
+        "held_out": figures(chosen, outcome),
+        "kept": kept,
+        "dropped": dropped,
+        "folds": {k: int((folds(table) == k).sum()) for k in sorted(set(folds(table).tolist()))},
+        "levels_with_nested_thresholds": nested_alarms(table, outcome.log_odds),
+        "ablation": ablation(table, kept, dropped, outcome),
+    }
+    return numbers, measured
+
+
+def describe(table: Table, folders: Sequence[Path]) -> str:
+    """The data in words, for ``fitted_on``."""
+    n_fake = int(table.labels.sum())
+    kinds = sorted(set(table.kinds[table.labels == 1]))
+    return (
+        f"{', '.join(folder.name for folder in folders)}: {len(table.labels) - n_fake} real and "
+        f"{n_fake} fake files ({', '.join(kinds)}), cross-validated by leaving out one kind of fake"
+    )
+
+
+def main() -> None:
+    """Fit, show and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", nargs="+", type=Path, help="folders of cli.py evaluate")
+    parser.add_argument("--keep", metavar="name,name", help="vote by these instead of choosing")
+    parser.add_argument("--out", type=Path, default=NUMBERS_FILE, help="the numbers, JSON")
+    parser.add_argument("--figures", type=Path, help="all that was measured, JSON")
+    chosen = parser.parse_args()
+    table = read_table(chosen.results)
+    keep = chosen.keep.split(",") if chosen.keep else None
+    numbers, measured = fit_all(table, describe(table, chosen.results), keep)
+    chosen.out.write_text(json.dumps(asdict(numbers), indent=2) + "\n", "utf-8")
+    if chosen.figures:
+        chosen.figures.write_text(json.dumps(measured, indent=2) + "\n", "utf-8")
+    print(json.dumps(asdict(numbers), indent=2))
+    print(as_markdown(measured["ablation"]))
+    print(json.dumps(measured["levels_with_nested_thresholds"], indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Which manifests do the figures of the model cards come from?
+
+``python -m training.manifests DATA OUT`` writes manifests for ``python cli.py evaluate``: the
+development clips, the held-out faces (unpacked as they were published, byte by byte) and, as tests
+of robustness, the same faces after JPEG 40 and at half size. Imports evaluation.manifest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from evaluation.manifest import Item, write_manifest
+
+JPEG_HARM = 40  # quality of the re-encoded copies
+SHARED_ROOMS = ("dialogue_", "meeting_")  # recordings of the same people
+LOSSLESS_LIKE = 95  # quality at which half-size copies are kept
+
+
+def devset_items(folder: Path) -> list[Item]:
+    """The labelled clips; what they are made from is not known, so each is its own group.
+
+    Args:
+        folder: holds ``labels.csv`` with file,label,kind,seconds.
+    """
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    items = []
+    for row in rows:
+        fake = row["label"] == "fake"
+        path = (folder / row["file"]).resolve()
+        kind, source = (row["kind"], "") if fake else ("real", row["kind"])
+        items.append(Item(str(path), path, int(fake), group_of(path.stem), kind, source))
+    return items
+
+
+def group_of(stem: str) -> str:
+    """Clips that show one face or one room share a group, as far as their names tell.
+
+    A clip and its super-resolved copy belong together, and what one generator made of one face;
+    so do all pieces of the acted dialogue and of the meeting.
+    """
+    if stem.startswith(SHARED_ROOMS):
+        return stem.split("_")[0]
+    return stem.removesuffix("_SR").removesuffix("_512").split("-")[0]
+
+
+def face_items(
+    parquet: Path, folder: Path, change: Callable[[bytes], bytes] | None = None
+) -> list[Item]:
+    """Unpack the faces of a parquet file as JPEG files.
+
+    Args:
+        parquet: columns image, label, kind, source, name, pair, group.
+        folder: where the pictures go.
+        change: from JPEG bytes to JPEG bytes; as published when None.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    items = []
+    for index, row in enumerate(pd.read_parquet(parquet).itertuples()):
+        path = folder / f"{index:05d}.jpg"
+        if not path.is_file():
+            path.write_bytes(row.image if change is None else change(row.image))
+        label = int(row.label)
+        kind, source = (row.kind, row.source) if label else ("real", row.source)
+        name = f"{folder.name}/{path.name}"
+        items.append(Item(name, path, label, f"{row.source}-{row.group}", kind, source))
+    return items
+
+
+def jpeg_40(data: bytes) -> bytes:
+    """The picture compressed once more, hard."""
+    return _encoded(_decoded(data), JPEG_HARM)
+
+
+def half_size(data: bytes) -> bytes:
+    """The picture at half its width and height."""
+    picture = _decoded(data)
+    size = (picture.shape[1] // 2, picture.shape[0] // 2)
+    return _encoded(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), LOSSLESS_LIKE)
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _encoded(picture: np.ndarray, quality: int) -> bytes:
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def write_all(data: Path, out: Path, every: int) -> list[Path]:
+    """Write all manifests; of the faces every ``every``-th group member is taken."""
+    out.mkdir(parents=True, exist_ok=True)
+    made = {"devset": devset_items(data / "devset")}
+    parquet = data / "faces-val.parquet"
+    for name, change in (("faces", None), ("faces-jpeg40", jpeg_40), ("faces-half", half_size)):
+        made[name] = face_items(parquet, out / name, change)[::every]
+    paths = []
+    for name, items in made.items():
+        paths.append(out / f"{name}.csv")
+        write_manifest(paths[-1], items)
+    return paths
+
+
+def main() -> None:
+    """Read the folders from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with devset/ and faces-val.parquet")
+    parser.add_argument("out", type=Path, help="where manifests and unpacked pictures go")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th face only")
+    chosen = parser.parse_args()
+    for path in write_all(chosen.data, chosen.out, chosen.every):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

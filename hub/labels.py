@@ -87,7 +87,9 @@ def meaning(name: str) -> str | None:
 
     Whole words only: "unreal" is not "real". A negation turns the next word round ("not fake").
     """
-    words = [word.lower() for word in _WORD.findall(name)]
+    squeezed = re.sub(r"[\W_]", "", name).lower()
+    whole = squeezed if squeezed in FAKE_WORDS | REAL_WORDS else None  # "NeuralTextures"
+    words = [whole] if whole else [word.lower() for word in _WORD.findall(name)]
     votes: set[str] = set()
     weak = neutral = negated = False
     for word in words:

@@ -211,6 +211,10 @@ def _by_status(repo_id: str, error: Any) -> UserError:
             f"The Hub refuses this access to {repo_id} ({status}). Check the token in HF_TOKEN and "
             f"the terms at {page}.",
         )
+    if status == 402:
+        return UserError(
+            "hub_gated", f"The Hub wants a paid plan for this; see {endpoint()}/settings/billing."
+        )
     if status == 429:
         wait = error.response.headers.get("Retry-After", "")
         when = f"in {wait} seconds" if wait.isdigit() else "in a few minutes"

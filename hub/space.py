@@ -335,10 +335,8 @@ def _wait(
         if current and runtime.stage == SpaceStage.RUNNING:
             return
         if current and runtime.stage not in INTERMEDIATE_SPACE_STAGES:
-            raise UserError(
-                "space_failed",
-                f"The Space stopped at {told}; its log is at {endpoint()}/spaces/{repo_id}?logs=build.",
-            )
+            log = f"{endpoint()}/spaces/{repo_id}?logs=build"
+            raise UserError("space_failed", f"The Space stopped at {told}; its log is at {log}.")
         time.sleep(poll_s)
     raise UserError("space_failed", f"The Space does not run after {wait_s:.0f} s; see its log.")
 

@@ -67,10 +67,10 @@ class Repo:
 class HubServer:
     """Start with ``with HubServer() as hub``; ``hub.url`` goes into ``HF_ENDPOINT``.
 
-    Large files are redirected to ``hub.store_url``: the same server under another host name, as the
-    Hub's file store is. ``hub.seen`` lists ``(method, path, token)`` of every request. ``hub.cuts`` holds numbers of
-    bytes: each download of a stored file takes one and is cut off after so many bytes.
-    ``hub.failures`` maps a part of a path to ``(status, headers)``.
+    Large files are redirected to ``hub.store_url``: the same server under another host name, as
+    the Hub's file store is. ``hub.seen`` lists ``(method, path, token)`` of every request.
+    ``hub.cuts`` holds numbers of bytes: each download of a stored file takes one and is cut off
+    after so many bytes. ``hub.failures`` maps a part of a path to ``(status, headers)``.
     """
 
     def __init__(self) -> None:
@@ -339,13 +339,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(401 if not self.token else 403, {"error": "no right to create"})
         asked = json.loads(self.body)
         kind, name = asked.get("type", "model"), f"{asked['organization']}/{asked['name']}"
+        url = f"{self.server_hub.url}/{'spaces/' if kind == 'space' else ''}{name}"
         if (kind, name) in self.server_hub.repos:
-            return self._answer(409, {"error": "You already created this repo"})
+            return self._answer(409, {"error": "You already created this repo", "url": url})
         repo = self.server_hub.add(name, {".gitattributes": b""}, kind)
         repo.sdk, repo.hardware = asked.get("sdk"), asked.get("hardware")
         repo.private = asked.get("visibility") == "private"
-        prefix = "spaces/" if kind == "space" else ""
-        return self._answer(200, {"url": f"{self.server_hub.url}/{prefix}{name}", "name": name})
+        return self._answer(200, {"url": url, "name": name})
 
     def _preupload(self, repo: Repo) -> None:
         have = repo.commits[repo.refs["main"]]
@@ -389,7 +389,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _runtime(self, repo: Repo) -> dict[str, object]:
         stage = repo.stages[0]
         hardware = {"current": repo.hardware, "requested": repo.hardware}
-        return {"stage": stage, "hardware": hardware, "storage": None, "gcTimeout": None}
+        sha = repo.refs["main"]
+        return {"stage": stage, "hardware": hardware, "gcTimeout": None, "sha": sha}
 
     def _space(self, repo: Repo, action: str) -> None:
         asked = json.loads(self.body) if self.body else {}

@@ -66,9 +66,15 @@ PICTURE_FAMILIES = {
         "EfficientNetForImageClassification",
         {
             "image_size": SIZE_PX,
-            "width_coefficient": 0.1,
-            "depth_coefficient": 0.1,
-            "hidden_dim": 128,
+            "width_coefficient": 0.25,
+            "depth_coefficient": 1.0,
+            "hidden_dim": 320,
+            "in_channels": [32, 16],
+            "out_channels": [16, 24],
+            "kernel_sizes": [3, 3],
+            "strides": [1, 2],
+            "num_block_repeats": [1, 1],
+            "expand_ratios": [1, 6],
         },
     ),
 }
@@ -121,7 +127,7 @@ def write_model(
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
-                parameter.normal_(0, 0.2)
+                parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5)  # He et al., 2015
     model.save_pretrained(folder)
     if processor:
         settings = {

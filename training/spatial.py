@@ -1,0 +1,384 @@
+"""Where does the embedded spatial checkpoint come from?
+
+`python -m training.spatial train CROPS RUN --base BASE` trains it (again: resumes), `export RUN
+FOLDER` writes the folder, `evaluate FOLDER CROPS` calibrates it and fills its card. The network is
+DINOv2-small, nine layers deep, with a linear head on the class token and the mean patch token: the
+patch half of the head, applied to each patch alone, is an exact share of the logit, and so the
+heatmap. Imports `media` and `training`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from transformers import Dinov2Config, Dinov2ForImageClassification
+
+from training import spatial_data
+from training.base_weights import dinov2_small
+
+log = logging.getLogger(__name__)
+
+LAYERS = 9  # of 12: a quarter cheaper; the last ones hold semantics more than traces
+FROZEN_BLOCKS = 2  # their low-level filters are good, and their backward pass is saved
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as DINOv2 was trained
+KEPT_PATCHES = 0.5  # share of the patch tokens that training sees (PatchDropout, arXiv:2208.07220)
+FULL_TOKENS_FROM = 0.93  # the last part of the run sees all tokens
+PAIRS = 16
+LEARNING_RATE = 1.5e-4
+LAYER_DECAY = 0.8
+WEIGHT_DECAY = 0.05
+WARMUP_STEPS = 100
+DECAY_FROM = 0.6  # constant rate until this share of the run, then a cosine to zero
+EMA = 0.998
+SMOOTHING = 0.05
+PATCH_LOSS = 0.3
+FITTED_ON = "DFDC, StyleGAN, FFHQ, portraits, talking faces and self-made fakes, held out"
+SAVE_EVERY_S = 240
+VALIDATE_EVERY_S = 900
+
+
+def new_network(base: Path) -> Dinov2ForImageClassification:
+    """The untrained detector: DINOv2-small's first layers and a zero head.
+
+    The 37x37 positions are interpolated to the 12x12 grid once, here, so that the saved folder
+    needs no interpolation when it is loaded.
+    """
+    body = dinov2_small(base)
+    network = Dinov2ForImageClassification(spatial_config())
+    state = {k: v for k, v in body.state_dict().items() if _kept_layer(k)}
+    state["embeddings.position_embeddings"] = _smaller_grid(state["embeddings.position_embeddings"])
+    network.dinov2.load_state_dict(state)
+    nn.init.zeros_(network.classifier.weight)
+    nn.init.zeros_(network.classifier.bias)
+    return network
+
+
+def spatial_config() -> Dinov2Config:
+    """The architecture: what config.json holds."""
+    return Dinov2Config(
+        hidden_size=384,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=6,
+        image_size=spatial_data.INPUT_PX,
+        patch_size=14,
+        id2label={0: "real", 1: "fake"},
+        label2id={"real": 0, "fake": 1},
+    )
+
+
+def _kept_layer(name: str) -> bool:
+    parts = name.split(".")
+    return not (name.startswith("encoder.layer.") and int(parts[2]) >= LAYERS)
+
+
+def _smaller_grid(positions: torch.Tensor) -> torch.Tensor:
+    """(1, 1 + 37 * 37, 384) to (1, 1 + 12 * 12, 384), bicubic."""
+    grid = spatial_data.INPUT_PX // 14
+    old = int((positions.shape[1] - 1) ** 0.5)
+    picture = positions[:, 1:].reshape(1, old, old, -1).permute(0, 3, 1, 2)
+    picture = nn.functional.interpolate(picture, size=(grid, grid), mode="bicubic", antialias=True)
+    return torch.cat([positions[:, :1], picture.flatten(2).transpose(1, 2)], 1)
+
+
+class PatchLogits(nn.Module):
+    """The network with its logit and what each patch adds to it.
+
+    Attributes:
+        scale, bias: turn a patch's share into the logit "this patch was touched"; used in training
+            only.
+    """
+
+    def __init__(self, network: Dinov2ForImageClassification) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = nn.Parameter(torch.tensor(0.5))
+        self.bias = nn.Parameter(torch.tensor(-1.0))
+
+    def forward(
+        self, pixels: torch.Tensor, kept: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of fake against real.
+
+        Args:
+            pixels: (b, 3, 168, 168) normalised float.
+            kept: (b, k) indices of the patches to look at, or None for all.
+
+        Returns:
+            (b,) logit and (b, k) shares of the patches: the logit is their mean plus the class
+            token's part and the bias.
+        """
+        body = self.network.dinov2
+        tokens = body.embeddings(pixels)
+        if kept is not None:
+            index = kept[..., None].expand(-1, -1, tokens.shape[-1])
+            tokens = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, index)], 1)
+        for block in body.encoder.layer:
+            tokens = block(tokens)
+        tokens = body.layernorm(tokens)
+        head = self.network.classifier
+        weight = head.weight[1] - head.weight[0]
+        class_weight, patch_weight = weight.split(tokens.shape[-1])
+        shares = tokens[:, 1:] @ patch_weight
+        logit = tokens[:, 0] @ class_weight + shares.mean(1) + head.bias[1] - head.bias[0]
+        return logit, shares
+
+
+def normalised(pictures: np.ndarray) -> torch.Tensor:
+    """(b, 168, 168, 3) uint8 RGB to (b, 3, 168, 168) float."""
+    pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+    return (pixels - mean) / std
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """Everything that a resumed run needs."""
+
+    model: PatchLogits
+    optimizer: torch.optim.Optimizer
+    average: dict[str, torch.Tensor]
+    step: int = 0
+
+
+def new_run(base: Path) -> Run:
+    """A run at its first step."""
+    model = PatchLogits(new_network(base))
+    body = model.network.dinov2
+    for parameter in [
+        *body.embeddings.parameters(),
+        *body.encoder.layer[:FROZEN_BLOCKS].parameters(),
+    ]:
+        parameter.requires_grad_(False)
+    groups = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = WEIGHT_DECAY if parameter.ndim > 1 else 0.0
+            groups.append(
+                {"params": [parameter], "lr_scale": _lr_scale(name), "weight_decay": decay}
+            )
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
+    average = {k: v.detach().clone() for k, v in model.state_dict().items()}
+    return Run(model, optimizer, average)
+
+
+def _lr_scale(name: str) -> float:
+    """Layer-wise decay; the head and the patch scale learn ten times faster than the last block."""
+    if "encoder.layer." in name:
+        return LAYER_DECAY ** (LAYERS - 1 - int(name.split("encoder.layer.")[1].split(".")[0]))
+    return 1.0 if "layernorm" in name else 10.0
+
+
+def _rate(step: int, steps: int) -> float:
+    """Warm-up, constant, cosine to zero."""
+    if step < WARMUP_STEPS:
+        return (step + 1) / WARMUP_STEPS
+    late = max(0.0, (step / steps - DECAY_FROM) / (1 - DECAY_FROM))
+    return 0.5 * (1 + np.cos(np.pi * min(late, 1.0)))
+
+
+def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | None) -> None:
+    """Train for ``steps`` in all, from the saved state of ``folder`` if there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run = new_run(base)
+    if (folder / "state.pt").exists():
+        _restore(run, folder / "state.pt")
+        log.info("resumed at step %d", run.step)
+    forward = torch.compile(run.model)
+    saved = validated = last = time.monotonic()
+    first, losses = run.step, []
+    for batch in _loaded(crops, seed=run.step + 1, rerender=rerender):
+        losses.append(_one_step(run, forward, batch, steps))
+        if run.step % 50 == 0:
+            pace = (time.monotonic() - last) / 50
+            log.info(
+                "step %d loss %s %.2f s/step", run.step, np.mean(losses[-50:], 0).round(3), pace
+            )
+            last = time.monotonic()
+        now, done = time.monotonic(), run.step >= steps
+        if done or now - saved > SAVE_EVERY_S:
+            _save(run, folder / "state.pt")
+            saved = now
+        if done or now - validated > VALIDATE_EVERY_S or run.step == first + 400:
+            from training.spatial_figures import selection_figures
+
+            log.info("step %d %s", run.step, json.dumps(selection_figures(averaged(run), crops)))
+            validated = last = time.monotonic()
+        if done:
+            return
+
+
+def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[float]:
+    """One optimiser step; returns the loss of pictures, the loss of patches, the accuracy."""
+    run.model.train()
+    pixels, labels = normalised(batch.pictures), torch.from_numpy(batch.labels).float()
+    masks = torch.from_numpy(batch.masks).flatten(1)
+    kept = None
+    if run.step < FULL_TOKENS_FROM * steps:
+        count = int(masks.shape[1] * KEPT_PATCHES)
+        half = torch.rand(len(labels) // 2, masks.shape[1]).argsort(1)[:, :count]
+        kept = torch.cat([half, half])  # a real face and its fake lose the same patches
+        masks = masks.gather(1, kept)
+    logit, shares = forward(pixels, kept)
+    goal = labels * (1 - SMOOTHING) + SMOOTHING / 2
+    loss = nn.functional.binary_cross_entropy_with_logits(logit, goal)
+    known = masks >= 0
+    touched = (run.model.scale * shares + run.model.bias)[known]
+    patch_loss = nn.functional.binary_cross_entropy_with_logits(touched, masks[known])
+    rate = _rate(run.step, steps)
+    for group in run.optimizer.param_groups:
+        group["lr"] = float(LEARNING_RATE * rate * group["lr_scale"])
+    run.optimizer.zero_grad(set_to_none=True)
+    (loss + PATCH_LOSS * patch_loss).backward()
+    nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    run.optimizer.step()
+    run.step += 1
+    _average(run)
+    return [loss.item(), patch_loss.item(), float(((logit > 0) == (labels > 0)).float().mean())]
+
+
+def _average(run: Run) -> None:
+    keep = min(EMA, (1 + run.step) / (10 + run.step))
+    with torch.no_grad():
+        for name, value in run.model.state_dict().items():
+            run.average[name].lerp_(value, 1 - keep)
+
+
+def averaged(run: Run) -> PatchLogits:
+    """A copy of the model with the averaged weights, ready to judge."""
+    model = PatchLogits(Dinov2ForImageClassification(run.model.network.config))
+    model.load_state_dict(run.average)
+    return model.eval()
+
+
+def _save(run: Run, path: Path) -> None:
+    state = {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "average": run.average,
+        "step": run.step,
+    }
+    torch.save(state, path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
+
+
+def _restore(run: Run, path: Path) -> None:
+    state = torch.load(path, weights_only=False)  # our own file of this run
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.average, run.step = state["average"], state["step"]
+
+
+class _Stream(torch.utils.data.IterableDataset):
+    """`spatial_data.batches` in a worker process."""
+
+    def __init__(self, crops: Path, seed: int, rerender: Path | None) -> None:
+        self.crops, self.seed, self.rerender = crops, seed, rerender
+
+    def __iter__(self) -> Iterator[spatial_data.Batch]:
+        torch.set_num_threads(1)
+        decoder = None
+        if self.rerender is not None:
+            from training.autoencoder import Rerenderer
+
+            decoder = Rerenderer(self.rerender)
+        return spatial_data.batches(self.crops, PAIRS, self.seed, decoder)
+
+
+def _loaded(crops: Path, seed: int, rerender: Path | None) -> Iterator[spatial_data.Batch]:
+    stream = _Stream(crops, seed, rerender)
+    return iter(
+        torch.utils.data.DataLoader(
+            stream, batch_size=None, num_workers=1, prefetch_factor=6, collate_fn=_as_is
+        )
+    )
+
+
+def _as_is(batch: spatial_data.Batch) -> spatial_data.Batch:
+    return batch
+
+
+def export(folder: Path, out: Path) -> None:
+    """Write the averaged weights of a run as an uncalibrated checkpoint folder."""
+    from training import spatial_export
+
+    state = torch.load(folder / "state.pt", weights_only=True)
+    config = spatial_config()
+    model = PatchLogits(Dinov2ForImageClassification(config))
+    model.load_state_dict(state["average"])
+    change = spatial_export.write(model.eval(), out)
+    log.info("step %d to %s; bfloat16 moves a logit by %.4f at most", state["step"], out, change)
+
+
+def evaluate(folder: Path, crops: Path, clips: Path | None, out: Path | None) -> None:
+    """Calibrate a checkpoint folder and write all figures of its card."""
+    from training import spatial_export
+
+    model = spatial_export.load(folder)
+    chosen, other = (spatial_export.scores(model, crops, half) for half in (True, False))
+    spatial_export.calibrate(folder, other, FITTED_ON)
+    found = spatial_export.evaluate(other, "held-out half that chose nothing")
+    both = pd.concat([chosen, other], ignore_index=True)
+    found += spatial_export.evaluate(both, "all held-out faces", tiers=("clean",))
+    found += spatial_export.false_alarms(folder, chosen, "held-out half without calibration")
+    if clips is not None:
+        table = spatial_export.clip_scores(model, clips)
+        found += spatial_export.clip_figures(folder, table)
+        if out is not None:
+            table.to_csv(out / "clips.csv", index=False)
+    spatial_export.store(folder, found)
+    if out is not None:
+        both.to_csv(out / "faces.csv", index=False)
+    for row in found:
+        log.info("%s: %.3f (%.3f to %.3f)", *(row[k] for k in ("name", "value", "low", "high")))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Train, judge and export the spatial checkpoint.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("train", help="train, or resume")
+    command.add_argument("crops", type=Path, help="made by training.spatial_data")
+    command.add_argument("run", type=Path)
+    command.add_argument("--base", type=Path, required=True, help="folder of the base weights")
+    command.add_argument("--steps", type=int, default=2000)
+    command.add_argument("--rerender", type=Path, help="made by training.autoencoder")
+    command = commands.add_parser("export", help="write an uncalibrated checkpoint folder")
+    command.add_argument("run", type=Path)
+    command.add_argument("folder", type=Path)
+    command = commands.add_parser("evaluate", help="calibrate a folder, write its figures and card")
+    command.add_argument("folder", type=Path)
+    command.add_argument("crops", type=Path)
+    command.add_argument("--clips", type=Path, help="folder with labels.csv and videos")
+    command.add_argument("--out", type=Path, help="folder for the scores")
+    for command in commands.choices.values():
+        command.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+def main() -> None:
+    """Command line."""
+    args = _parser().parse_args()
+    torch.set_num_threads(args.threads)
+    if args.command == "train":
+        train(args.crops, args.run, args.base, args.steps, args.rerender)
+    elif args.command == "export":
+        export(args.run, args.folder)
+    else:
+        evaluate(args.folder, args.crops, args.clips, args.out)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    main()

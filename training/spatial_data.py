@@ -1,0 +1,364 @@
+"""Which pairs of a real and a fake face does the spatial detector learn from?
+
+`python -m training.spatial_data DATA OUT` cuts the face crops once (DATA: a folder with
+faces-train.parquet, faces-val.parquet, portraits.parquet). `batches` then draws pairs without end:
+every fake comes with a real face of the same source, both degraded by the same draw, so that
+neither the source nor the encoder can be the cue. Imports `media` and `training`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from media import align
+from media.faces import FaceFinder
+from training import pseudo_fakes
+from training.pseudo_fakes import Donors, Face
+
+log = logging.getLogger(__name__)
+
+PARTS = ("faces-train", "faces-val", "portraits")
+TALKING_SETS = ("ar", "en")
+INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
+CANDIDATES = 12  # faces looked at to find a donor of similar pose
+WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
+# share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
+MIX = {
+    "swap": 0.42,
+    "gan": 0.08,
+    "dfdc": 0.13,
+    "ffhq": 0.11,
+    "web-portraits": 0.1,
+    "ar": 0.08,
+    "en": 0.08,
+}
+
+
+@dataclass
+class Source:
+    """Real faces of one origin, with their published fakes if there are any.
+
+    Attributes:
+        pictures: (n, side, side, 3) uint8 wide crops (a memory map).
+        landmarks: (n, 468, 2) float32 in pixels of the crops.
+        reals: rows of real faces.
+        fakes: rows of published fakes and the row of each one's own original, (m, 2).
+        moments: for talking clips (clip number of every real row); empty for photos.
+    """
+
+    pictures: np.ndarray
+    landmarks: np.ndarray
+    reals: np.ndarray
+    fakes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    moments: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+
+    def face(self, row: int) -> Face:
+        """The face of one row with a little of its surroundings."""
+        return trimmed(Face(np.asarray(self.pictures[row]), np.asarray(self.landmarks[row])))
+
+    def similar(self, rng: np.random.Generator, marks: np.ndarray) -> Face:
+        """A real face whose pose and expression are nearest to ``marks`` among a few drawn."""
+        rows = self.reals[rng.integers(len(self.reals), size=CANDIDATES)]
+        wanted = _shape(marks)
+        distances = [np.abs(_shape(self.landmarks[row]) - wanted).sum() for row in rows]
+        # the best one may be the face itself
+        return self.face(rows[int(np.argsort(distances)[0 if min(distances) > 1e-3 else 1])])
+
+    def pair(self, rng: np.random.Generator) -> tuple[Face, Face]:
+        """A published fake and its own original."""
+        fake, real = self.fakes[rng.integers(len(self.fakes))]
+        return self.face(fake), self.face(real)
+
+    def moment_near(self, place: int, rng: np.random.Generator) -> Face:
+        """Another moment of the clip that the real row at ``place`` belongs to."""
+        same = np.flatnonzero(self.moments == self.moments[place])
+        return self.face(self.reals[rng.choice(same)])
+
+
+def _shape(marks: np.ndarray) -> np.ndarray:
+    """Landmarks without place and size, (67, 2)."""
+    few = np.asarray(marks[pseudo_fakes.SKIN], np.float32)
+    few = few - few.mean(0)
+    return few / few.std()
+
+
+def trimmed(face: Face) -> Face:
+    """Keep the central `WORK_SIDE` tight sides: what lies further out never reaches the network."""
+    side = face.picture.shape[0]
+    keep = min(int(face.tight_px * WORK_SIDE), side)
+    start = (side - keep) // 2
+    part = face.picture[start : start + keep, start : start + keep]
+    return Face(np.ascontiguousarray(part), face.landmarks - start)
+
+
+# --- preparation ---------------------------------------------------------------------------------
+
+
+def prepare(parquet: Path, out: Path) -> None:
+    """Find and cut the faces of one table; writes NAME-img.npy, NAME-lm.npy, NAME-meta.parquet."""
+    table = pd.read_parquet(parquet)
+    crops, marks, rows = [], [], []
+    with FaceFinder() as finder:
+        for row, data in enumerate(table["image"]):
+            picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            faces = finder.find(picture)
+            if faces:
+                matrix = align.face_matrix(faces[0].landmarks)
+                crops.append(align.cut(picture, matrix, align.CROP_PX))
+                marks.append(align.move(faces[0].landmarks, matrix))
+                rows.append(row)
+    log.info("%s: a face in %d of %d pictures", parquet.stem, len(rows), len(table))
+    np.save(out / f"{parquet.stem}-img.npy", np.stack(crops))
+    np.save(out / f"{parquet.stem}-lm.npy", np.stack(marks))
+    meta = table.drop(columns="image").iloc[rows].reset_index(drop=True)
+    meta.to_parquet(out / f"{parquet.stem}-meta.parquet")
+
+
+def load_part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Crops, landmarks and table of one prepared part."""
+    return (
+        np.load(folder / f"{part}-img.npy", mmap_mode="r"),
+        np.load(folder / f"{part}-lm.npy", mmap_mode="r"),
+        pd.read_parquet(folder / f"{part}-meta.parquet"),
+    )
+
+
+def training_sources(folder: Path) -> dict[str, Source]:
+    """All sources of the training split that are prepared in ``folder``."""
+    pictures, marks, table = load_part(folder, "faces-train")
+    row_of = {name: row for row, name in table["name"].items() if table.label[row] == 0}
+    swaps = [
+        (row, row_of[pair])
+        for row, pair in table["pair"].items()
+        if table.kind[row] == "face-swap" and pair in row_of
+    ]
+    real = {s: np.flatnonzero((table.source == s) & (table.label == 0)) for s in ("dfdc", "ffhq")}
+    gan = np.flatnonzero(table.source == "stylegan")
+    partners = np.resize(real["ffhq"], len(gan))
+    sources = {
+        "dfdc": Source(pictures, marks, real["dfdc"], np.array(swaps)),
+        "ffhq": Source(pictures, marks, real["ffhq"], np.stack([gan, partners], 1)),
+    }
+    pictures, marks, table = load_part(folder, "portraits")
+    train = np.flatnonzero((table["split"] == "train") & (table.label == 0))
+    sources["web-portraits"] = Source(pictures, marks, train)
+    for name in TALKING_SETS:
+        if (folder / "talking" / "index.parquet").exists():
+            sources[name] = talking_source(folder / "talking", name, "train")
+    return sources
+
+
+def talking_source(folder: Path, name: str, split: str) -> Source:
+    """Real frames of talking clips of one split (see `training.talking_data`)."""
+    index = pd.read_parquet(folder / "index.parquet")
+    clips = index[(index["set"] == name) & (index["split"] == split)]
+    frames = np.load(folder / f"{name}_frames.npz")
+    good = frames["valid"] & ~frames["faded"]
+    rows = [np.arange(c.first, c.first + c.n) for c in clips.itertuples()]
+    clip = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+    row = np.concatenate(rows)
+    kept = good[row]
+    return Source(
+        np.load(folder / f"{name}_wide.npy", mmap_mode="r"),
+        np.load(folder / f"{name}_landmarks_crop.npy", mmap_mode="r"),
+        row[kept],
+        moments=clip[kept],
+    )
+
+
+# --- pairs ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Reals first, then their fakes.
+
+    Attributes:
+        pictures: (2n, 168, 168, 3) uint8.
+        labels: (2n,) int64, 0 real, 1 fake.
+        masks: (2n, 12, 12) float32, share of each patch that was touched; -1 where unknown.
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray
+
+
+def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batch]:
+    """Training batches without end; the same seed gives the same batches."""
+    cv2.setNumThreads(1)
+    sources = training_sources(folder)
+    kinds = [k for k in MIX if k in sources or k in ("swap", "gan")]
+    share = np.array([MIX[k] for k in kinds]) / sum(MIX[k] for k in kinds)
+    rng = np.random.default_rng(seed)
+    while True:
+        chosen = [kinds[i] for i in rng.choice(len(kinds), size=pairs, p=share)]
+        drawn = [_one_pair(kind, sources, rerender, rng) for kind in chosen]
+        reals, fakes, masks = zip(*drawn, strict=True)
+        untouched = np.zeros((12, 12), np.float32)
+        yield Batch(
+            np.stack([*reals, *fakes]),
+            np.repeat([0, 1], pairs),
+            np.stack([untouched] * pairs + list(masks)),
+        )
+
+
+def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
+    """Real picture, fake picture, patch mask of the fake."""
+    if kind in ("swap", "gan"):
+        fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
+        side = fake.picture.shape[0]
+        mask = np.full((side, side), 1.0 if kind == "gan" else -1.0, np.float32)
+    else:
+        source = sources[kind]
+        place = int(rng.integers(len(source.reals)))
+        real = source.face(source.reals[place])
+        moment = (lambda g: source.moment_near(place, g)) if len(source.moments) else None
+        picture, mask = pseudo_fakes.make(real, Donors(source.similar, moment, rerender), rng)
+        fake = Face(picture, real.landmarks)
+    return degraded_pair(real, fake, mask, rng)
+
+
+def degraded_pair(real: Face, fake: Face, mask: np.ndarray, rng: np.random.Generator) -> tuple:
+    """Both faces through the same draw of degradation and the same jitter of the cut."""
+    seed = int(rng.integers(2**31))
+    jitter = _jitter(rng)
+    out = []
+    for face in (real, fake):
+        worn = degraded(face.picture, face.tight_px, np.random.default_rng(seed))
+        matrix = cut_matrix(face, face.picture.shape[0], *jitter[:4])
+        # a slightly different face finder result for each of the two
+        matrix[:, 2] += rng.normal(0, 1.0, 2)
+        out.append((cut_input(worn, matrix), matrix))
+    size = (align.TIGHT_PX, align.TIGHT_PX)
+    patch = cv2.warpAffine(mask, out[1][1], size, borderMode=cv2.BORDER_REPLICATE)
+    patch = cv2.resize(patch, (12, 12), interpolation=cv2.INTER_AREA)
+    real_px, fake_px = out[0][0], out[1][0]
+    if jitter[4]:
+        real_px, fake_px, patch = real_px[:, ::-1], fake_px[:, ::-1], patch[:, ::-1]
+    return real_px, fake_px, patch
+
+
+def _jitter(rng: np.random.Generator) -> tuple[float, float, float, float, bool]:
+    """Scale, turn (rad), shift x and y (in tight sides), flip."""
+    turn = np.deg2rad(np.clip(rng.normal(0, 4), -10, 10))
+    shift = rng.uniform(-0.05, 0.05, 2)
+    return rng.uniform(0.88, 1.12), turn, shift[0], shift[1], bool(rng.random() < 0.5)
+
+
+def cut_matrix(
+    face: Face, side: int, scale: float = 1.0, turn: float = 0.0, dx: float = 0.0, dy: float = 0.0
+) -> np.ndarray:
+    """(2, 3) from the pixels of a face's picture to its tight crop of 224 pixels, jittered."""
+    zoom = align.TIGHT_PX / (face.tight_px * scale)
+    cos, sin = zoom * np.cos(turn), zoom * np.sin(turn)
+    turned = np.array([[cos, -sin], [sin, cos]])
+    centre = np.full(2, side / 2) + np.array([dx, dy]) * face.tight_px
+    return np.hstack([turned, (align.TIGHT_PX / 2 - turned @ centre)[:, None]])
+
+
+def cut_input(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(168, 168, 3) uint8 network input: the tight crop, then area averaging, as in the app."""
+    tight = cv2.warpAffine(
+        picture,
+        matrix,
+        (align.TIGHT_PX, align.TIGHT_PX),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    return cv2.resize(tight, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
+
+
+# --- degradation ---------------------------------------------------------------------------------
+
+
+def degraded(picture: np.ndarray, tight_px: float, rng: np.random.Generator) -> np.ndarray:
+    """What happens to a picture between a camera or a tool and us; uint8 of the same shape."""
+    if rng.random() < 0.3:
+        return picture
+    shape = picture.shape[1::-1]
+    if rng.random() < 0.2:
+        picture = _retouched(picture, rng)
+    if rng.random() < 0.55:
+        face_px = np.exp(rng.uniform(np.log(75), np.log(210)))  # width of the face that is left
+        picture = _resized(picture, min(face_px / tight_px, 1.3), rng)
+    for chance in (0.7, 0.2):
+        if rng.random() < chance:
+            picture = _encoded(picture, rng)
+    if rng.random() < 0.08:
+        picture = _with_text(picture, rng)
+    picture = cv2.resize(picture, shape, interpolation=int(rng.choice(pseudo_fakes.KERNELS)))
+    if rng.random() < 0.4:
+        picture = _recoloured(picture, rng)
+    if rng.random() < 0.15:
+        sigma = rng.uniform(1, 7)
+        noise = rng.normal(0, sigma, (*picture.shape[:2], 3 if rng.random() < 0.5 else 1))
+        picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    return picture
+
+
+def _retouched(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Sharpened, denoised or "beautified", as cameras and apps do with real faces."""
+    if rng.random() < 0.45:
+        return pseudo_fakes.sharpened(picture, rng, rng.uniform(0.2, 0.9))
+    return pseudo_fakes.smoothed(picture, rng, rng.uniform(0.1, 0.9))
+
+
+def _resized(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
+    kernel = int(rng.choice(pseudo_fakes.KERNELS))
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=kernel)
+
+
+def _encoded(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """JPEG, or WebP whose intra coding is close to that of video."""
+    if rng.random() < 0.75:
+        name, options = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))]
+    else:
+        name, options = ".webp", [cv2.IMWRITE_WEBP_QUALITY, int(rng.integers(20, 91))]
+    return cv2.imdecode(cv2.imencode(name, picture, options)[1], cv2.IMREAD_COLOR)
+
+
+def _with_text(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A caption or a logo over the face."""
+    words = "".join(chr(rng.integers(65, 91)) for _ in range(rng.integers(3, 14)))
+    place = (int(rng.integers(picture.shape[1] * 0.7)), int(rng.integers(20, picture.shape[0])))
+    colour = [int(c) for c in rng.integers(0, 256, 3)]
+    size = float(rng.uniform(0.4, 1.2))
+    return cv2.putText(
+        picture.copy(), words, place, int(rng.integers(8)), size, colour, 2, cv2.LINE_AA
+    )
+
+
+def _recoloured(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if rng.random() < 0.15:
+        return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, -1)
+    return pseudo_fakes.colour_drift(picture, rng, rng.uniform(0.5, 2.5))
+
+
+def main() -> None:
+    """Command line: prepare the crops."""
+    parser = argparse.ArgumentParser(
+        description="Cut the face crops that the spatial recipe reads."
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        if not (arguments.out / f"{part}-meta.parquet").exists():
+            prepare(arguments.data / f"{part}.parquet", arguments.out)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    main()

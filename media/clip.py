@@ -2,13 +2,12 @@
 
 A `Clip` is opened once and read in stretches. Time stamps of both streams come from the container,
 and one common start is subtracted from both; so an offset between sound and pictures, which the
-sync detector must see, survives. Imports `sniff` only.
+sync detector must see, survives. Imports `sniff` and `picture`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,18 +17,13 @@ import av
 import av.container
 import av.error
 import numpy as np
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from scipy.signal import resample_poly
 
 from errors import UserError
+from media.picture import LONGEST_SIDE_PX, MOST_HZ, MOST_PIXELS, PAGE_S, read_picture, too_large
 from media.sniff import FileKind, sniff
 
 SOUND_HZ = 16_000
-MOST_HZ = 32.0  # pictures a second that are handed out; of faster video every second one and so on
-LONGEST_SIDE_PX = (
-    1920  # larger pictures are scaled down: faces stay larger than any detector's input
-)
-MOST_PIXELS = 100_000_000  # refused beyond: a decompression bomb, or nothing a person sends
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
 SOUND_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the sound
 
@@ -146,45 +140,15 @@ class Clip:
     # ------------------------------------------------------------------ opening
 
     def _open_picture(self) -> None:
+        self._pictures, warnings = read_picture(self.path, self.container)
+        for sentence in warnings:
+            self.warn(sentence)
         self.kind, self.duration_s, self.fps, self.has_sound = "picture", 0.0, Fraction(0), False
-        try:
-            with Image.open(io.BytesIO(self.path.read_bytes())) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise UserError("decode_failed", _too_large())
-                self._pictures = self._read_pillow(image)
-        except Image.DecompressionBombError as error:
-            raise UserError("decode_failed", _too_large()) from error
-        except (UnidentifiedImageError, SyntaxError, ValueError) as error:
-            raise UserError(
-                "decode_failed",
-                f"The picture could not be read: its {self.container} data is damaged or rare.",
-            ) from error
         self.size_wh = (self._pictures[0][1].shape[1], self._pictures[0][1].shape[0])
         if len(self._pictures) > 1:
             self.kind = "video"
-            self.duration_s = self._pictures[-1][0] + 0.1
+            self.duration_s = self._pictures[-1][0] + PAGE_S
             self.fps = Fraction(len(self._pictures) / self.duration_s).limit_denominator(1001)
-
-    def _read_pillow(self, image: Image.Image) -> list[tuple[float, np.ndarray]]:
-        pictures: list[tuple[float, np.ndarray]] = []
-        time_s = 0.0
-        for page in ImageSequence.Iterator(image) if image.format in ("WEBP", "PNG") else [image]:
-            if time_s - (pictures[-1][0] if pictures else -1) < 1 / MOST_HZ:
-                continue
-            try:
-                upright = ImageOps.exif_transpose(page).convert("RGB")
-            except OSError as error:
-                if not pictures:
-                    raise UserError(
-                        "decode_failed",
-                        "The picture is cut off: its data ends too early to be read.",
-                    ) from error
-                self.warn("The picture is damaged towards its end.")
-                break
-            upright.thumbnail((LONGEST_SIDE_PX * 2, LONGEST_SIDE_PX * 2), reducing_gap=3.0)
-            pictures.append((time_s, np.asarray(upright)))
-            time_s += page.info.get("duration", 100) / 1000
-        return pictures
 
     def _open_video(self, file_kind: FileKind) -> None:
         self.kind, self._format = "video", file_kind.ffmpeg_format
@@ -194,7 +158,7 @@ class Clip:
             stream = container.streams.video[0]
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > MOST_PIXELS:
-                raise UserError("decode_failed", _too_large())
+                raise UserError("decode_failed", too_large())
             self._aspect = _sane_aspect(stream.sample_aspect_ratio)
             self._scan(container)
         first = next(iter(self._decoded_from(0.0)), None)
@@ -354,13 +318,6 @@ def _put(target: np.ndarray, samples: np.ndarray, position: int) -> None:
 def _sane_aspect(aspect: Fraction | None) -> float:
     value = float(aspect) if aspect else 1.0
     return value if 0.2 < value < 5 else 1.0
-
-
-def _too_large() -> str:
-    return (
-        f"The picture has more than the {MOST_PIXELS // 1_000_000} million pixels that are "
-        "accepted. Scale it down first."
-    )
 
 
 def _sha256(path: Path) -> str:

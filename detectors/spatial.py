@@ -47,11 +47,11 @@ class Spatial(Detector):
         batch = prepare(pictures, self.checkpoint.card).to(self.device)
         with torch.inference_mode():
             output = self.network(pixel_values=batch, output_hidden_states=True)
+            maps = patch_log_odds(self.network, output.hidden_states, self.checkpoint.card)
         card = self.checkpoint.card
         raw = log_odds_from_logits(
             output.logits.float().cpu().numpy(), card.fake_indices, card.real_indices
         )
-        maps = patch_log_odds(self.network, output.hidden_states, card)
         heatmaps: tuple[Heatmap, ...] = ()
         if maps is not None and track is not None:
             order = np.argsort(-raw)[:HEATMAPS_A_WINDOW]

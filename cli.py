@@ -35,8 +35,6 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    for name, value in (("GLOG_minloglevel", "2"), ("TF_CPP_MIN_LOG_LEVEL", "2")):
-        os.environ.setdefault(name, value)  # mediapipe reports its inner life otherwise
     chosen = _parser().parse_args(arguments)
     try:
         return chosen.run(chosen)
@@ -491,5 +489,15 @@ def _counted(done: int, total: int, text: str) -> None:
     say(f"[{done}/{total}] {text}")
 
 
+def silence_native_logs() -> None:
+    """Let only Python write to stderr: native libraries report their inner life there."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(kept, "w", buffering=1, encoding="utf-8", errors="replace")
+
+
 if __name__ == "__main__":
+    silence_native_logs()
     raise SystemExit(main())

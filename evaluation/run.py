@@ -117,10 +117,7 @@ def score_files(
         One record an item, in their order.
     """
     kept = read_lines(lines, setup.fingerprint)
-    lines.parent.mkdir(parents=True, exist_ok=True)
-    if not kept:
-        about = {"fingerprint": setup.fingerprint, "checkpoints": _labels(setup)}
-        lines.write_text(json.dumps(about) + "\n", "utf-8")
+    _begin(lines, setup, kept)
     records = []
     with lines.open("a", encoding="utf-8") as file:
         for done, item in enumerate(items):
@@ -180,8 +177,13 @@ def raw_of(kept: Kept, detector: str) -> float | None:
     return max(raws, default=None)
 
 
-def _labels(setup: Setup) -> dict[str, str]:
-    return {name: checkpoint.label for name, checkpoint in setup.checkpoints.items()}
+def _begin(lines: Path, setup: Setup, kept: Mapping[tuple[str, str], Kept]) -> None:
+    """Write the head and what is kept of a former run, without a line that it left unfinished."""
+    labels = {name: checkpoint.label for name, checkpoint in setup.checkpoints.items()}
+    head = json.dumps({"fingerprint": setup.fingerprint, "checkpoints": labels})
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    whole = [head, *(json.dumps(asdict(record)) for record in kept.values())]
+    lines.write_text("\n".join(whole) + "\n", "utf-8")
 
 
 @contextmanager

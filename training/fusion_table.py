@@ -1,8 +1,8 @@
 """Which evidence is the fusion fitted on?
 
 Reads folders that ``cli.py evaluate`` wrote into one table of calibrated log-odds, one row a
-person, and deals its files into folds that leave out whole kinds of fakes and whole sources of reals.
-Imports evaluation, hub.
+person, and deals its files into folds that leave out whole kinds of fakes and whole sources of
+reals. Imports evaluation, hub.
 """
 
 from __future__ import annotations

@@ -1,0 +1,143 @@
+"""Does the command line say what happened, on the right stream, with the right exit code?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import cli
+from tests.conftest import moving_portrait, write_clip
+from tests.test_evaluation_run import own_user_folder, write_checkpoint  # noqa: F401 (fixture)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, portrait) -> Path:
+    """A face, a grey picture, a text that calls itself a video, and a short clip."""
+    folder = tmp_path_factory.mktemp("files")
+    face = cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR)[:320, 80:400]
+    cv2.imwrite(str(folder / "face.png"), face)
+    cv2.imwrite(str(folder / "grey.png"), np.full((200, 200, 3), 128, np.uint8))
+    (folder / "text.mp4").write_text("this is no video")
+    write_clip(folder / "clip.mp4", moving_portrait(portrait, 6, side=256))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory) -> list[str]:
+    """Options that choose one tiny calibrated picture network."""
+    folder = write_checkpoint(tmp_path_factory.mktemp("tiny"), calibrated=True)
+    return ["--detector", "spatial", "--checkpoint", f"spatial={folder}"]
+
+
+def test_a_face_is_assessed_and_printed_in_words(files, chosen, capsys):
+    assert cli.main(["analyze", str(files / "face.png"), *chosen]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("face.png: ") and "100%" in err
+
+
+def test_json_on_stdout_is_the_published_report(files, chosen, capsys):
+    import jsonschema
+
+    from report.export import schema
+
+    assert cli.main(["analyze", str(files / "face.png"), "--json", *chosen]) == 0
+    report = json.loads(capsys.readouterr().out)
+    jsonschema.validate(report, schema())
+    assert report["file"]["name"] == "face.png"
+
+
+def test_a_picture_without_a_face_ends_with_two(files, chosen, capsys):
+    assert cli.main(["analyze", str(files / "grey.png"), *chosen]) == 2
+    assert "Not assessed" in capsys.readouterr().out
+
+
+def test_an_unreadable_file_ends_with_one_and_a_sentence(files, chosen, capsys):
+    assert cli.main(["analyze", str(files / "text.mp4"), *chosen]) == 1
+    out, err = capsys.readouterr()
+    assert "is a text" in err and "Traceback" not in err and not out
+
+
+def test_one_bad_file_does_not_stop_the_others(files, chosen, capsys):
+    names = [str(files / name) for name in ("text.mp4", "face.png", "grey.png")]
+    assert cli.main(["analyze", *names, "--json", *chosen]) == 1
+    answers = json.loads(capsys.readouterr().out)
+    assert [a["file"]["name"] for a in answers] == ["text.mp4", "face.png", "grey.png"]
+    assert answers[0]["error"]["code"] == "decode_failed"
+
+
+def test_out_holds_report_pictures_and_video_and_replay_finds_no_difference(
+    files, chosen, capsys, tmp_path
+):
+    assert cli.main(["analyze", str(files / "clip.mp4"), "--out", str(tmp_path), *chosen]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"clip.json", "clip.html", "clip.timeline.png", "clip.annotated.mp4"} <= names
+    assert any(name.startswith("clip.frame-") for name in names)
+    assert cli.main(["replay", str(tmp_path / "clip.json"), str(files / "clip.mp4")]) == 0
+    assert "nothing differs" in capsys.readouterr().out
+
+
+def test_replaying_on_another_file_says_so(files, chosen, capsys, tmp_path):
+    cli.main(["analyze", str(files / "face.png"), "--out", str(tmp_path), *chosen])
+    assert cli.main(["replay", str(tmp_path / "face.json"), str(files / "grey.png")]) == 1
+    assert "not the same file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--checkpoint", "nonsense"], "DETECTOR="),
+        (["--checkpoint", "spatial=./no/such/folder"], "not found"),
+        (["--fake-labels", "eyes=fake"], "DETECTOR="),
+    ],
+)
+def test_wrong_choices_end_with_one_and_a_sentence(arguments, said, files, capsys):
+    assert cli.main(["analyze", str(files / "face.png"), *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_wrong_arguments_end_with_one_not_with_not_assessable(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["analyze"])
+    assert ended.value.code == 1
+    assert "FILE" in capsys.readouterr().err
+
+
+def test_help_documents_the_exit_codes():
+    done = subprocess.run(
+        [sys.executable, "cli.py", "analyze", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=Path(cli.__file__).parent,
+        check=True,
+    )
+    assert "exit codes:" in done.stdout and "2  no error" in done.stdout
+
+
+def test_the_catalogue_can_be_listed_and_searched(capsys):
+    assert cli.main(["models", "list", "--detector", "temporal"]) == 0
+    assert "embedded" in capsys.readouterr().out
+    assert cli.main(["models", "search", "siglip2"]) == 0
+    assert "SigLIP2" in capsys.readouterr().out
+
+
+def test_a_checkpoint_can_be_checked(chosen, capsys):
+    assert cli.main(["models", "check", chosen[-1].removeprefix("spatial=")]) == 0
+    out = capsys.readouterr().out
+    assert "verified and loaded" in out and "made so" in out
+
+
+def test_nothing_was_fetched_from_the_hub(capsys):
+    assert cli.main(["models", "cache"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_checkpoint_without_a_licence_is_not_published(chosen, capsys):
+    spec = chosen[-1].removeprefix("spatial=")
+    assert cli.main(["publish", "spatial", "--to", "me/mine", "--checkpoint", spec]) == 1
+    assert "licence_missing" in capsys.readouterr().err

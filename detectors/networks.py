@@ -83,7 +83,7 @@ def load_video_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, Proc
 
 def _facts(checkpoint: Checkpoint) -> ProcessorFacts:
     card = checkpoint.card
-    return ProcessorFacts(card.size_px, tuple(card.mean), tuple(card.std), card.frames)
+    return ProcessorFacts(card.size_px, card.mean, card.std, card.frames)
 
 
 def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
@@ -123,7 +123,7 @@ def _try_once(model: torch.nn.Module, checkpoint: Checkpoint, blank: torch.Tenso
     """Run a blank input: shape and numbers of the answer must be a classifier's."""
     name, shape = checkpoint.name, "x".join(str(side) for side in blank.shape[1:])
     try:
-        logits = _forward(model, blank)
+        logits = model(pixel_values=blank).logits
     except Exception as error:  # any layer of any architecture may fail in its own way
         raise _refused(f"{name} does not accept an input of {shape}: {error}") from error
     wanted = max((*checkpoint.card.fake_indices, *checkpoint.card.real_indices)) + 1
@@ -132,11 +132,6 @@ def _try_once(model: torch.nn.Module, checkpoint: Checkpoint, blank: torch.Tenso
         raise _refused(f"{name} answers with {got} numbers; expected 1x{wanted}.")
     if not bool(torch.isfinite(logits).all()) or float(logits.abs().max()) > ABSURD_LOGIT:
         raise _refused(f"{name} does not answer with finite numbers.")
-
-
-def _forward(model: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    name = getattr(model, "main_input_name", "pixel_values")
-    return model(**{name: pixels}).logits
 
 
 def _refused(sentence: str) -> UserError:

@@ -20,6 +20,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+Triple = tuple[float, float, float]
+"""One number a colour channel, in the order red, green, blue."""
 DEFAULT_MARGIN = 0.3
 """Face crop when nobody knows better: 30 % around the face, the commonest training crop."""
 FALLBACK_SIZE_PX = 224
@@ -112,7 +114,9 @@ def _size(
 def _side(size: object) -> int | None:
     """Return the side of a square from the many ways in which a size is written."""
     if isinstance(size, Mapping):
-        sides = [size[key] for key in ("height", "width", "shortest_edge") if size.get(key)]
+        sides: list[Any] = [
+            size[key] for key in ("height", "width", "shortest_edge") if size.get(key)
+        ]
     elif isinstance(size, Sequence) and not isinstance(size, str):
         sides = list(size)
     else:
@@ -126,16 +130,16 @@ def _side(size: object) -> int | None:
 
 def _normalisation(
     config: Mapping[str, Any], processor: Mapping[str, Any] | None, warnings: list[str]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+) -> tuple[Triple, Triple]:
     """Return mean and deviation for pictures in 0…1, all rescaling folded in."""
     if processor is None:
         pretrained = config.get("pretrained_cfg")
         if isinstance(pretrained, Mapping) and "mean" in pretrained and "std" in pretrained:
             return _triple(pretrained["mean"]), _triple(pretrained["std"])
-        return (0.5,) * 3, (0.5,) * 3
+        return _triple(0.5), _triple(0.5)
     normalise = processor.get("do_normalize", True)
-    mean = _triple(processor.get("image_mean") or 0.5) if normalise else (0.0,) * 3
-    std = _triple(processor.get("image_std") or 0.5) if normalise else (1.0,) * 3
+    mean = _triple(processor.get("image_mean") or 0.5) if normalise else _triple(0.0)
+    std = _triple(processor.get("image_std") or 0.5) if normalise else _triple(1.0)
     if normalise and not (processor.get("image_mean") and processor.get("image_std")):
         warnings.append("Its processor names no mean and deviation; 0.5 is assumed for both.")
     if min(std) <= 0:
@@ -146,18 +150,18 @@ def _normalisation(
     shift = 1.0 if processor.get("offset") or processor.get("rescale_offset") else 0.0
     scale = 255.0 * factor
     return (
-        tuple(round((value + shift) / scale, 9) for value in mean),
-        tuple(round(value / scale, 9) for value in std),
+        _triple([round((value + shift) / scale, 9) for value in mean]),
+        _triple([round(value / scale, 9) for value in std]),
     )
 
 
-def _triple(value: object) -> tuple[float, ...]:
+def _triple(value: object) -> Triple:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return (float(value),) * 3
+        return float(value), float(value), float(value)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
         raise refuse(f"Its mean or deviation is {value!r}; three colour channels are needed.")
     try:
-        return tuple(float(number) for number in value)
+        return float(value[0]), float(value[1]), float(value[2])
     except (TypeError, ValueError) as error:
         raise refuse(f"Its mean or deviation is {value!r}.") from error
 

@@ -117,8 +117,9 @@ def _files(checkpoint: Checkpoint, card: Card) -> dict[str, bytes | str]:
     if checkpoint.embedded and (ROOT / "LICENSE").is_file():
         files.setdefault("LICENSE", (ROOT / "LICENSE").read_bytes())
     files["card.json"] = card.to_json().encode()
-    own_readme = files.get("README.md", b"")
-    if not (checkpoint.embedded and own_readme.startswith(b"---")):
+    written = folder / "README.md"
+    own = written.read_text(encoding="utf-8", errors="replace") if written.is_file() else ""
+    if not (checkpoint.embedded and own.startswith("---")):
         base = checkpoint.name if checkpoint.revision else None
         files["README.md"] = readme(card, base).encode()
     return files

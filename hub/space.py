@@ -108,7 +108,7 @@ def read_spacefile(
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError("space_disagrees", f"The Spacefile cannot be read: {error}.") from error
-    flat = {**data.get("space", {}), **data.get("limits", {})}
+    flat: dict[str, Any] = {**data.get("space", {}), **data.get("limits", {})}
     flat["checkpoints"] = dict(data.get("checkpoints", {}))
     known = {field.name for field in fields(Space)}
     for name in flat.keys() - known:

@@ -43,7 +43,7 @@ def score(folder: Path, pixels: torch.Tensor, detector: str = "spatial") -> np.n
     model, facts = load(checkpoint)
     assert pixels.shape[-1] == facts.size_px
     with torch.inference_mode():
-        logits = model(pixel_values=pixels).logits.numpy()
+        logits = model(pixel_values=pixels, output_hidden_states=True).logits.numpy()
     card = checkpoint.card
     return log_odds_from_logits(logits, card.fake_indices, card.real_indices)
 

@@ -1,7 +1,7 @@
 """How does a person use it in a browser, and another program over the wire?
 
-Gradio Blocks: layout and wiring only. What is shown is made in report/, what is found in analysis.py.
-Nothing happens at import; ``build()`` makes the page and ``main()`` serves it.
+Gradio Blocks: layout and wiring only. What is shown is made in report/, what is found in
+analysis.py. Nothing happens at import; ``build()`` makes the page and ``main()`` serves it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ except ImportError:
 KEEP_S = 3600  # uploads and results are deleted after this long
 SWEEP_EVERY_S = 600
 MOST_WAITING = 20  # visitors in the queue
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUEUE = "analysis"  # one analysis at a time: it takes all cores
 GPU_BASE_S, GPU_WINDOW_S, GPU_WINDOWS_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
 ROLES = tuple(d.name for d in DETECTORS)
@@ -56,10 +57,11 @@ WELCOME = (
     "judged.</p></section>"
 )
 CSS = """
-.gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
+.gradio-container { width: 100% !important; max-width: 1280px !important; min-width: 0 !important;
+  margin: 0 auto !important; }
 #head h1 { font-size: 1.6rem; margin: 0; } #head p { margin: .2rem 0; }
 #left { position: sticky; top: 12px; align-self: flex-start; }
-#timeline { min-width: 0; overflow-x: auto; } #timeline img { min-width: 600px; cursor: pointer; }
+#timeline img { cursor: pointer; } #verdict { padding: 0 !important; }
 .empty { border: 1px dashed var(--border-color-primary); border-radius: 8px; padding: 1.5rem; }
 .ev .empty h2 { font-size: 1.2rem; }
 :focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 2px; }
@@ -216,7 +218,6 @@ def results(done: Done) -> list[Any]:
         [(moment.words, moment.time_s) for moment in timeline.moments(found)] if is_video else []
     )
     return [
-        done,
         boxed(cards.verdict_card(found)),
         gr.Column(visible=True),
         boxed("<h3>In short</h3>" + cards.explanation(found)),
@@ -303,10 +304,7 @@ def source_column() -> tuple[gr.State, gr.Video, gr.Image, Callable]:
 
     def listen(verdict: gr.HTML, shown: gr.Column) -> None:
         for source in (chosen, filmed, shot):
-            source.change(
-                choose, source, [path, player, picture, verdict, shown],
-                api_visibility="private", show_progress="hidden",
-            )  # fmt: skip
+            source.change(choose, source, [path, player, picture, verdict, shown], **QUIET)
 
     return path, player, picture, listen
 
@@ -334,7 +332,7 @@ def checkpoint_choices(space: Space) -> tuple[Any, Any, dict[str, Any], dict[str
         picked = gr.CheckboxGroup(titles, value=list(ROLES), label="Detectors to run")
         stability = gr.Checkbox(
             True, label="Look again at a re-encoded copy before raising an alarm",
-            info="Evidence that vanishes when the clip is re-encoded makes the verdict inconclusive.",
+            info="Evidence that vanishes by re-encoding makes the verdict inconclusive.",
         )  # fmt: skip
         gr.Markdown(
             "A checkpoint is `owner/repo`, `owner/repo@commit`, a name of the catalogue"
@@ -356,46 +354,77 @@ def checkpoint_choices(space: Space) -> tuple[Any, Any, dict[str, Any], dict[str
     return picked, stability, specs, answers
 
 
-def result_column() -> tuple[gr.Column, list[Any]]:
+@dataclass(frozen=True)
+class Places:
+    """The components that show an analysis, in the order of `results`."""
+
+    verdict: gr.HTML
+    shown: gr.Column
+    short: gr.HTML
+    summed: gr.HTML
+    drawn: gr.Image
+    jump: gr.Dropdown
+    pictures: gr.Gallery
+    people: gr.HTML
+    evidence: gr.HTML
+    facts: gr.HTML
+    as_json: gr.DownloadButton
+    as_html: gr.DownloadButton
+    draw: gr.Button
+    marked: gr.Video
+    text: gr.File
+
+    def all(self) -> list[Any]:
+        """The components as outputs."""
+        return [getattr(self, f.name) for f in fields(self)]
+
+
+def result_column(done: gr.State) -> Places:
     """The places where results are shown, hidden until there are any."""
-    with gr.Column(visible=False) as shown:
-        short = gr.HTML()
+    made: dict[str, Any] = {"verdict": gr.HTML(boxed(WELCOME), elem_id="verdict")}
+    with gr.Column(visible=False) as made["shown"]:
+        made["short"] = gr.HTML()
         with gr.Accordion("How the evidence adds up", open=True):
-            summed = gr.HTML()
+            made["summed"] = gr.HTML()
         with gr.Accordion("Over time", open=True):
-            drawn = gr.Image(
-                label="Timeline: click to move the video there", type="numpy", interactive=False,
+            made["drawn"] = gr.Image(
+                label="Timeline", show_label=False, type="numpy", interactive=False,
                 elem_id="timeline", buttons=["fullscreen"],
             )  # fmt: skip
-            jump = gr.Dropdown(
-                [], label="Move the video to a moment", interactive=True, elem_id="jump"
-            )
+            made["jump"] = gr.Dropdown(
+                [], label="Move the video to a moment", interactive=True, elem_id="jump",
+                info="A click on the timeline or on a picture below does the same.",
+            )  # fmt: skip
         with gr.Accordion("Pictures", open=True):
-            pictures = gr.Gallery(
-                label="Annotated pictures and heatmaps", columns=3, object_fit="contain",
-                height="auto", interactive=False, format="jpeg",
+            made["pictures"] = gr.Gallery(
+                label="Annotated pictures and heatmaps", show_label=False, columns=3,
+                object_fit="contain", height="auto", interactive=False, format="jpeg",
             )  # fmt: skip
         with gr.Accordion("People", open=True):
-            people = gr.HTML()
+            made["people"] = gr.HTML()
         with gr.Accordion("Evidence by detector", open=True):
-            evidence = gr.HTML()
+            made["evidence"] = gr.HTML()
         with gr.Accordion("The file, and how this was made", open=False):
-            facts = gr.HTML()
+            made["facts"] = gr.HTML()
         with gr.Row():
-            as_json = gr.DownloadButton("Report as JSON", size="sm")
-            as_html = gr.DownloadButton("Report as HTML", size="sm")
-            draw = gr.Button("Make the annotated video", size="sm")
-        marked = gr.Video(visible=False, label="Annotated video", interactive=False)
-        with gr.Accordion("Is this answer wrong?", open=False):
-            gr.Markdown("This makes a text that you can send to us. Nothing is sent from here.")
-            truth = gr.Radio(feedback.TRUTHS, value=feedback.TRUTHS[0], label="What is true?")
-            comment = gr.Textbox(label="How do you know?", lines=2)
-            make = gr.Button("Make the text", size="sm")
-            text = gr.File(visible=False, label="Text to send", interactive=False)
-    return shown, [
-        short, summed, drawn, jump, pictures, people, evidence, facts, as_json, as_html, draw,
-        marked, text, truth, comment, make,
-    ]  # fmt: skip
+            made["as_json"] = gr.DownloadButton("Report as JSON", size="sm", elem_id="as-json")
+            made["as_html"] = gr.DownloadButton("Report as HTML", size="sm", elem_id="as-html")
+            made["draw"] = gr.Button("Make the annotated video", size="sm", elem_id="draw")
+        made["marked"] = gr.Video(visible=False, label="Annotated video", interactive=False)
+        made["text"] = feedback_form(done)
+    return Places(**made)
+
+
+def feedback_form(done: gr.State) -> gr.File:
+    """Where a wrong answer is put into a text that can be sent."""
+    with gr.Accordion("Is this answer wrong?", open=False):
+        gr.Markdown("This makes a text that you can send to whoever runs this. Nothing is sent.")
+        truth = gr.Radio(feedback.TRUTHS, value=feedback.TRUTHS[0], label="What is true?")
+        comment = gr.Textbox(label="How do you know?", lines=2)
+        make = gr.Button("Make the text", size="sm")
+        text = gr.File(visible=False, label="Text to send", interactive=False)
+    make.click(write_feedback, [done, truth, comment], text, **QUIET)
+    return text
 
 
 def analyse_tab(space: Space) -> None:
@@ -405,23 +434,49 @@ def analyse_tab(space: Space) -> None:
         with gr.Column(scale=2, min_width=320, elem_id="left"):
             path, player, _, listen = source_column()
             mode = gr.Radio(
-                [("Quick: at most four windows of 3 s", "quick"), ("Thorough: end to end", "thorough")],
+                [("Quick: up to 12 s of it", "quick"), ("Thorough: end to end", "thorough")],
                 value="quick", label="How much of a video is examined",
             )  # fmt: skip
             go = gr.Button("Analyse", variant="primary", elem_id="go")
             stop = gr.Button("Stop", variant="secondary", size="sm")
             picked, stability, specs, answers = checkpoint_choices(space)
         with gr.Column(scale=3, min_width=320):
-            verdict = gr.HTML(boxed(WELCOME), elem_id="verdict", min_height=150)
-            shown, parts = result_column()
-    listen(verdict, shown)
-    short, summed, drawn, jump, pictures, *rest, truth, comment, make = parts
-    text, marked, draw = rest[-1], rest[-2], rest[-3]
+            places = result_column(done)
+    listen(places.verdict, places.shown)
+    begun = go.click(begin, None, [places.verdict, places.shown], **QUIET)
+    started = begun.then(
+        runner(space),
+        [path, mode, picked, stability, *specs.values(), *answers.values()],
+        [done, *places.all(), *answers.values()],
+        show_progress_on=places.verdict, concurrency_limit=1, concurrency_id=QUEUE,
+        api_visibility="private",
+    )  # fmt: skip
+    stop.click(stopped, None, places.verdict, cancels=[begun, started], **QUIET)
+    places.drawn.select(seek_by_click, done, player, **QUIET)
+    places.pictures.select(seek_by_picture, done, player, **QUIET)
+    places.jump.input(seek_by_choice, places.jump, player, **QUIET)
+    places.draw.click(
+        draw_video, done, places.marked, concurrency_id=QUEUE, api_visibility="private"
+    )
+
+
+def begin() -> tuple[Any, Any]:
+    """Clear the verdict, so that progress is shown on an empty place."""
+    empty = "<section class='working' aria-label='Working'></section>"
+    return boxed(empty), gr.Column(visible=False)
+
+
+def stopped() -> str:
+    """The visitor stopped the analysis."""
+    return boxed(WELCOME.replace("Choose a file to begin", "Stopped"))
+
+
+def runner(space: Space) -> Callable:
+    """The function behind the button, for the limits of this Space."""
 
     def run(path, mode, picked, stability, *chosen, progress=gr.Progress()):  # noqa: B008
-        half = len(ROLES)
-        blank = [gr.skip() for _ in range(15)]
-        no_answer = [gr.skip() for _ in ROLES]
+        half, unchanged = len(ROLES), [gr.skip() for _ in fields(Places)[2:]]
+        question = None
         try:
             if not path:
                 raise UserError("no_file", "Choose a video or a picture first.")
@@ -429,28 +484,15 @@ def analyse_tab(space: Space) -> None:
             settings = chosen_settings(mode, picked, stability, *pairs)
             question = ambiguous(settings)
             if question is not None:
-                said = UserError(
-                    "labels_ambiguous", f"{question[1]} Answer under “Detectors and checkpoints”."
-                )
-                return [None, alert(said), gr.Column(visible=False), *blank[2:], *asked(question)]
+                where = "Answer under “Detectors and checkpoints”."
+                raise UserError("labels_ambiguous", f"{question[1]} {where}")
             check_limits(path, settings, space)
-            return [*results(Done(path, examine(path, settings, progress))), *no_answer]
+            done = Done(path, examine(path, settings, progress))
+            return [done, *results(done), *asked(None)]
         except UserError as error:
-            return [None, alert(error), gr.Column(visible=False), *blank[2:], *no_answer]
+            return [None, alert(error), gr.Column(visible=False), *unchanged, *asked(question)]
 
-    started = go.click(
-        run,
-        [path, mode, picked, stability, *specs.values(), *answers.values()],
-        [done, verdict, shown, *parts[:-3], *answers.values()],
-        show_progress_on=verdict, concurrency_limit=1, concurrency_id=QUEUE, api_visibility="private",
-    )  # fmt: skip
-    stop.click(None, cancels=[started], api_visibility="private")
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    drawn.select(seek_by_click, done, player, **quiet)
-    pictures.select(seek_by_picture, done, player, **quiet)
-    jump.input(seek_by_choice, jump, player, **quiet)
-    draw.click(draw_video, done, marked, concurrency_id=QUEUE, api_visibility="private")
-    make.click(write_feedback, [done, truth, comment], text, **quiet)
+    return run
 
 
 # ---------------------------------------------------------------- the other tabs
@@ -532,8 +574,8 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
         if is_hosted():
             raise UserError(
                 "calibration_failed",
-                "A calibration would change the verdicts of other visitors here. Run the program on "
-                "your own machine, calibrate there, and publish the checkpoint with it.",
+                "A calibration would change the verdicts of other visitors here. Run the program "
+                "on your own machine, calibrate there, and publish the checkpoint with it.",
             )
         folder = fresh_folder()
         for name, files in (("real", real), ("fake", fake)):
@@ -555,7 +597,6 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
 
 def models_tab() -> None:
     """Catalogue, check, calibration and cache."""
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
     roles = [(d.title, d.name) for d in DETECTORS]
     with gr.Row():
         words = gr.Textbox(
@@ -566,7 +607,7 @@ def models_tab() -> None:
     for source in (words, only):
         source.change(
             lambda w, r: boxed(models.catalogue_table(catalog.search(w or "", r or None))),
-            [words, only], listed, **quiet,
+            [words, only], listed, **QUIET,
         )  # fmt: skip
     with gr.Accordion("Check a checkpoint", open=True):
         with gr.Row():
@@ -582,8 +623,8 @@ def models_tab() -> None:
         )
     with gr.Accordion("Direction check and calibration on your own files", open=False):
         gr.Markdown(
-            f"Give at least {MIN_OF_EACH} real and {MIN_OF_EACH} manipulated files of the kind you will "
-            "examine. They show whether the labels are inverted, and fit the line that turns this "
+            f"Give at least {MIN_OF_EACH} real and {MIN_OF_EACH} manipulated files of the kind you "
+            "will examine. They show whether labels are inverted, and fit the line that turns this "
             "checkpoint's raw score into log-odds."
         )
         with gr.Row():
@@ -600,10 +641,10 @@ def models_tab() -> None:
     with gr.Accordion("Downloaded checkpoints", open=False):
         cached = gr.HTML(lambda: boxed(models.cache_table(list_cache())))
         refresh = gr.Button("Refresh", size="sm")
-        refresh.click(lambda: boxed(models.cache_table(list_cache())), None, cached, **quiet)
+        refresh.click(lambda: boxed(models.cache_table(list_cache())), None, cached, **QUIET)
         if not is_hosted():
             empty = gr.Button("Delete all downloads", size="sm", variant="stop")
-            empty.click(empty_downloads, None, cached, **quiet)
+            empty.click(empty_downloads, None, cached, **QUIET)
 
 
 def empty_downloads() -> str:
@@ -637,9 +678,9 @@ def analyze_file(
     """Look for signs that a face in a video or picture was manipulated, and say why.
 
     Returns one JSON object (report/schema.json): the file with its SHA-256, a verdict (level,
-    calibrated probability, log-odds with the contribution of each detector), people, findings with a
-    number or a reason for each detector, and an explanation in plain sentences. A level is evidence
-    for a person who checks, never proof; "No signs found" does not mean that the file is genuine.
+    calibrated probability, log-odds with the contribution of each detector), people, findings with
+    a number or a reason for each detector, and an explanation in plain sentences. A level is
+    evidence for a person who checks, never proof; "No signs found" does not mean "genuine".
 
     Args:
         file: the video or picture (MP4, MOV, MKV, WebM, AVI, MPEG, GIF, JPEG, PNG, WebP).

@@ -44,8 +44,9 @@ def verdict_card(analysis: Analysis) -> str:
     return (
         f"<section class='verdict' style='--level:{look.colour}' aria-label='Verdict'>"
         f"<p class='eyebrow'>Verdict</p>"
-        f"<h2><span class='sign' aria-hidden='true'>{look.sign}</span> {escape(opinion.level)}</h2>"
-        f"{who}<p class='meaning'>{escape(look.meaning)}</p>{_scale(opinion)}{_probability(opinion)}"
+        f"<h2><span class='sign' aria-hidden='true'>{look.sign}</span> "
+        f"{escape(opinion.level)}</h2>{who}<p class='meaning'>{escape(look.meaning)}</p>"
+        f"{_scale(opinion)}{_probability(opinion)}"
         "</section>"
     )
 
@@ -101,7 +102,7 @@ def people_table(analysis: Analysis) -> str:
 def evidence_table(analysis: Analysis) -> str:
     """Every finding: the number or the reason, whether it counted, and the checkpoint."""
     rows = [_evidence_row(finding) for finding in analysis.findings]
-    heads = ("Detector", "Person", "Log-odds", "In words", "Vote", "Measured", "Checkpoint")
+    heads = ("Detector and checkpoint", "Person", "Says", "Vote", "Measured")
     return table(heads, rows, "What each detector says")
 
 
@@ -206,7 +207,8 @@ def _scale(opinion: Opinion) -> str:
     label = f"Sum of the evidence: {signed(opinion.log_odds)} log-odds"
     place = min(98.5, max(1.5, _share(opinion.log_odds)))
     return (
-        f"<div class='scale' role='img' aria-label='{escape(label)}, {escape(opinion.level)}'>{zones}"
+        f"<div class='scale' role='img' aria-label='{escape(label)}, {escape(opinion.level)}'>"
+        f"{zones}"
         f"<b class='here' style='left:{place:.2f}%'></b></div>"
         f"<p class='scale-label'>{escape(label)}</p>"
     )
@@ -264,19 +266,19 @@ def _sound(analysis: Analysis) -> str:
 
 
 def _evidence_row(finding: Finding) -> tuple[str, ...]:
-    number = "–" if finding.log_odds is None else signed(finding.log_odds)
+    said = escape(in_words(finding))
+    if finding.log_odds is not None:
+        said = f"<strong>{signed(finding.log_odds)}</strong><br>{said}"
     vote = escape(STATUS[finding.status])
     if finding.status in ("uncalibrated", "experimental"):
-        vote = badge(finding.status, "caution") + " not counted"
+        vote = badge(finding.status, "caution") + "<br>shown, not counted"
     if finding.reason is not None:
-        vote += f" <code>{escape(finding.reason.code)}</code>"
+        vote += f"<br><code>{escape(finding.reason.code)}</code>"
     measured = "<br>".join(escape(measure(n, v)) for n, v in finding.measures.items()) or "–"
     return (
-        escape(title(finding.detector)),
+        f"{escape(title(finding.detector))}<br><code>{escape(finding.checkpoint)}</code>",
         escape(finding.person or "whole file"),
-        number,
-        escape(in_words(finding)),
+        said,
         vote,
         measured,
-        f"<code>{escape(finding.checkpoint)}</code>",
     )

@@ -1,13 +1,15 @@
 """How does a picture look with what was found in it?
 
 Boxes with a level in words, heatmaps with a legend, and strips of pictures. Every level has its own
-line style, not only its colour. Draws on copies. Imports analysis (types), media.align, report.words.
+line style, not only its colour. Draws on copies. Imports analysis (types), media.align,
+report.words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -26,6 +28,8 @@ SMALL_BELOW_PX = 480  # smaller pictures are enlarged, so that the writing does 
 TEXT_SHARE = 0.032  # height of the writing as a share of the picture's longer side
 HEAT_OPACITY = 0.72  # of the strongest part; weaker parts let more of the face through
 LEGEND_LEVELS = 101
+LINE_HEIGHT = 1.35  # of the writing, in units of its size
+Place = tuple[float, float, float, float]
 
 
 @cache
@@ -65,20 +69,23 @@ def marked(
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     text_px = max(11, round(TEXT_SHARE * max(image.size)))
+    levels = {p: opinions[p].level if p in opinions else NOT_ASSESSED for p in boxes_xyxy}
     for person, box in boxes_xyxy.items():
-        opinion = opinions.get(person)
-        level = opinion.level if opinion is not None else NOT_ASSESSED
-        _box(draw, box, level, text_px, image.size)
-        _tag(draw, box, _caption(person, opinion), level, text_px, image.size)
+        _box(draw, box, levels[person], text_px, image.size)
+    taken: list[Place] = []
+    for person, box in boxes_xyxy.items():
+        lines = _caption(person, opinions.get(person))
+        width = max(draw.textlength(line, font=font(text_px)) for line in lines) + text_px
+        size_wh = (width, LINE_HEIGHT * text_px * len(lines))
+        place = _free_place(box, size_wh, image.size, taken)
+        taken.append(place)
+        look = LOOKS[levels[person]]
+        _plate(draw, place, lines, text_px, look.colour, look.ink)
     if note:
-        _plate(
-            draw,
-            (text_px // 2, image.height - round(1.9 * text_px)),
-            note,
-            text_px,
-            "#000000",
-            "#FFFFFF",
-        )
+        width = draw.textlength(note, font=font(text_px)) + text_px
+        top = image.height - (LINE_HEIGHT + 0.4) * text_px
+        place = (text_px / 2, top, text_px / 2 + width, top + LINE_HEIGHT * text_px)
+        _plate(draw, place, (note,), text_px, "#000000", "#FFFFFF")
     return np.asarray(image)
 
 
@@ -224,12 +231,13 @@ def _heat_caption(analysis: Analysis, heatmap: Heatmap, shot: Shot) -> str:
     )
 
 
-def _caption(person: str, opinion: Opinion | None) -> str:
+def _caption(person: str, opinion: Opinion | None) -> tuple[str, ...]:
+    """Name and level, and the probability where there is one; two short lines."""
     if opinion is None:
-        return person
+        return (person,)
     if opinion.probability is None:
-        return f"{person}: {opinion.level}"
-    return f"{person}: {opinion.level}, {percent(opinion.probability)}"
+        return person, opinion.level
+    return f"{person}: {percent(opinion.probability)}", opinion.level
 
 
 def _box(
@@ -242,7 +250,7 @@ def _box(
     if right <= left or bottom <= top:
         return
     corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-    for start, stop in zip(corners, corners[1:], strict=False):
+    for start, stop in pairwise(corners):
         for a, b in _dashes(start, stop, look.dash, width):
             draw.line((*a, *b), fill="#000000", width=width + 2)
             draw.line((*a, *b), fill=look.colour, width=width)
@@ -264,29 +272,35 @@ def _dashes(
     return pieces
 
 
-def _tag(
-    draw: ImageDraw.ImageDraw,
+def _free_place(
     box: np.ndarray,
-    text: str,
-    level: str,
-    text_px: int,
-    size_wh: tuple[int, int],
-) -> None:
-    """The name plate above the box, or inside it when there is no room above."""
-    width = draw.textlength(text, font=font(text_px)) + text_px
-    left = min(max(0.0, float(box[0])), max(0.0, size_wh[0] - width))
-    height = 1.4 * text_px
-    top = float(box[1]) - height - 2
-    if top < 0:
-        top = max(0.0, float(box[1])) + 2
-    look = LOOKS[level]
-    _plate(draw, (round(left), round(top)), text, text_px, look.colour, look.ink)
+    plate_wh: tuple[float, float],
+    picture_wh: tuple[int, int],
+    taken: list[Place],
+) -> Place:
+    """Where a name plate covers no other one: above the box, below it, or inside its upper edge."""
+    width, height = plate_wh
+    left = min(max(0.0, float(box[0])), max(0.0, picture_wh[0] - width))
+    tops = (float(box[1]) - height - 3, float(box[3]) + 3, max(0.0, float(box[1])) + 3)
+    places = [(left, top, left + width, top + height) for top in tops]
+    inside = [p for p in places if p[1] >= 0 and p[3] <= picture_wh[1]]
+    free = [p for p in inside if not any(_overlap(p, other) for other in taken)]
+    return (free or inside or places)[0]
+
+
+def _overlap(a: Place, b: Place) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _plate(
-    draw: ImageDraw.ImageDraw, at_xy: tuple[int, int], text: str, text_px: int, fill: str, ink: str
+    draw: ImageDraw.ImageDraw,
+    place: Place,
+    lines: tuple[str, ...],
+    text_px: int,
+    fill: str,
+    ink: str,
 ) -> None:
-    left, top = at_xy
-    width = draw.textlength(text, font=font(text_px)) + text_px
-    draw.rectangle((left, top, left + width, top + 1.4 * text_px), fill=fill)
-    draw.text((left + text_px / 2, top + 0.08 * text_px), text, ink, font(text_px))
+    draw.rectangle(place, fill=fill, outline="#000000")
+    for number, line in enumerate(lines):
+        top = place[1] + (0.06 + number * LINE_HEIGHT) * text_px
+        draw.text((place[0] + text_px / 2, top), line, ink, font(text_px))

@@ -1,8 +1,8 @@
 """How is an analysis handed to another program?
 
-As one JSON object whose shape is published in ``schema.json`` (JSON Schema, draft 2020-12). The same
-file, checkpoints and settings give the same object, but for ``seconds_by_stage``. Imports analysis
-(types) and verdict.
+As one JSON object whose shape is published in ``schema.json`` (JSON Schema, draft 2020-12). The
+same file, checkpoints and settings give the same object, but for ``seconds_by_stage``. Imports
+analysis (types) and verdict.
 """
 
 from __future__ import annotations

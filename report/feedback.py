@@ -39,7 +39,8 @@ def wrong_answer(analysis: Analysis, truth: str, comment: str) -> str:
     return (
         "# A wrong answer\n\n"
         f"- The program said: {said}\n- The truth: {truth}\n"
-        f"- SHA-256 of the file: {analysis.sha256}\n- Program: {analysis.versions.get('program', '?')}\n\n"
+        f"- SHA-256 of the file: {analysis.sha256}\n"
+        f"- Program: {analysis.versions.get('program', '?')}\n\n"
         f"How I know:\n\n{quoted}\n\n"
         "The file itself, its name and its metadata are not part of this text.\n\n"
         f"```json\n{json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)}\n```\n"

@@ -86,7 +86,8 @@ def cache_table(cached: Sequence[Cached]) -> str:
 
 def direction_words(check: SignCheck) -> str:
     """The result of the sign self-check."""
-    return f"<p>{badge(check.verdict.replace('_', ' '), DIRECTIONS[check.verdict])} {escape(check.sentence)}</p>"
+    mark = badge(check.verdict.replace("_", " "), DIRECTIONS[check.verdict])
+    return f"<p>{mark} {escape(check.sentence)}</p>"
 
 
 def side_by_side(role: str, results: Sequence[Analysis]) -> str:

@@ -29,10 +29,12 @@ body { font-family: system-ui, "Segoe UI", "Liberation Sans", sans-serif; max-wi
 .ev h1 { font-size: 1.3rem; margin: 0 0 .2rem; }
 .ev section { margin: 1.2rem 0; } .ev img { max-width: 100%; height: auto; }
 .ev h2.part { font-size: 1.15rem; border-bottom: 2px solid #d5d9de; padding-bottom: .2rem; }
-.ev figure { margin: .6rem 0; break-inside: avoid; } .ev figcaption { font-size: .85rem; color: #52606d; }
-.ev .shots { display: grid; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); gap: .8rem; }
+.ev figure { margin: .6rem 0; break-inside: avoid; }
+.ev figcaption { font-size: .85rem; color: #52606d; }
+.ev .shots { display: grid; gap: .8rem;
+  grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); }
 @media print { body { padding: 0; font-size: 10pt; } .ev .scroll { overflow: visible; }
-  .ev tr, .ev .verdict { break-inside: avoid; } .ev td code { white-space: normal; }
+  .ev tr, .ev .verdict { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 

@@ -59,7 +59,8 @@ def read_report(path: str | Path) -> dict[str, Any]:
     if str(stored["schema_version"]).split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         raise UserError(
             "bad_report",
-            f"The report has format {stored['schema_version']}, this program reads {SCHEMA_VERSION}.",
+            f"The report has format {stored['schema_version']}; this program reads "
+            f"{SCHEMA_VERSION}.",
         )
     return stored
 
@@ -83,15 +84,17 @@ def settings_of(stored: Mapping[str, Any]) -> Settings:
 def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...]:
     """What differs between a stored report and a fresh analysis; empty when it holds."""
     now = to_json(fresh)
+    before_log_odds, now_log_odds = (r["verdict"].get("log_odds") for r in (stored, now))
     found = [
         *_one("file", stored["file"].get("sha256"), now["file"]["sha256"],
               "This is not the same file: its SHA-256 differs."),
         *_each("settings", stored["settings"], now["settings"], "The setting {} differs"),
-        *_each("checkpoint", stored["checkpoints"], now["checkpoints"], "The {} checkpoint differs"),
+        *_each("checkpoint", stored["checkpoints"], now["checkpoints"],
+               "The {} checkpoint differs"),
         *_each("version", stored["versions"], now["versions"], "Another version of {} was used"),
         *_one("level", stored["verdict"].get("level"), now["verdict"]["level"],
               "The level of the verdict differs."),
-        *_number("log_odds", "the verdict", stored["verdict"].get("log_odds"), now["verdict"]["log_odds"]),
+        *_number("log_odds", "the verdict", before_log_odds, now_log_odds),
     ]  # fmt: skip
     before_by, now_by = _findings(stored), _findings(now)
     for key in dict.fromkeys((*before_by, *now_by)):

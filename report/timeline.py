@@ -132,8 +132,9 @@ def _row(
         if len(lanes) > 1 and person is not None:
             letter = person.removeprefix("Face ")
             axes.text(
-                analysis.duration_s * 0.004, middle, letter, fontsize=8, va="center", color=INK
-            )
+                analysis.duration_s * 0.004, middle, letter, fontsize=8, va="center", color=INK,
+                bbox={"fc": "white", "ec": "none", "pad": 1.2},
+            )  # fmt: skip
 
 
 def _lane_window(

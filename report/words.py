@@ -88,7 +88,7 @@ def strength(log_odds: float) -> str:
 
 def signed(log_odds: float) -> str:
     """+1.2 or −0.4, with a true minus sign."""
-    return f"{log_odds:+.1f}".replace("-", "\u2212")
+    return f"{round(log_odds, 1) + 0.0:+.1f}".replace("-", "\u2212")
 
 
 def score(opinion: Opinion) -> str:

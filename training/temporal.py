@@ -1,0 +1,327 @@
+"""How is the temporal checkpoint trained and exported?
+
+    python -m training.temporal train DATA RUN --base BASE   resumable; DATA: see `talking_data`
+    python -m training.temporal export RUN FOLDER            a checkpoint folder in Hub layout
+
+The network of `temporal_start` sees pairs of a real shot and the same shot with a self-made fault,
+both through one encoder. Imports `talking_data`, `temporal_data`, `temporal_faults`,
+`temporal_start`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import queue
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from transformers import VideoMAEForVideoClassification
+
+from training.talking_data import Talking
+from training.temporal_data import FRAMES, OUT_PX, Pairs, Shots
+from training.temporal_faults import FAULTS
+from training.temporal_start import PATCH_PX, TUBELET, WIDTH, empty_model, new_model
+
+log = logging.getLogger(__name__)
+
+GRID = OUT_PX // PATCH_PX
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as DINOv2 was trained
+KEEP_TUBES = 18  # of 49 places; the others are dropped while training (PatchDropout, 2.7x faster)
+POOL = 640  # pairs kept for reuse
+REUSE = 4  # times that a pair is used, on average, each time cropped and coloured anew
+TOUCHED_LEVELS = (2.0, 6.0)  # mean change (of 255) at which a token counts as untouched, touched
+AVERAGE = 0.98  # weight averaging (EMA) a step
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of one training run."""
+
+    minutes: float = 60
+    pairs: int = 6  # a step
+    rate: float = 2e-4
+    new_rate: float = 8e-4  # patch embedding and heads
+    token_loss: float = 0.5
+    warmup: float = 0.04  # share of the run
+    decay: float = 0.05
+    check_minutes: float = 9
+    seed: int = 1
+
+
+def normalise(clips: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """(b, 16, h, w, 3) 0..255 to (b, 16, 3, h, w) float32, normalised."""
+    pixels = torch.as_tensor(clips).permute(0, 1, 4, 2, 3).float() / 255
+    shape = (1, 1, 3, 1, 1)
+    return (pixels - torch.tensor(MEAN).reshape(shape)) / torch.tensor(STD).reshape(shape)
+
+
+def tokens_and_logits(
+    model: nn.Module, pixels: torch.Tensor, keep: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The forward pass with some tubes left out.
+
+    Args:
+        pixels: (b, 16, 3, 112, 112).
+        keep: places of the 7x7 grid that are seen; all when None.
+
+    Returns:
+        (b, 8 * places, 384) last tokens and (b, 2) logits.
+    """
+    hidden = model.videomae.embeddings(pixels, None)
+    if keep is not None:
+        batch, _, width = hidden.shape
+        hidden = hidden.reshape(batch, -1, GRID * GRID, width)[:, :, keep].reshape(batch, -1, width)
+    for layer in model.videomae.encoder.layer:
+        hidden = layer(hidden)
+    return hidden, model.classifier(model.fc_norm(hidden.mean(1)))
+
+
+def touched(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """(b, 16, h, w, 3) each, 0..255: (b, 8, 49) how surely the fault touched each token, 0..1."""
+    change = (fake.float() - real.float()).abs().mean(-1)
+    change = change.reshape(len(change), FRAMES // TUBELET, TUBELET, *change.shape[2:]).mean(2)
+    change = nn.functional.adaptive_avg_pool2d(change, GRID).flatten(2)
+    low, high = TOUCHED_LEVELS
+    return ((change - low) / (high - low)).clamp(0, 1)
+
+
+def produce(data: Path, seed: int, out) -> None:
+    """Worker process: pairs into a queue, for ever."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    for item in Pairs(Shots(Talking(data), "train"), seed):
+        out.put(item)
+
+
+class Pool:
+    """Recent pairs, each used several times. Fed by one worker process."""
+
+    def __init__(self, data: Path, seed: int) -> None:
+        context = torch.multiprocessing.get_context("fork")
+        self.queue = context.Queue(24)
+        self.worker = context.Process(target=produce, args=(data, seed, self.queue), daemon=True)
+        self.worker.start()
+        self.pairs: list[np.ndarray] = []
+        self.made = self.used = 0
+        self.rng = np.random.default_rng(seed)
+
+    def batch(self, n: int) -> torch.Tensor:
+        """(n, 2, 16, 112, 112, 3) uint8; waits for the worker when all pairs are worn out."""
+        while True:
+            worn = len(self.pairs) < 4 * n or self.used + n > REUSE * self.made
+            try:
+                pair = self.queue.get(block=worn)[0]
+            except queue.Empty:
+                break
+            self.made += 1
+            if len(self.pairs) < POOL:
+                self.pairs.append(pair)
+            else:
+                self.pairs[self.rng.integers(POOL)] = pair
+        self.used += n
+        picked = self.rng.choice(len(self.pairs), n, replace=False)
+        return torch.tensor(np.stack([self.vary(self.pairs[i]) for i in picked]))
+
+    def vary(self, pair: np.ndarray) -> np.ndarray:
+        """Mirror, play backwards, shift and colour both clips of a pair alike."""
+        rng = self.rng
+        pair = pair[:, ::-1] if rng.random() < 0.5 else pair
+        pair = pair[..., ::-1, :] if rng.random() < 0.5 else pair
+        pair = np.roll(pair, rng.integers(-5, 6, 2), (2, 3))
+        levels = 255 * (np.arange(256) / 255) ** np.exp(rng.normal(0, 0.15))
+        return np.clip(levels + rng.normal(0, 6), 0, 255).astype(np.uint8)[pair]
+
+
+def loss_of(model: nn.Module, head: nn.Module, pairs: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Class of the clip, and which tokens the fault touched."""
+    real, fake = pairs[:, 0], pairs[:, 1]
+    keep = torch.randperm(GRID * GRID)[:KEEP_TUBES].sort().values
+    tokens, logits = tokens_and_logits(model, normalise(torch.cat([real, fake])), keep)
+    mask = touched(real, fake)
+    seen = mask[:, :, keep]
+    share = (
+        mask.flatten(1).mean(1) > 0.002
+    ).float()  # a fault that the encoder wiped out is no fault
+    labels = torch.cat([torch.zeros(len(real)), share])
+    margin = logits[:, 1] - logits[:, 0]
+    clip_loss = nn.functional.binary_cross_entropy_with_logits(margin, labels * 0.98 + 0.01)
+    wanted = torch.cat([torch.zeros_like(seen), seen]).flatten(1)
+    token_loss = nn.functional.binary_cross_entropy_with_logits(head(tokens)[..., 0], wanted)
+    return clip_loss + recipe.token_loss * token_loss
+
+
+def validation_pairs(data: Path, split: str, each: int, seed: int) -> dict:
+    """The same `each` pairs for every fault, of the persons of one split."""
+    shots, pairs, numbers, people = Shots(Talking(data), split), [], [], []
+    for fault in FAULTS:
+        stream = iter(Pairs(shots, seed, fault))
+        for _ in range(each):
+            pair, number, person = next(stream)
+            pairs.append(pair)
+            numbers.append(number)
+            people.append(person)
+    return {"pairs": np.stack(pairs), "fault": np.array(numbers), "person": np.array(people)}
+
+
+@torch.inference_mode()
+def raw_scores(model: nn.Module, clips: np.ndarray, batch: int = 8) -> np.ndarray:
+    """(n,) logit(fake) - logit(real) of (n, 16, 112, 112, 3) uint8 clips."""
+    model.eval()
+    parts = [
+        tokens_and_logits(model, normalise(clips[i : i + batch]))[1].numpy()
+        for i in range(0, len(clips), batch)
+    ]
+    model.train()
+    return np.concatenate([p[:, 1] - p[:, 0] for p in parts])
+
+
+def auc(real: np.ndarray, fake: np.ndarray) -> float:
+    """Area under the ROC curve; ties count half."""
+    return float((fake[:, None] > real).mean() + 0.5 * (fake[:, None] == real).mean())
+
+
+def by_fault(scores: np.ndarray, fault: np.ndarray) -> dict[str, float]:
+    """(n, 2) scores of pairs: AUC over all, and of each fault against all real shots."""
+    result = {"all": auc(scores[:, 0], scores[:, 1])}
+    for number, name in enumerate(FAULTS):
+        result[name] = auc(scores[:, 0], scores[fault == number, 1])
+    return {name: round(value, 3) for name, value in result.items()}
+
+
+def score_pairs(model: nn.Module, pairs: np.ndarray) -> np.ndarray:
+    """(n, 2, 16, ...) pairs to (n, 2) raw scores."""
+    return np.stack([raw_scores(model, pairs[:, 0]), raw_scores(model, pairs[:, 1])], 1)
+
+
+class Trainer:
+    """Everything that a stopped run needs to go on: weights, optimiser, average, time spent."""
+
+    def __init__(self, run: Path, base: Path, recipe: Recipe) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.file = recipe, run / "state.pt"
+        self.model, self.head = new_model(base), nn.Linear(WIDTH, 1)
+        self.both = nn.ModuleDict({"model": self.model, "head": self.head})
+        self.optimiser = _optimiser(self.both, recipe)
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.spent, self.seed, self.steps = 0.0, recipe.seed, 0
+        if self.file.exists():
+            state = torch.load(self.file, weights_only=False)
+            self.both.load_state_dict(state["both"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.average = state["average"]
+            self.spent, self.seed = state["spent"], state["seed"] + 1
+
+    def step(self, pairs: torch.Tensor) -> float:
+        """One step of the optimiser and of the weight average; returns the loss."""
+        _set_rate(self.optimiser, self.spent / (60 * self.recipe.minutes), self.recipe)
+        loss = loss_of(self.model, self.head, pairs, self.recipe)
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.both.parameters(), 1.0)
+        self.optimiser.step()
+        self.steps += 1
+        keep = min(AVERAGE, self.steps / (self.steps + 10))
+        for name, value in self.model.state_dict().items():
+            self.average[name].mul_(keep).add_(value, alpha=1 - keep)
+        return loss.item()
+
+    def check(self, check: dict) -> None:
+        """Log the averaged weights' AUC by fault on persons that training does not see; save."""
+        own = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        found = by_fault(score_pairs(self.model, check["pairs"]), check["fault"])
+        self.model.load_state_dict(own)
+        log.info("validation %s", json.dumps(found))
+        state = {"both": self.both.state_dict(), "optimiser": self.optimiser.state_dict()}
+        state |= {"average": self.average, "spent": self.spent, "seed": self.seed}
+        torch.save(state, self.file.with_suffix(".new"))
+        self.file.with_suffix(".new").replace(self.file)
+
+
+def train(data: Path, run: Path, base: Path, recipe: Recipe) -> None:
+    """Train for `recipe.minutes` in all, over any number of starts."""
+    run.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(run, base, recipe)
+    check_file = run / "validation.npz"
+    if not check_file.exists():
+        np.savez(check_file, **validation_pairs(data, "val", 8, 5))
+    check = dict(np.load(check_file))
+    pool = Pool(data, trainer.seed)
+    start = time.monotonic() - trainer.spent
+    checked, losses = trainer.spent, []
+    while trainer.spent < 60 * recipe.minutes:
+        losses.append(trainer.step(pool.batch(recipe.pairs)))
+        trainer.spent = time.monotonic() - start
+        if trainer.steps % 20 == 0:
+            minutes, reuse = trainer.spent / 60, pool.used / pool.made
+            log.info(
+                f"{minutes:.1f} min step {trainer.steps} "
+                f"loss {np.mean(losses[-20:]):.3f} reuse {reuse:.1f}"
+            )
+        if trainer.spent - checked > 60 * recipe.check_minutes:
+            checked = trainer.spent
+            trainer.check(check)
+    trainer.check(check)
+
+
+def _optimiser(both: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; patch embedding and heads are new and move faster than DINOv2's blocks."""
+    fresh = ("head", "model.classifier", "model.fc_norm", "model.videomae.embeddings")
+    groups: dict[float, list] = {recipe.rate: [], recipe.new_rate: []}
+    for name, parameter in both.named_parameters():
+        groups[recipe.new_rate if name.startswith(fresh) else recipe.rate].append(parameter)
+    return torch.optim.AdamW(
+        [{"params": p, "lr": r, "base": r} for r, p in groups.items()], weight_decay=recipe.decay
+    )
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, progress: float, recipe: Recipe) -> None:
+    """Linear warm-up, cosine to a fiftieth."""
+    rise = min(progress / recipe.warmup, 1.0)
+    fall = 0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
+    for group in optimiser.param_groups:
+        group["lr"] = group["base"] * max(rise, 0.02) * fall
+
+
+def export(run: Path, folder: Path) -> None:
+    """The averaged weights as bf16 safetensors with the transformers config."""
+    state = torch.load(run / "state.pt", weights_only=False)
+    model = empty_model()
+    model.load_state_dict(state["average"])
+    model.to(torch.bfloat16).save_pretrained(folder)
+
+
+def load(folder: Path) -> VideoMAEForVideoClassification:
+    """A checkpoint folder as a float32 model."""
+    return VideoMAEForVideoClassification.from_pretrained(folder, dtype=torch.float32)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("task", choices=("train", "export"))
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    parser.add_argument("--base", type=Path)
+    parser.add_argument("--minutes", type=float, default=Recipe.minutes)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    torch.set_num_threads(1)
+    if args.task == "train":
+        train(args.first, args.second, args.base, Recipe(minutes=args.minutes))
+    else:
+        export(args.first, args.second)
+
+
+if __name__ == "__main__":
+    main()

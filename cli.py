@@ -274,9 +274,12 @@ def _looks_like_media(path: Path) -> bool:
 def _analyzed(path: Path, settings: Any, out: Path | None) -> Any:
     from analysis import analyze
 
-    found = analyze(path, settings, _bar(path.name))
+    show = _bar(path.name)
+    found = analyze(path, settings, show)
     if out is not None:
+        show(0.98, "Writing the report")
         _write_all(found, path, out)
+    show(1.0, "Done")
     return found
 
 
@@ -334,59 +337,29 @@ def run_replay(chosen: argparse.Namespace) -> int:
 
 def run_evaluate(chosen: argparse.Namespace) -> int:
     """Measure a manifest and print the main figures."""
-    from evaluation.evaluate import evaluate
+    from evaluation.commands import evaluated
 
-    found = evaluate(chosen.manifest, chosen.out, _settings(chosen), chosen.tiers, _counted)
-    data = found["data"]
-    print(
-        f"{data['n_real']} real and {data['n_fake']} fake files, "
-        f"{data['n_unreadable']} unreadable{', indicative' if data['indicative'] else ''}"
-    )
-    for name, figure in found["fused"].items():
-        print(f"{name:16s} {_figure(figure)}")
-    metadata = found["baselines"]["metadata"].get("auc")
-    print(f"{'coverage':16s} {found['abstention']['coverage']:.3f}")
-    print(f"{'metadata alone':16s} {_figure(metadata) if metadata else 'too few groups'}")
-    print(f"Written: {chosen.out / 'scores.csv'}, metrics.json, report.html")
+    print(evaluated(chosen.manifest, chosen.out, _settings(chosen), chosen.tiers, _counted))
     return ASSESSED
-
-
-def _figure(figure: dict[str, float | None]) -> str:
-    if figure["low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
 
 
 def run_calibrate(chosen: argparse.Namespace) -> int:
     """Fit and keep a calibration."""
-    import tempfile
-
-    from evaluation.calibrate import calibrate
+    from evaluation.commands import calibrated
 
     chosen.spec = chosen.checkpoint
     settings = _one_detector(chosen, chosen.detector, chosen.mode)
-    with tempfile.TemporaryDirectory() as scratch:
-        lines = (chosen.out or Path(scratch)) / f"measured-{chosen.detector}.jsonl"
-        fit = calibrate(chosen.manifest, settings, lines, _counted)
-    line = fit.checkpoint.card.calibration
-    print(fit.check.sentence)
-    print(
-        f"{fit.checkpoint.label}: log-odds = {line.scale:.4g} x raw {line.offset:+.4g}, fitted on "
-        f"{line.n_real} real and {line.n_fake} fake files ({fit.skipped} had no number)"
-    )
-    print(f"Kept in {fit.saved}. Its findings count from now on.")
+    print(calibrated(chosen.manifest, settings, chosen.out, _counted))
     return ASSESSED
 
 
 def run_probe(chosen: argparse.Namespace) -> int:
     """Fit a linear probe and save it as a checkpoint folder."""
-    from evaluation.probe import probe
+    from evaluation.commands import probed
 
     labels = None if chosen.fake_labels is None else _names(chosen.fake_labels)
-    card = probe(chosen.manifest, chosen.checkpoint, chosen.out, _counted, labels, chosen.device)
-    figure = card.figures[0]
-    print(f"{card.title}: AUC {_figure(figure)}; {figure['protocol']}")
-    print(f"Use it: --checkpoint spatial={chosen.out.resolve()}")
+    spec, out = chosen.checkpoint, chosen.out
+    print(probed(chosen.manifest, spec, out, labels, chosen.device, _counted))
     return ASSESSED
 
 
@@ -399,7 +372,7 @@ def run_models_search(chosen: argparse.Namespace) -> int:
 
     for source in search(" ".join(chosen.words), chosen.detector):
         state = "" if source.usable else "  [cannot be used]"
-        print(f"{source.detector:10s} {source.spec}  {source.title}{state}")
+        print(f"{source.detector:10s} {source.spec}  {source.title}, {source.architecture}{state}")
         for fact in (*source.notes, *source.bad):
             print(f"{'':10s}   {fact}")
     return ASSESSED
@@ -427,21 +400,11 @@ def run_check(chosen: argparse.Namespace) -> int:
         print(f"  {warning}")
     if chosen.fake_labels is not None:
         save_answer(checkpoint.sha256, _names(chosen.fake_labels))
-    return ASSESSED if chosen.files is None else _check_direction(chosen, settings)
+    if chosen.files is None:
+        return ASSESSED
+    from evaluation.commands import direction
 
-
-def _check_direction(chosen: argparse.Namespace, settings: Any) -> int:
-    import tempfile
-
-    from evaluation.calibrate import labelled_raws
-    from evaluation.manifest import read_manifest
-    from evaluation.run import score_files, set_up
-    from hub.selfcheck import check_sign
-
-    items, setup = read_manifest(chosen.files), set_up(settings)
-    with tempfile.TemporaryDirectory() as scratch:
-        records = score_files(items, setup, Path(scratch) / "measured.jsonl", _counted)
-    check = check_sign(*(v.tolist() for v in labelled_raws(items, records, chosen.detector)))
+    check = direction(chosen.files, settings, _counted)
     print(check.sentence)
     return ERROR if check.verdict == "inverted" else ASSESSED
 

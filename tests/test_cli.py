@@ -13,7 +13,11 @@ import pytest
 
 import cli
 from tests.conftest import moving_portrait, write_clip
-from tests.test_evaluation_run import own_user_folder, write_checkpoint  # noqa: F401 (fixture)
+from tests.test_evaluation_run import (  # noqa: F401 (fixtures)
+    own_user_folder,
+    pictures,
+    write_checkpoint,
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +145,15 @@ def test_a_checkpoint_without_a_licence_is_not_published(chosen, capsys):
     spec = chosen[-1].removeprefix("spatial=")
     assert cli.main(["publish", "spatial", "--to", "me/mine", "--checkpoint", spec]) == 1
     assert "licence_missing" in capsys.readouterr().err
+
+
+def test_a_manifest_is_evaluated_checked_and_calibrated(pictures, chosen, capsys, tmp_path):  # noqa: F811
+    manifest, spec = str(pictures / "manifest.csv"), chosen[-1].removeprefix("spatial=")
+    assert cli.main(["evaluate", manifest, "--out", str(tmp_path), *chosen]) == 0
+    out, err = capsys.readouterr()
+    assert "9 real and 10 fake files, 2 unreadable, indicative" in out and "[0/19]" in err
+    code = cli.main(["models", "check", spec, "--files", manifest])
+    said = capsys.readouterr().out
+    assert code == ("inverted" in said)
+    options = ["--detector", "spatial", "--checkpoint", spec, "--out", str(tmp_path)]
+    assert cli.main(["calibrate", manifest, *options]) == ("inverted" in said or "chance" in said)

@@ -7,9 +7,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from analysis import Analysis, Followed, PersonSeen, Settings, Shot
+from analysis import Analysis, Settings
 from detectors.base import Finding, Heatmap, Reason, WindowScore
 from media.provenance import Provenance
+from media.seen import Followed, PersonSeen, Shot
 from media.tracks import Quality
 from verdict.explain import explain
 from verdict.fusion import Numbers, fuse

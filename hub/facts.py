@@ -41,7 +41,6 @@ def card_from_config(
     processor: Mapping[str, Any] | None,
     labels: LabelMap,
     source: Source | None,
-    licence: str,
 ) -> tuple[Card, list[str]]:
     """Build the Card of a transformers checkpoint, and say what was assumed.
 
@@ -52,7 +51,6 @@ def card_from_config(
         processor: preprocessor_config.json, or None when the repo has none.
         labels: the resolved label map.
         source: the catalogue's entry, if any.
-        licence: as stated by the owner.
     """
     warnings: list[str] = []
     size_px = _size(config, processor, warnings)
@@ -71,7 +69,7 @@ def card_from_config(
         fake_indices=labels.fake_indices,
         real_indices=labels.real_indices,
         labels_known_by=labels.known_by,
-        licence=source.licence if source and source.licence != "unknown" else licence,
+        licence=source.licence if source else "unknown",
         crop=source.crop if source else "face",
         margin=DEFAULT_MARGIN if margin is None else margin,
         mean=mean,

@@ -94,6 +94,8 @@ def client(token: str | bool | None = None) -> Any:
 def fetch(repo_id: str, revision: str | None, token: str | bool | None = None) -> Fetched:
     """List, judge and download one repo, or find it in the cache when the Hub is out of reach.
 
+    A full commit that was fetched before is taken from the cache without a request.
+
     Args:
         repo_id: ``owner/repo``.
         revision: branch, tag or commit; None means ``main``.
@@ -104,6 +106,8 @@ def fetch(repo_id: str, revision: str | None, token: str | bool | None = None) -
     """
     if is_offline():
         return _from_cache(repo_id, revision, "HF_HUB_OFFLINE forbids any download")
+    if token is None and _was_fetched(repo_id, revision):
+        return Fetched(_snapshot(repo_id, str(revision)), str(revision))
     try:
         commit, sizes, checksum = _list(repo_id, revision, token)
     except UserError as error:
@@ -297,6 +301,17 @@ def _from_cache(repo_id: str, revision: str | None, why: str) -> Fetched:
     check_listing(repo_id, {name: sizes[name] for name in sizes if name in (*SMALL_FILES, WEIGHTS)})
     said = f"Taken from the cache, because {why}; a newer commit would not be noticed."
     return Fetched(folder, commit, said)
+
+
+def _was_fetched(repo_id: str, revision: str | None) -> bool:
+    """True for a full commit that we listed, judged and checked before, and still have.
+
+    Asked only for our own token: another visitor's right to a private repo is the Hub's to judge.
+    """
+    if revision is None or revision not in _read_ledger().get(repo_id, []):
+        return False
+    folder = _snapshot(repo_id, revision)
+    return all((folder / name).is_file() for name in ("config.json", WEIGHTS))
 
 
 def _repo_cache(repo_id: str) -> Path:

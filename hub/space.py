@@ -118,7 +118,7 @@ def read_spacefile(
     for name in ("tags", "leave_out"):
         flat[name] = tuple(flat.get(name, ()))
     for name in ("max_upload_mb", "max_minutes"):
-        value = environ.get(f"SPACE_{name.upper()}", flat[name])
+        value: Any = environ.get(f"SPACE_{name.upper()}") or flat[name]
         if not str(value).isdigit() or int(value) < 1:
             raise UserError("space_disagrees", f"{name} is {value!r}, expected a whole number.")
         flat[name] = int(value)

@@ -193,8 +193,12 @@ def _derived_card(
     labels = resolve_labels(names, override=source.labels if source else None, fake_labels=answer)
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
-    processor = _processor(folder, name)
-    return card_from_config(detector, name, config, processor, labels, source, stated_licence(text))
+    card, warnings = card_from_config(
+        detector, name, config, _processor(folder, name), labels, source
+    )
+    if card.licence == "unknown":
+        card = replace(card, licence=stated_licence(text))
+    return card, warnings
 
 
 def _processor(folder: Path, name: str) -> dict[str, Any] | None:

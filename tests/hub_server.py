@@ -3,7 +3,7 @@
 Not a test. Speaks the parts of the Hub's protocol that this program uses: repo info, tree,
 ``resolve`` with redirects to a file store, ETags, ``X-Repo-Commit``, ranges, gated and private
 repos, 429, cut connections, repo creation, preupload, LFS, commits, and the Spaces' runtime.
-Standard library only.
+Standard library and pytest's monkeypatch only.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
 
 GOOD_TOKEN = "hf_goodgoodgood"
 """May read and write everything."""
@@ -115,6 +118,21 @@ class HubServer:
     def posted(self) -> list[str]:
         """Return the paths of every request that could have changed something."""
         return [path for method, path, _ in self.seen if method not in ("GET", "HEAD")]
+
+
+@contextmanager
+def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """Serve, and point the client, its cache and the user's own folder to this test's places."""
+    with HubServer() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("HF_HUB_CACHE", str(folder / "cache"))
+        monkeypatch.setenv("DEEPFAKE_DETECTOR_HOME", str(folder / "user"))
+        for name in ("HF_HUB_OFFLINE", "HF_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS", True)
+        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+        yield hub
 
 
 class _Handler(BaseHTTPRequestHandler):

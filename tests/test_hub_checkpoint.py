@@ -88,7 +88,7 @@ def test_facts_that_change_the_score_change_the_key_and_words_do_not():
     ],
 )
 def test_rescaling_is_folded_into_mean_and_deviation(processor, mean, std):
-    card, _ = card_from_config("spatial", "x", {}, {"size": 32, **processor}, LABELS, None, "mit")
+    card, _ = card_from_config("spatial", "x", {}, {"size": 32, **processor}, LABELS, None)
     np.testing.assert_allclose(card.mean, mean, atol=1e-6)
     np.testing.assert_allclose(card.std, std, atol=1e-6)
 
@@ -106,15 +106,13 @@ def test_rescaling_is_folded_into_mean_and_deviation(processor, mean, std):
     ],
 )
 def test_the_size_comes_from_wherever_it_is_written(config, processor, expected):
-    card, _ = card_from_config("spatial", "x", config, processor, LABELS, None, "mit")
+    card, _ = card_from_config("spatial", "x", config, processor, LABELS, None)
     assert card.size_px == expected
 
 
 def test_a_picture_that_is_not_square_is_refused():
     with pytest.raises(UserError, match="square"):
-        card_from_config(
-            "spatial", "x", {}, {"size": {"height": 32, "width": 64}}, LABELS, None, "mit"
-        )
+        card_from_config("spatial", "x", {}, {"size": {"height": 32, "width": 64}}, LABELS, None)
 
 
 def test_only_a_plain_licence_is_taken_from_a_readme():

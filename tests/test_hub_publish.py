@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from errors import UserError
-from hub import remote, store
+from hub import store
 from hub.checkpoint import Calibration
 from hub.publish import publish, readme
-from tests.hub_server import GOOD_TOKEN, POOR_TOKEN, HubServer
+from tests.hub_server import GOOD_TOKEN, POOR_TOKEN, HubServer, serving
 from tests.tiny_models import write_model
 
 LINE = Calibration(1.5, -0.25, "my newsroom's files", 40, 38, "2026-11-23")
@@ -19,14 +19,7 @@ LINE = Calibration(1.5, -0.25, "my newsroom's files", 40, 38, "2026-11-23")
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv(remote.USER_FOLDER_VARIABLE, str(tmp_path / "user"))
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS", True)
+    with serving(tmp_path, monkeypatch) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from errors import UserError
 from hub import remote, store
-from tests.hub_server import GOOD_TOKEN, POOR_TOKEN, HubServer
+from tests.hub_server import GOOD_TOKEN, POOR_TOKEN, HubServer, serving
 from tests.tiny_models import edit_config, write_model
 
 REPO = "someone/detector"
@@ -28,13 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv(remote.USER_FOLDER_VARIABLE, str(tmp_path / "user"))
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    with serving(tmp_path, monkeypatch) as server:
         yield server
 
 
@@ -213,6 +207,16 @@ def test_an_unreachable_hub_falls_back_to_the_cache_and_says_so(
     again = store.resolve(REPO, "spatial")
     assert any("could not be reached" in warning for warning in again.warnings)
     assert "Go online once" in refused("hub_offline", "someone/else", "spatial")
+
+
+def test_a_full_commit_that_was_checked_before_asks_nobody_again(hub: HubServer, models: Path):
+    commit = hub.add(REPO, models / "vit").refs["main"]
+    first = store.resolve(f"{REPO}@{commit}", "spatial")
+    asked = len(hub.seen)
+    assert store.resolve(f"{REPO}@{commit}", "spatial").sha256 == first.sha256
+    assert len(hub.seen) == asked
+    store.resolve(f"{REPO}@{commit}", "spatial", token=False)
+    assert len(hub.seen) > asked
 
 
 def test_the_cache_is_listed_and_emptied_without_touching_what_others_put_there(

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from errors import UserError
-from hub import remote, space
-from tests.hub_server import GOOD_TOKEN, HubServer
+from hub import space
+from tests.hub_server import GOOD_TOKEN, HubServer, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMIT = "0123456789" * 4
@@ -19,12 +19,7 @@ COMMIT = "0123456789" * 4
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv(remote.USER_FOLDER_VARIABLE, str(tmp_path / "user"))
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS", True)
+    with serving(tmp_path, monkeypatch) as server:
         yield server
 
 

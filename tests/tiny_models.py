@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -179,8 +180,10 @@ def bright_is_fake(folder: Path, inverted: bool = False) -> Path:
     return folder
 
 
-def _build(family: str, labels: tuple[str, ...]) -> torch.nn.Module:
-    import transformers
+def _build(family: str, labels: tuple[str, ...]) -> Any:
+    import transformers as library
+
+    transformers = cast(Any, library)
 
     transformers.utils.logging.disable_progress_bar()
     names = {

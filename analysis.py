@@ -7,6 +7,7 @@ command, the evaluation and the batch all call it.
 from __future__ import annotations
 
 import math
+import os
 import platform
 import time
 from collections import defaultdict
@@ -53,6 +54,8 @@ class Settings:
             unclear.
         device: ``auto``, ``cpu`` or ``cuda``.
         stability: look again at a re-encoded, half-size copy before raising an alarm.
+        own_machine: the user may name folders and use this machine's Hub token; a visitor of a
+            Space may not.
     """
 
     mode: str = "quick"
@@ -61,6 +64,7 @@ class Settings:
     fake_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     device: str = "auto"
     stability: bool = True
+    own_machine: bool = field(default_factory=lambda: "SPACE_ID" not in os.environ)
 
     def __post_init__(self) -> None:
         known = [d.name for d in DETECTORS]
@@ -204,7 +208,13 @@ def load_detector(name: str, settings: Settings, pool: Pool = POOL) -> Detector:
     """
     kind = next(d for d in DETECTORS if d.name == name)
     answer = settings.fake_labels.get(name)
-    checkpoint = resolve(settings.checkpoints.get(name), name, fake_labels=answer)
+    checkpoint = resolve(
+        settings.checkpoints.get(name),
+        name,
+        fake_labels=answer,
+        token=None if settings.own_machine else False,
+        allow_folders=settings.own_machine,
+    )
     return pool.detector(kind, checkpoint, best_device(settings.device))
 
 

@@ -1,0 +1,396 @@
+"""Do this mouth and this sound belong to the same moment? The network and its judge.
+
+Two streams in the manner of AV-HuBERT (Shi et al. 2022, arXiv:2201.02184) share one space: mouth
+crops go through a 3-D convolution and a small residual trunk, the lips' outline through one layer,
+sound through the lower layers of the Whisper encoder (`ear_model`), each then through short
+convolutions over time. Pure torch; never sees a file but its own checkpoint, nor a face that is not
+found yet. May import `errors`, `media.align` and `ear_model`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from detectors.ear_model import SOUND_HZ, LogMel, MelEar, WhisperEar
+from errors import UserError
+from media import align
+
+RATE_HZ = 25  # embeddings a second, mouths and sound alike
+SAMPLES = SOUND_HZ // RATE_HZ  # sound samples per embedding
+CROP_PX = 88  # centre of the 96-pixel mouth crop that is looked at (AV-HuBERT)
+MAX_LAG = 15  # frames, 600 ms: the reach of the offset curve
+# Frames, 160 ms: real recordings are off by as much (ITU-R BT.1359 accepts sound 90 ms early to 185
+# ms late), so a lag up to this is in step.
+IN_STEP = 4
+FAR = 6  # frames, 240 ms: from here on a lag is no longer a matter of recording
+LEAST_PAIRS = 8  # a lag is judged on at least so many frames, else it is NaN
+LEAST_SPEECH = 12  # frames with speech (0.5 s) below which nothing can be judged
+LONGEST_S = 28.0  # the ear has positions for 30 s
+# Left halves of the four lip lines of the mesh, corner to middle, and the chin; then their mirror
+# images.
+LEFT = (
+    *(61, 185, 40, 39, 37, 0, 146, 91, 181, 84, 17),
+    *(78, 191, 80, 81, 82, 13, 95, 88, 178, 87, 14, 152),
+)
+RIGHT = (
+    *(291, 409, 270, 269, 267, 0, 375, 321, 405, 314, 17),
+    *(308, 415, 310, 311, 312, 13, 324, 318, 402, 317, 14, 152),
+)
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """Sizes of the network and numbers of the judge; `config.json` of a checkpoint folder.
+
+    Attributes:
+        model_type: says which network the folder holds.
+        eyes: what is looked at: "lips" (outline from the landmarks), "mouth" (the pictures) or
+        both.
+        ear: "whisper" or "mel" (stacked log-mel frames only).
+        ear_layers: encoder layers of Whisper that are kept.
+        ear_taps: whose outputs are heard; 0 is the convolution stem, k the k-th layer.
+        ear_width, ear_heads: Whisper's sizes (tiny: 384 and 6).
+        trunk: channels of the stem and of the three residual stages.
+        width, size: channels over time and of the shared space.
+        judge: numbers of the judge: `names`, `mean`, `spread`, `weights`, `offset` of the logistic
+            regression; `scale`, `shift` of its calibration; `fake_out`, `real_out` (see
+            `raw_log_odds`); `highest_confidence`, the largest confidence seen on real speech.
+    """
+
+    model_type: str = "mouth-sound-sync"
+    eyes: tuple[str, ...] = ("lips", "mouth")
+    ear: str = "whisper"
+    ear_layers: int = 2
+    ear_taps: tuple[int, ...] = (0, 2)
+    ear_width: int = 384
+    ear_heads: int = 6
+    trunk: tuple[int, ...] = (24, 48, 96, 192)
+    width: int = 256
+    size: int = 128
+    judge: dict = field(default_factory=dict)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> SyncConfig:
+        """Read `config.json`; a missing or foreign one is a `UserError`."""
+        try:
+            values = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+            known = {f.name for f in fields(cls)}
+            chosen = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            if values["model_type"] != cls.model_type or set(values) - known:
+                raise KeyError("model_type")
+            return cls(**chosen)
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise UserError(
+                "weights_refused",
+                "This folder does not hold a mouth-and-sound checkpoint of this program's format.",
+            ) from problem
+
+    def to_json(self) -> str:
+        """The text of `config.json`."""
+        return json.dumps(asdict(self), indent=1)
+
+
+class Residual2d(nn.Module):
+    """Two 3x3 convolutions that halve the picture, with a short cut."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inside, outside, 3, 2, 1, bias=False)
+        self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(outside), nn.BatchNorm2d(outside)
+        self.short = nn.Conv2d(inside, outside, 1, 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(k, inside, h, w) to (k, outside, h / 2, w / 2)."""
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(y + self.short(x))
+
+
+class Over(nn.Module):
+    """A residual convolution over time; edges are repeated so that no frame knows where it is."""
+
+    def __init__(self, width: int, reach: int = 2, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = nn.Conv1d(width, width, 2 * reach + 1)
+        self.mix = nn.Linear(width, width)
+        self.reach, self.dropout = reach, dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, n, width) to the same."""
+        y = F.pad(self.norm(x).transpose(1, 2), (self.reach, self.reach), mode="replicate")
+        y = self.mix(F.gelu(self.conv(y)).transpose(1, 2))
+        return x + F.dropout(y, self.dropout, self.training)
+
+
+class MouthStream(nn.Module):
+    """Mouth crops to unit vectors, one a frame."""
+
+    def __init__(self, config: SyncConfig) -> None:
+        super().__init__()
+        stem, *stages = config.trunk
+        self.stem = nn.Conv3d(1, stem, 5, (1, 2, 2), (0, 2, 2), bias=False)
+        self.stem_norm = nn.BatchNorm2d(stem)
+        pairs = zip(config.trunk[:-1], stages, strict=True)
+        self.trunk = nn.Sequential(*(Residual2d(i, o) for i, o in pairs))
+        self.flat = nn.Linear(stages[-1] * 9, config.width)
+        self.over = nn.Sequential(*(Over(config.width) for _ in range(3)))
+        self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
+
+    def shapes(self, mouths: Tensor) -> Tensor:
+        """(b, n, 88, 88) float 0..255 to (b, n, width): what each picture looks like."""
+        b, n = mouths.shape[:2]
+        x = F.avg_pool2d(mouths, 2)
+        light, spread = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
+        x = ((x - light) / (spread + 4.0))[:, None]  # 4 grey levels: no noise out of flat pictures
+        x = F.pad(x, (0, 0, 0, 0, 2, 2), mode="replicate")
+        x = self.stem(x).transpose(1, 2).flatten(0, 1)
+        x = F.relu(self.stem_norm(x.contiguous(memory_format=torch.channels_last)))
+        return self.flat(self.trunk(x).flatten(1)).view(b, n, -1)
+
+    def forward(self, mouths: Tensor) -> Tensor:
+        """(b, n, 88, 88) float 0..255 to (b, n, size) unit vectors."""
+        return F.normalize(self.out(self.over(self.shapes(mouths))), dim=-1)
+
+
+def lip_outline(landmarks: np.ndarray) -> np.ndarray:
+    """The lips and chin in mouth-crop coordinates, averaged with their mirror image.
+
+    Args:
+        landmarks: (n, 468, 2) px in any picture.
+
+    Returns:
+        (n, 46) float32: x and y of 23 points, 0 at the crop's centre, 1 at its edge.
+    """
+    points = np.asarray(landmarks, np.float32)
+    eyes = [points[:, list(pair)].mean(1) for pair in (align.RIGHT_EYE, align.LEFT_EYE)]
+    mouth, across = points[:, list(align.MOUTH)].mean(1), eyes[1] - eyes[0]
+    down = mouth - (eyes[0] + eyes[1]) / 2
+    size = np.maximum(np.linalg.norm(across, axis=1), np.linalg.norm(down, axis=1)).clip(1e-3)
+    unit = across / np.linalg.norm(across, axis=1, keepdims=True).clip(1e-3)
+    turn = np.stack([unit, np.stack([-unit[:, 1], unit[:, 0]], 1)], 1)
+    scale = (2 / align.MOUTH_SIDE / size)[:, None, None]
+    left, right = (
+        np.einsum("nij,nkj->nki", turn, points[:, list(side)] - mouth[:, None]) * scale
+        for side in (LEFT, RIGHT)
+    )
+    return ((left + right * [-1, 1]) / 2).reshape(len(points), -1).astype(np.float32)
+
+
+class LipStream(nn.Module):
+    """Lip outlines to unit vectors, one a frame."""
+
+    def __init__(self, config: SyncConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(2 * len(LEFT)))
+        self.register_buffer("spread", torch.ones(2 * len(LEFT)))
+        self.inside = nn.Linear(2 * len(LEFT), config.width)
+        self.over = nn.Sequential(*(Over(config.width) for _ in range(3)))
+        self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
+
+    def shapes(self, lips: Tensor) -> Tensor:
+        """(b, n, 46) of `lip_outline` to (b, n, width)."""
+        return self.inside((lips - self.mean) / self.spread)
+
+    def forward(self, lips: Tensor) -> Tensor:
+        """(b, n, 46) to (b, n, size) unit vectors."""
+        return F.normalize(self.out(self.over(self.shapes(lips))), dim=-1)
+
+
+class SoundStream(nn.Module):
+    """What the ear heard, 50 times a second, to unit vectors, 25 times a second."""
+
+    def __init__(self, config: SyncConfig) -> None:
+        super().__init__()
+        heard = [config.ear_width] * len(config.ear_taps)
+        self.parts = heard if config.ear == "whisper" else [2 * LogMel.BANDS]
+        self.norms = nn.ModuleList(nn.LayerNorm(part) for part in self.parts)
+        self.inside = nn.Linear(sum(self.parts), config.width)
+        self.join = nn.Conv1d(config.width, config.width, 5, stride=2)
+        self.over = nn.Sequential(*(Over(config.width) for _ in range(3)))
+        self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
+
+    def forward(self, heard: Tensor) -> Tensor:
+        """(b, 2 n, ear) to (b, n, size) unit vectors."""
+        pieces = heard.split(self.parts, -1)
+        x = torch.cat([norm(p) for norm, p in zip(self.norms, pieces, strict=True)], -1)
+        x = F.gelu(self.inside(x)).transpose(1, 2)
+        x = F.gelu(self.join(F.pad(x, (2, 2), mode="replicate"))).transpose(1, 2)
+        return F.normalize(self.out(self.over(x)), dim=-1)
+
+
+class SyncModel(nn.Module):
+    """Both streams with the frozen ear."""
+
+    def __init__(self, config: SyncConfig) -> None:
+        super().__init__()
+        self.config = config
+        sizes = (config.ear_layers, config.ear_taps, config.ear_width, config.ear_heads)
+        self.ear = WhisperEar(*sizes) if config.ear == "whisper" else MelEar()
+        if "lips" in config.eyes:
+            self.lips = LipStream(config)
+        if "mouth" in config.eyes:
+            self.mouth = MouthStream(config)
+        self.sound = SoundStream(config)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> SyncModel:
+        """Load a checkpoint folder (config.json, model.safetensors), float32, ready to judge."""
+        model = cls(SyncConfig.from_folder(folder))
+        try:
+            state = load_file(str(Path(folder) / "model.safetensors"))
+            model.load_state_dict({name: value.float() for name, value in state.items()})
+        except (OSError, RuntimeError) as problem:
+            raise UserError(
+                "weights_refused", "The weights in this folder do not fit its config.json."
+            ) from problem
+        return model.eval()
+
+    @torch.inference_mode()
+    def embed_mouths(self, mouths: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Embed the mouths of one face.
+
+        Args:
+            mouths: (n, 96, 96) uint8 grey crops (`align.mouth_matrix`) at 25 Hz.
+            landmarks: (n, 468, 2) px of the same frames, in any picture (`FaceTrack.landmarks`).
+
+        Returns:
+            (n, d) float32 unit vectors; row i is at i / 25 s.
+        """
+        if mouths.ndim != 3 or mouths.shape[1:] != (96, 96) or not len(mouths):
+            raise ValueError(f"mouths: expected (n, 96, 96), got {mouths.shape}")
+        if landmarks.shape != (len(mouths), 468, 2):
+            raise ValueError(f"landmarks: expected {(len(mouths), 468, 2)}, got {landmarks.shape}")
+        device, edge = next(self.parameters()).device, (align.MOUTH_PX - CROP_PX) // 2
+        inner = torch.from_numpy(np.ascontiguousarray(mouths[:, edge:-edge, edge:-edge]))
+        outline = torch.from_numpy(lip_outline(landmarks))
+        return self.look(outline.to(device)[None], inner.to(device)[None].float())[0].cpu().numpy()
+
+    def look(self, outline: Tensor, mouths: Tensor | None) -> Tensor:
+        """(b, n, 46) outlines and (b, n, 88, 88) mouths to (b, n, size) unit vectors.
+
+        Both streams live in one space; without mouths, or eyes for them, the outline has it alone.
+        """
+        seen = []
+        if "lips" in self.config.eyes:
+            seen.append(self.lips(outline))
+        if "mouth" in self.config.eyes and mouths is not None:
+            seen.append(self.mouth(mouths))
+        return F.normalize(sum(seen), dim=-1)
+
+    @torch.inference_mode()
+    def embed_sound(self, samples: np.ndarray) -> np.ndarray:
+        """Embed the sound of the same stretch of time.
+
+        Args:
+            samples: (m,) float32, -1..1, 16 kHz mono, at most 28 s.
+
+        Returns:
+            (ceil(m / 640), d) float32 unit vectors; row i is at i / 25 s.
+        """
+        if samples.ndim != 1 or not 0 < len(samples) <= LONGEST_S * SOUND_HZ:
+            raise ValueError(f"samples: expected (m,) of at most 28 s, got {samples.shape}")
+        device = next(self.parameters()).device
+        padded = np.pad(samples.astype(np.float32), (0, -len(samples) % SAMPLES))
+        return self.sound(self.ear(torch.from_numpy(padded).to(device)[None]))[0].cpu().numpy()
+
+
+def offset_curve(
+    mouth_emb: np.ndarray,
+    sound_emb: np.ndarray,
+    max_lag: int = MAX_LAG,
+    speech: np.ndarray | None = None,
+) -> np.ndarray:
+    """Mean cosine between mouth and sound by lag (the method of SyncNet, Chung & Zisserman 2016).
+
+    Args:
+        mouth_emb: (n, d) unit vectors.
+        sound_emb: (k, d) unit vectors of the same stretch; the shorter length counts.
+        max_lag: frames of 40 ms that the sound is tried late (and early).
+        speech: (k,) bool, which frames of the sound hold speech; None means all.
+
+    Returns:
+        (2 max_lag + 1,) float64. Entry max_lag + lag compares the mouth at frame t with the sound
+        at t + lag: a maximum at a positive lag means that the sound comes late, by lag x 40 ms. NaN
+        where fewer than 8 frames could be compared.
+    """
+    n = min(len(mouth_emb), len(sound_emb))
+    speaks = np.ones(n, bool) if speech is None else np.asarray(speech[:n], bool)
+    cosines = mouth_emb[:n] @ sound_emb[:n].T
+    curve = np.full(2 * max_lag + 1, np.nan)
+    for lag in range(-min(max_lag, n - 1), min(max_lag, n - 1) + 1):
+        along = np.diagonal(cosines, lag)[speaks[max(lag, 0) : n + min(lag, 0)]]
+        if len(along) >= LEAST_PAIRS:
+            curve[max_lag + lag] = along.mean()
+    return curve
+
+
+def measure_curve(curve: np.ndarray, speech_frames: int) -> dict[str, float] | None:
+    """What an offset curve says, in numbers.
+
+    Args:
+        curve: (2 max_lag + 1,) of `offset_curve`, or the speech-weighted mean of several.
+        speech_frames: how many frames with speech it was measured on.
+
+    Returns:
+        `lag_frames` and `lag_ms` of the best match (sound late is positive), `confidence` (best
+        minus median cosine), `best_cosine`, `in_step` (best cosine within 160 ms), `far` (best
+        cosine beyond 240 ms), `lead` (in_step minus far), `rise` (in_step above the far mean, in
+        far standard deviations), `speech` (log2 of seconds of speech). None when there is too
+        little to judge.
+    """
+    lags = np.arange(len(curve)) - len(curve) // 2
+    seen = np.isfinite(curve)
+    near, far = seen & (np.abs(lags) <= IN_STEP), seen & (np.abs(lags) >= FAR)
+    if speech_frames < LEAST_SPEECH or not near.any() or far.sum() < 2:
+        return None
+    best = int(np.nanargmax(curve))
+    in_step, beyond = float(curve[near].max()), float(curve[far].max())
+    spread = float(curve[far].std()) + 0.02  # cosine; keeps a flat curve from looking certain
+    return {
+        "lag_frames": float(lags[best]),
+        "lag_ms": float(lags[best]) * 1000 / RATE_HZ,
+        "confidence": float(curve[best] - np.nanmedian(curve)),
+        "best_cosine": float(curve[best]),
+        "in_step": in_step,
+        "far": beyond,
+        "lead": in_step - beyond,
+        "rise": (in_step - float(curve[far].mean())) / spread,
+        "speech": math.log2(speech_frames / RATE_HZ),
+    }
+
+
+def out_of_step(measures: dict[str, float], judge: dict) -> float:
+    """Calibrated log-odds that mouth and sound are not in step; arguments as in `raw_log_odds`."""
+    values = np.array([measures[name] for name in judge["names"]])
+    scaled = (values - np.array(judge["mean"])) / np.array(judge["spread"])
+    return float(judge["scale"] * (scaled @ judge["weights"] + judge["offset"]) + judge["shift"])
+
+
+def raw_log_odds(measures: dict[str, float], judge: dict) -> float:
+    """The evidence for a fake: a likelihood ratio that knows how little being in step proves.
+
+    Most fakes are in step (talking heads, lip-sync tools), and some real recordings are not (voice-
+    over, another speaker, careless editing). With the share of fakes and of real recordings that
+    are out of step, `fake_out` and `real_out`, the evidence stays between log((1 - fake_out) / (1 -
+    real_out)) and log(fake_out / real_out).
+
+    Args:
+        measures: of `measure_curve`.
+        judge: `SyncConfig.judge`, fitted on real speech, in step against not.
+
+    Returns:
+        Log-odds, positive for fake; rises with the odds of being out of step.
+    """
+    out = 1 / (1 + math.exp(-float(np.clip(out_of_step(measures, judge), -50, 50))))
+    fake, real = judge["fake_out"], judge["real_out"]
+    return math.log((fake * out + (1 - fake) * (1 - out)) / (real * out + (1 - real) * (1 - out)))

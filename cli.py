@@ -129,6 +129,7 @@ def _add_evaluate(commands: Any) -> None:
     )
     one.add_argument("--out", type=Path, required=True, metavar="DIR")
     one.add_argument("--tiers", action="store_true", help="measure re-encoded copies as well")
+    one.add_argument("--workers", type=int, default=1, help="processes at the same time")
     _add_settings(one)
 
 
@@ -339,7 +340,8 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
     """Measure a manifest and print the main figures."""
     from evaluation.commands import evaluated
 
-    print(evaluated(chosen.manifest, chosen.out, _settings(chosen), chosen.tiers, _counted))
+    settings, how = _settings(chosen), (chosen.tiers, chosen.workers)
+    print(evaluated(chosen.manifest, chosen.out, settings, *how, _counted))
     return ASSESSED
 
 

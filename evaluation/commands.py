@@ -20,10 +20,10 @@ from hub.selfcheck import SignCheck, check_sign
 
 
 def evaluated(
-    manifest: str, out: Path, settings: Settings, tiers: bool, on_progress: Progress
+    manifest: str, out: Path, settings: Settings, tiers: bool, workers: int, on_progress: Progress
 ) -> str:
     """Measure a manifest; the main figures as text."""
-    found = evaluate(manifest, out, settings, tiers, on_progress)
+    found = evaluate(manifest, out, settings, tiers, on_progress, workers=workers)
     data, metadata = found["data"], found["baselines"]["metadata"].get("auc")
     indicative = ", indicative" if data["indicative"] else ""
     lines = [

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def evaluate(
     tiers: bool = False,
     on_progress: Progress = lambda done, total, text: None,
     pool: Pool = POOL,
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Measure the files of a manifest.
 
@@ -47,6 +49,7 @@ def evaluate(
         tiers: measure re-encoded copies as well.
         on_progress: called before each file.
         pool: where loaded networks are kept.
+        workers: processes that measure at the same time.
 
     Returns:
         The content of ``metrics.json``.
@@ -56,7 +59,8 @@ def evaluate(
     setup = set_up(settings or Settings(), pool)
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder / "items.csv", items)
-    records = score_files(items, setup, folder / LINES, on_progress, pool=pool)
+    measure = partial(score_files, items, setup, pool=pool, workers=workers)
+    records = measure(folder / LINES, on_progress)
     scores = [score_of(item, kept, setup) for item, kept in zip(items, records, strict=True)]
     write_scores(folder / "scores.csv", scores)
     kinds = [str(kept.facts.get("kind", "")) for kept in records]
@@ -73,7 +77,7 @@ def evaluate(
         "seconds": seconds_by_stage(records),
     }
     if tiers:
-        metrics["tiers"] = _tiers(items, setup, folder, scores, on_progress, pool)
+        metrics["tiers"] = _tiers(items, setup, folder, scores, measure, on_progress)
     (folder / "metrics.json").write_text(json.dumps(strict(metrics), indent=2) + "\n", "utf-8")
     write_report(folder / "report.html", metrics, scores)
     return metrics
@@ -84,8 +88,8 @@ def _tiers(
     setup: Setup,
     folder: Path,
     clean: Sequence[Score],
+    measure: Callable[..., list[Kept]],
     on_progress: Progress,
-    pool: Pool,
 ) -> dict[str, Any]:
     """The same files as they are and after each way of re-encoding."""
     found = {"clean": compare(clean, clean)}
@@ -95,7 +99,7 @@ def _tiers(
         def named(done: int, total: int, text: str, tier: str = tier.name) -> None:
             on_progress(done, total, f"{tier}: {text}")
 
-        records = score_files(items, setup, lines, named, copies(tier), pool)
+        records = measure(lines, named, copies(tier))
         scores = [score_of(item, kept, setup) for item, kept in zip(items, records, strict=True)]
         write_scores(folder / f"scores-{tier.name}.csv", scores)
         found[tier.name] = compare(scores, clean)

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from analysis import POOL, Analysis, Settings, analyze, load_detector
@@ -102,6 +105,7 @@ def score_files(
     on_progress: Progress = lambda done, total, text: None,
     as_seen: Callable | None = None,
     pool: Pool = POOL,
+    workers: int = 1,
 ) -> list[Kept]:
     """Measure all files; go on where a former run of the same setup stopped.
 
@@ -111,25 +115,48 @@ def score_files(
         lines: the file of kept lines; one of another setup is begun anew.
         on_progress: called before each file.
         as_seen: context manager from an item's path to the path that is analysed (re-encoding).
-        pool: where loaded networks are kept.
+        pool: where loaded networks are kept (by one worker; several have their own).
+        workers: processes that measure at the same time, each with one thread.
 
     Returns:
         One record an item, in their order.
     """
     kept = read_lines(lines, setup.fingerprint)
     _begin(lines, setup, kept)
-    records = []
+    missing = [item for item in items if (item.name, _stamp(item.path)) not in kept]
+    done = len(items) - len(missing)
+    measured = _measured(missing, setup, as_seen or _as_it_is, pool, workers)
     with lines.open("a", encoding="utf-8") as file:
-        for done, item in enumerate(items):
-            record = kept.get((item.name, _stamp(item.path)))
-            if record is None:
-                on_progress(done, len(items), item.name)
-                record = _measure(item, setup, as_seen or _as_it_is, pool)
-                file.write(json.dumps(asdict(record)) + "\n")
-                file.flush()
-            records.append(record)
+        for number, item in enumerate(missing):
+            on_progress(done + number, len(items), item.name)
+            record = next(measured)
+            kept[record.name, record.stamp] = record
+            file.write(json.dumps(asdict(record)) + "\n")
+            file.flush()
     on_progress(len(items), len(items), "done")
-    return records
+    by_name = {record.name: record for record in kept.values()}
+    return [by_name[item.name] for item in items]
+
+
+def _measured(
+    items: Sequence[Item], setup: Setup, as_seen: Callable, pool: Pool, workers: int
+) -> Iterator[Kept]:
+    """Records in the order of the items, by this process or by several."""
+    if workers <= 1 or len(items) < 2:
+        yield from (_measure(item, setup, as_seen, pool) for item in items)
+        return
+    fresh = multiprocessing.get_context("spawn")  # a copy of a process with threads would hang
+    with ProcessPoolExecutor(workers, fresh, _one_thread) as processes:
+        yield from processes.map(partial(_measure, setup=setup, as_seen=as_seen), items)
+
+
+def _one_thread() -> None:
+    """Threads that wait for each other on busy cores cost ten times what they save (measured)."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def read_lines(lines: Path, fingerprint: str | None = None) -> dict[tuple[str, str], Kept]:
@@ -191,7 +218,7 @@ def _as_it_is(path: Path) -> Iterator[Path]:
     yield path
 
 
-def _measure(item: Item, setup: Setup, as_seen: Callable, pool: Pool) -> Kept:
+def _measure(item: Item, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> Kept:
     stamp = _stamp(item.path)
     try:
         with as_seen(item.path) as path:

@@ -176,6 +176,14 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_rows(measured, tiny, pictu
     assert seen == ["done"]
 
 
+def test_several_workers_measure_the_same(measured, tiny, pictures, tmp_path):
+    lines = (measured / "measured.jsonl").read_text().splitlines()
+    (tmp_path / "measured.jsonl").write_text("\n".join(lines[:-3]) + "\n")
+    manifest = pictures / "manifest.csv"
+    evaluate(manifest, tmp_path, settings(tiny), pool=Pool(), workers=2)
+    assert rows_of(tmp_path) == rows_of(measured)
+
+
 def test_another_checkpoint_begins_anew(measured, pictures, tmp_path):
     other = write_checkpoint(tmp_path / "other", calibrated=True, seed=1)
     setup = set_up(settings(other), Pool())

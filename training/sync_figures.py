@@ -33,7 +33,7 @@ from training.sync_data import SHORTEST_FRAMES, Talk, disturbed, grid
 LANDMARK_NOISE = 0.006  # of the face's height, in every landmark and frame (hard)
 NUDGE = 3  # frames, 120 ms: constant offsets of real recordings that must pass
 HOP_FRAMES = 25  # between the starts of two windows of one clip
-WINDOW_FRAMES = {"ar": 30, "en": 75}  # the bars: 1.2 s and 3 s
+WINDOW_FRAMES = {"ar": 30, "en": 75, "other": 75}  # the bars: 1.2 s and 3 s
 KINDS = ("in_step", "shifted", "other_sentence", "other_person")
 FEATURES = ("lead", "rise", "in_step", "confidence", "speech")
 DRAWS = 1000  # of the bootstrap over persons
@@ -235,10 +235,11 @@ def figures(rows: pd.DataFrame, raw: np.ndarray, name: str) -> list[dict]:
     result = []
     for part, table in rows.groupby("set"):
         seconds = WINDOW_FRAMES[part] / 25
-        people = table["person"].nunique()
-        what = f"{name}, {part}, windows of {seconds:g} s, {people} people"
-        what += "" if people > 1 else " (interval over clips)"
         real = table[table["kind"] == "in_step"]
+        unit = "files" if part == "other" else "people"
+        people = real["person"].nunique()
+        what = f"{name}, {part}, windows of {seconds:g} s"
+        what += f", {people} {unit}" if people > 1 else ", one person (interval over clips)"
         for kind in KINDS[1:]:
             both = table[table["kind"].isin(["in_step", kind])]
             if len(both) == len(real):

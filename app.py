@@ -7,6 +7,7 @@ analysis.py. Nothing happens at import; ``build()`` makes the page and ``main()`
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -44,6 +45,7 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUEUE = "analysis"  # one analysis at a time: it takes all cores
 GPU_BASE_S, GPU_WINDOW_S, GPU_WINDOWS_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
 ROLES = tuple(d.name for d in DETECTORS)
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE / "examples"
 PLAYABLE = ("MP4 / QuickTime", "Matroska / WebM", "Ogg")
@@ -66,6 +68,9 @@ CSS = """
 .ev .empty h2 { font-size: 1.2rem; }
 :focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 2px; }
 @media (max-width: 900px) { #left { position: static; } }
+@media (max-width: 640px) { .grid-container { grid-template-columns: 1fr 1fr !important; }
+  #timeline { overflow-x: auto !important; } #timeline * { overflow: visible !important; }
+  #timeline img { width: 640px !important; max-width: none !important; } }
 """
 
 
@@ -96,8 +101,12 @@ def on_gpu(function: Callable) -> Callable:
 @on_gpu
 def examine(path: str, settings: Settings, progress: Any = None) -> Analysis:
     """Analyse a file and report real fractions to a Gradio progress bar."""
-    told = progress or (lambda fraction, desc: None)
-    return analyze(path, settings, lambda fraction, text: told(fraction, desc=text))
+
+    def told(fraction: float, text: str) -> None:
+        if progress is not None:  # an unused gr.Progress is false: its length is 0
+            progress(fraction, desc=text)
+
+    return analyze(path, settings, told)
 
 
 def chosen_settings(
@@ -663,7 +672,7 @@ def about_tab() -> None:
         card = HERE / "hub" / "defaults" / detector.name / "README.md"
         if card.is_file():
             with gr.Accordion(f"Model card: {detector.title}", open=False):
-                gr.Markdown(card.read_text("utf-8").split("---\n", 2)[-1])
+                gr.Markdown(FRONT_MATTER.sub("", card.read_text("utf-8")))
 
 
 # ---------------------------------------------------------------- for programs
@@ -693,8 +702,10 @@ def analyze_file(
     try:
         path = uploaded(file)
         said = {role: ",".join(labels) or "none" for role, labels in (fake_labels or {}).items()}
-        settings = chosen_settings(mode, None, True, checkpoints, said)
-        check_limits(path, settings, read_spacefile())
+        space = read_spacefile()
+        chosen = {**space.checkpoints, **(checkpoints or {})}
+        settings = chosen_settings(mode, None, True, chosen, said)
+        check_limits(path, settings, space)
         return export.to_json(examine(path, settings))
     except UserError as error:
         raise gr.Error(f"{error.code}: {error.sentence}", print_exception=False) from error

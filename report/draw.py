@@ -245,7 +245,7 @@ def _box(
     draw: ImageDraw.ImageDraw, box: np.ndarray, level: str, text_px: int, size_wh: tuple[int, int]
 ) -> None:
     """A rectangle in the colour and the line style of its level, with a thin dark rim."""
-    look, width = LOOKS[level], max(2, text_px // 7)
+    look, width = LOOKS[level], max(3, text_px // 5)
     left, top = max(1.0, float(box[0])), max(1.0, float(box[1]))
     right, bottom = min(size_wh[0] - 2.0, float(box[2])), min(size_wh[1] - 2.0, float(box[3]))
     if right <= left or bottom <= top:

@@ -20,6 +20,9 @@ SOUND_HZ = 16_000
 class LogMel(nn.Module):
     """Whisper's log-mel picture of sound: 80 bands, 100 frames a second."""
 
+    filters: Tensor
+    window: Tensor
+
     FFT, HOP, BANDS = 400, 160, 80
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,9 @@ class SyncConfig:
         try:
             values = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
             known = {f.name for f in fields(cls)}
-            chosen = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            chosen: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+            }
             if values["model_type"] != cls.model_type or set(values) - known:
                 raise KeyError("model_type")
             return cls(**chosen)
@@ -189,6 +192,9 @@ def lip_outline(landmarks: np.ndarray) -> np.ndarray:
 class LipStream(nn.Module):
     """Lip outlines to unit vectors, one a frame."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, config: SyncConfig) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(2 * len(LEFT)))
@@ -285,7 +291,7 @@ class SyncModel(nn.Module):
             seen.append(self.lips(outline))
         if "mouth" in self.config.eyes and mouths is not None:
             seen.append(self.mouth(mouths))
-        return F.normalize(sum(seen), dim=-1)
+        return F.normalize(torch.stack(seen).sum(0), dim=-1)
 
     @torch.inference_mode()
     def embed_sound(self, samples: np.ndarray) -> np.ndarray:

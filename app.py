@@ -22,9 +22,13 @@ from gradio.utils import get_upload_folder
 from analysis import POOL, Analysis, Settings, analyze, load_detector
 from detectors.registry import DETECTORS
 from errors import UserError
-from evaluation.calibrate import MIN_OF_EACH, calibrate
+from evaluation.calibrate import MIN_OF_EACH, calibrate, labelled_raws
+from evaluation.manifest import read_manifest
+from evaluation.run import score_files, set_up
 from hub import catalog
 from hub.calibrations import save_answer
+from hub.selfcheck import MIN_OF_EACH as MIN_FOR_DIRECTION
+from hub.selfcheck import check_sign
 from hub.space import Space, read_spacefile
 from hub.store import EMBEDDED, empty_cache, list_cache, looks_like_folder, resolve
 from media.clip import Clip
@@ -70,7 +74,8 @@ CSS = """
 @media (max-width: 900px) { #left { position: static; } }
 @media (max-width: 640px) { .grid-container { grid-template-columns: 1fr 1fr !important; }
   #timeline { overflow-x: auto !important; } #timeline * { overflow: visible !important; }
-  #timeline img { width: 640px !important; max-width: none !important; } }
+  #timeline :has(> img) { justify-content: flex-start !important; }
+  #timeline img { width: 640px !important; max-width: none !important; margin: 0 !important; } }
 """
 
 
@@ -350,10 +355,8 @@ def checkpoint_choices(space: Space) -> tuple[Any, Any, dict[str, Any], dict[str
             "and **not counted**."
         )
         for detector in DETECTORS:
-            known = [s for s in catalog.search("", detector.name) if s.usable]
-            options = [(f"{s.title} · {s.spec}", s.spec) for s in known]
             specs[detector.name] = gr.Dropdown(
-                options, value=space.checkpoints.get(detector.name, EMBEDDED),
+                specs_of(detector.name), value=space.checkpoints.get(detector.name, EMBEDDED),
                 allow_custom_value=True, filterable=True, label=f"Checkpoint: {detector.title}",
             )  # fmt: skip
             answers[detector.name] = gr.Textbox(
@@ -558,7 +561,8 @@ def compare_tab() -> None:
 
 def specs_of(role: str) -> list[tuple[str, str]]:
     """Choices of the catalogue for a role."""
-    return [(f"{s.title} · {s.spec}", s.spec) for s in catalog.search("", role) if s.usable]
+    known = [source for source in catalog.search("", role) if source.usable]
+    return [(source.repo_id or "Comes with the program", source.spec) for source in known]
 
 
 def check_spec(spec: str, role: str, answer: str) -> str:
@@ -578,28 +582,28 @@ def check_spec(spec: str, role: str, answer: str) -> str:
 
 
 def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # noqa: B008
-    """Check the direction of a checkpoint on labelled files and fit its calibration."""
+    """Check the direction of a checkpoint on labelled files, and calibrate it if they are enough."""
     try:
-        if is_hosted():
-            raise UserError(
-                "calibration_failed",
-                "A calibration would change the verdicts of other visitors here. Run the program "
-                "on your own machine, calibrate there, and publish the checkpoint with it.",
-            )
         folder = fresh_folder()
         for name, files in (("real", real), ("fake", fake)):
             (folder / name).mkdir()
             for place, path in enumerate(files or []):
                 shutil.copy(path, folder / name / f"{place:04d}{Path(path).suffix}")
         settings = chosen_settings("quick", [role], False, {role: spec}, {role: answer})
-        fit = calibrate(
-            folder, settings, folder / "measured.jsonl",
-            lambda done, total, text: progress(done / max(1, total), desc=text),
-        )  # fmt: skip
-        said = "<p>Kept on this machine: this checkpoint is counted from now on.</p>"
-        return boxed(
-            models.direction_words(fit.check) + said + models.checkpoint_facts(fit.checkpoint)
-        )
+        items, lines = read_manifest(folder), folder / "measured.jsonl"
+
+        def told(done: int, total: int, text: str) -> None:
+            progress(done / max(1, total), desc=text)
+
+        records = score_files(items, set_up(settings, POOL), lines, told, pool=POOL)
+        check = check_sign(*(column.tolist() for column in labelled_raws(items, records, role)))
+        said = models.direction_words(check)
+        enough = min(check.n_real, check.n_fake) >= MIN_OF_EACH
+        if check.verdict != "right" or not enough or is_hosted():
+            return boxed(said + models.not_calibrated(check, MIN_OF_EACH, is_hosted()))
+        fit = calibrate(folder, settings, lines)
+        kept = "<p>Kept on this machine: this checkpoint is counted from now on.</p>"
+        return boxed(said + kept + models.checkpoint_facts(fit.checkpoint))
     except UserError as error:
         return alert(error)
 
@@ -607,17 +611,6 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
 def models_tab() -> None:
     """Catalogue, check, calibration and cache."""
     roles = [(d.title, d.name) for d in DETECTORS]
-    with gr.Row():
-        words = gr.Textbox(
-            label="Search the catalogue", placeholder="e.g. videomae, siglip, 384", scale=3
-        )
-        only = gr.Dropdown([("All roles", ""), *roles], value="", label="Role")
-    listed = gr.HTML(lambda: boxed(models.catalogue_table(catalog.search(""))))
-    for source in (words, only):
-        source.change(
-            lambda w, r: boxed(models.catalogue_table(catalog.search(w or "", r or None))),
-            [words, only], listed, **QUIET,
-        )  # fmt: skip
     with gr.Accordion("Check a checkpoint", open=True):
         with gr.Row():
             spec = gr.Textbox(
@@ -632,9 +625,9 @@ def models_tab() -> None:
         )
     with gr.Accordion("Direction check and calibration on your own files", open=False):
         gr.Markdown(
-            f"Give at least {MIN_OF_EACH} real and {MIN_OF_EACH} manipulated files of the kind you "
-            "will examine. They show whether labels are inverted, and fit the line that turns this "
-            "checkpoint's raw score into log-odds."
+            f"Give real and manipulated files of the kind you will examine. {MIN_FOR_DIRECTION} of "
+            f"each show whether the labels are inverted; {MIN_OF_EACH} of each fit the line that "
+            "turns this checkpoint's raw score into log-odds, so that it may be counted."
         )
         with gr.Row():
             real = gr.File(file_count="multiple", type="filepath", label="Real files", height=130)
@@ -647,6 +640,18 @@ def models_tab() -> None:
             calibrate_here, [spec, role, answer, real, fake], fitted,
             concurrency_id=QUEUE, api_visibility="private",
         )  # fmt: skip
+    with gr.Accordion("Catalogue", open=True):
+        with gr.Row():
+            words = gr.Textbox(
+                label="Search the catalogue", placeholder="e.g. videomae, siglip, 384", scale=3
+            )
+            only = gr.Dropdown([("All roles", ""), *roles], value="", label="Role")
+        listed = gr.HTML(lambda: boxed(models.catalogue_table(catalog.search(""))))
+        for source in (words, only):
+            source.change(
+                lambda w, r: boxed(models.catalogue_table(catalog.search(w or "", r or None))),
+                [words, only], listed, **QUIET,
+            )  # fmt: skip
     with gr.Accordion("Downloaded checkpoints", open=False):
         cached = gr.HTML(lambda: boxed(models.cache_table(list_cache())))
         refresh = gr.Button("Refresh", size="sm")
@@ -753,6 +758,13 @@ def theme() -> gr.themes.Base:
         neutral_hue="slate",
         font=("system-ui", "Segoe UI", "Liberation Sans", "sans-serif"),
         font_mono=("ui-monospace", "DejaVu Sans Mono", "monospace"),
+    ).set(  # contrast of at least 4.5 to 1
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        color_accent="*primary_700",
+        body_text_color_subdued="*neutral_600",
+        block_info_text_color="*neutral_600",
+        input_placeholder_color="*neutral_500",
     )
 
 

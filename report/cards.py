@@ -149,9 +149,17 @@ def pairs(facts: Sequence[tuple[str, str]]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """A table that scrolls sideways on narrow screens; the cells are HTML already."""
+    """A table whose rows become cards on narrow screens; the cells are HTML already."""
     head = "".join(f"<th scope='col'>{escape(h)}</th>" for h in heads)
-    body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
+    labels = [escape(h, quote=True) for h in heads]
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td data-label='{label}'>{cell}</td>" for label, cell in zip(labels, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
     return (
         f"<div class='scroll' tabindex='0' role='region' aria-label='{escape(caption)}'><table>"
         f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"

@@ -90,6 +90,22 @@ def direction_words(check: SignCheck) -> str:
     return f"<p>{mark} {escape(check.sentence)}</p>"
 
 
+def not_calibrated(check: SignCheck, needed: int, shared: bool) -> str:
+    """Why no calibration was kept, and what to do next."""
+    if check.verdict != "right":
+        text = "Not calibrated, because the direction is not clear."
+    elif min(check.n_real, check.n_fake) < needed:
+        text = f"Not calibrated: that takes at least {needed} real and {needed} manipulated files."
+    elif shared:
+        text = (
+            "Not kept: it would change the verdicts of other visitors. Run the program on your own "
+            "machine, calibrate there, and publish the checkpoint with its calibration."
+        )
+    else:
+        text = "Not calibrated."
+    return f"<p>{escape(text)}</p>"
+
+
 def side_by_side(role: str, results: Sequence[Analysis]) -> str:
     """The findings of one role by two checkpoints on one file."""
     people = dict.fromkeys(f.person for a in results for f in a.findings if f.detector == role)

@@ -29,9 +29,9 @@ FPS, SECONDS, SOUND_HZ = 25, 5, 16_000
 SIDE_PX = 512
 TEXT = "This voice was made by a machine, and so was the movement of these lips."
 LABELS = (
-    ("portrait.jpg", "Portrait of an astronaut (NASA, public domain), as it is"),
-    ("blended.jpg", "The same portrait, its face blended with a moved copy: manipulated by us"),
-    ("animated.mp4", "The same portrait animated to a synthetic voice: made by us"),
+    ("portrait.jpg", "Portrait (NASA, public domain), as it is"),
+    ("blended.jpg", "The same, face blended by us"),
+    ("animated.mp4", "The same, animated by us, synthetic voice"),
 )
 LOWER_LIP, CHIN = 14, 152  # indices of the face mesh
 

@@ -18,6 +18,7 @@ from detectors.sync_model import (
     SyncModel,
     measure_curve,
     offset_curve,
+    out_of_step,
     raw_log_odds,
 )
 from hub.checkpoint import Checkpoint
@@ -65,6 +66,7 @@ class Sync(Detector):
         if found is None:
             return Measurement.cannot("audio_too_short", measures)
         measures |= {name: found[name] for name in SHOWN}
+        measures["out_of_step_log_odds"] = out_of_step(found, self.network.config.judge)
         raw = raw_log_odds(found, self.network.config.judge)
         if raw > 0 and sum(lip_motion(t) >= STILL_MOUTH for t in window.tracks) > 1:
             return Measurement.cannot("several_speakers", measures)
@@ -78,7 +80,7 @@ class Sync(Detector):
         first = round((ticks_s[0] - window.sound_start_s) * SOUND_HZ)
         heard = window.sound[max(first, 0) : first + round(len(ticks_s) * SOUND_HZ / RATE_HZ)]
         sound = self.network.embed_sound(heard)
-        lips = self.network.embed_mouths(mouths(track)[nearest])
+        lips = self.network.embed_mouths(mouths(track)[nearest], track.landmarks[nearest])
         return offset_curve(lips, sound, speech=speech[: len(sound)])
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from errors import UserError
 from evaluation.calibrate import fit_calibration
 from evaluation.evaluate import LINES
 from evaluation.manifest import read_manifest
@@ -33,8 +34,15 @@ def labelled_raws(folders: Sequence[Path], detector: str) -> tuple[np.ndarray, n
 
 
 def calibrate_card(folders: Sequence[Path], detector: str, checkpoint: Path) -> Calibration:
-    """Fit the line and write it into ``card.json``."""
+    """Fit the line and write it into ``card.json``.
+
+    Raises:
+        UserError: when the raw scores point the wrong way: no line can mend that.
+    """
     labels, raws = labelled_raws(folders, detector)
+    check = check_sign(labels.tolist(), raws.tolist())
+    if check.auc is None or check.auc <= 0.5:
+        raise UserError("calibration_failed", f"Not calibrated: {check.sentence}")
     said = ", ".join(folder.name for folder in folders)
     line = fit_calibration(labels, raws, f"{said} (file level)")
     path = checkpoint / "card.json"
@@ -50,8 +58,6 @@ def main() -> None:
     parser.add_argument("--detector", required=True, choices=DETECTORS)
     parser.add_argument("--folder", required=True, type=Path, help="checkpoint folder")
     chosen = parser.parse_args()
-    labels, raws = labelled_raws(chosen.results, chosen.detector)
-    print(check_sign(labels.tolist(), raws.tolist()).sentence)
     print(calibrate_card(chosen.results, chosen.detector, chosen.folder))
 
 

@@ -1,0 +1,164 @@
+"""Do the fine detail and the spectrum of this face fit a camera's picture?
+
+Wraps the network of `frequency_model` in the contract of `base`: which crops are looked at, when
+there
+is no ground to judge on, what is shown. Imports `base`, `frequency_model` and hub.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from detectors.base import Detector, Measurement
+from detectors.frequency_model import (
+    LOOK_PX,
+    RADIAL_BINS,
+    FrequencyNet,
+    describe,
+    picture_blocks_db,
+    profile_part,
+)
+from errors import UserError
+from hub.checkpoint import Checkpoint
+from media import align
+from media.tracks import FaceTrack
+from media.windows import Window
+
+MODEL_TYPE = "face-frequency"
+LOOKS = 6  # pictures of a window that are described, spread evenly; 10 ms each
+HIGH_RING = (
+    3  # up-sampling leaves peaks from here on (0.2 cycles a pixel); below is the face itself
+)
+LARGEST_WIDTH = 512  # channels that a config may ask for
+NEPER_TO_DB = 10 / math.log(10)  # natural logarithm of a power ratio to decibels
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The fine detail that a face must still have; `config.json` of the checkpoint holds it.
+
+    Attributes:
+        least_detail_db: power left at 0.25 to 0.5 cycles a pixel, over that of 8-bit rounding.
+        most_blocks_db: steps at the 8-pixel grid of an encoder, over steps elsewhere.
+        least_face_px: side of the face in the picture's own pixels. Below half of the crop's side
+        the
+            upper half of the spectrum holds nothing but interpolation.
+    """
+
+    least_detail_db: float
+    most_blocks_db: float
+    least_face_px: float
+
+    def open_for(self, measures: Mapping[str, float]) -> bool:
+        """True when the face still has the fine detail that the network was fitted on."""
+        return (
+            measures["detail_db"] >= self.least_detail_db
+            and measures["blockiness_db"] <= self.most_blocks_db
+            and measures["face_px"] >= self.least_face_px
+        )
+
+
+class Frequency(Detector):
+    """Spectra and noise of the face, summed up by a small network."""
+
+    name = "frequency"
+    title = "Fine detail and spectrum"
+    question = "Does the finest detail of the face follow the regularities of a camera's picture?"
+    blind_to = (
+        "Manipulations whose fine detail was removed afterwards by compression, scaling or "
+        "filters, and "
+        "faces whose pixels were only moved in time, not drawn anew."
+    )
+
+    gate: Gate
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str) -> Frequency:
+        """Build the network from config.json and model.safetensors."""
+        config = checkpoint.config
+        if config.get("model_type") != MODEL_TYPE:
+            raise _refused(
+                f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
+            )
+        gate = config.get("gate")
+        if not isinstance(gate, Mapping):
+            raise _refused(f"config.json: expected gate as an object, got {gate!r}")
+        network = FrequencyNet(_whole(config, "hidden"))
+        network.load_state_dict(_weights(checkpoint, network))
+        detector = cls(checkpoint, network.to(device).eval(), device)
+        detector.gate = Gate(**{field.name: _number(gate, field.name) for field in fields(Gate)})
+        return detector
+
+    def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Mean logit of up to six pictures of the face, unless their detail is gone."""
+        chosen = np.unique(np.linspace(0, len(track.crops) - 1, LOOKS).round().astype(int))
+        told = np.stack([describe(look) for look in align.centre(track.crops[chosen], LOOK_PX)])
+        measures = plain_measures(told) | {
+            "blockiness_db": picture_blocks_db(window.stills),
+            "face_px": float(track.quality.face_px),
+        }
+        if not self.gate.open_for(measures):
+            return Measurement.cannot("re_encoded", measures)
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(told).to(self.device))
+        return Measurement(float(logits.mean()), measures=measures)
+
+
+def plain_measures(descriptions: np.ndarray) -> dict[str, float]:
+    """What people can be shown of (n, 1029) descriptions: medians over the pictures."""
+    typical = np.median(descriptions, axis=0)
+    radial = profile_part(typical, "radial")
+    power = np.exp(radial) * (
+        np.arange(RADIAL_BINS) + 0.5
+    )  # a ring holds power times circumference
+    half = RADIAL_BINS // 2
+    return {
+        "high_band_share": float(power[half:].sum() / power.sum()),
+        "detail_db": float(radial[half:].mean() * NEPER_TO_DB),
+        "upsampling_peak_db": float(profile_part(typical, "peaks")[HIGH_RING:].max() * NEPER_TO_DB),
+        "interpolation_peak_db": float(profile_part(typical, "traces").max() * NEPER_TO_DB),
+    }
+
+
+def _weights(checkpoint: Checkpoint, network: FrequencyNet) -> dict[str, torch.Tensor]:
+    """The tensors of the file, with the names and shapes that the network has, all finite."""
+    try:
+        tensors = load_file(checkpoint.folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise _refused(f"model.safetensors cannot be read: {error}") from error
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    odd = sorted(set(wanted) ^ set(tensors))
+    if odd:
+        raise _refused(f"model.safetensors: the tensor {odd[0]!r} is missing or unknown")
+    for name, value in tensors.items():
+        if tuple(value.shape) != wanted[name]:
+            raise _refused(f"{name}: expected shape {wanted[name]}, got {tuple(value.shape)}")
+        if not torch.isfinite(value.float()).all():
+            raise _refused(f"{name} holds numbers that are not finite")
+    return {name: value.float() for name, value in tensors.items()}
+
+
+def _whole(config: Mapping[str, Any], name: str) -> int:
+    value = config.get(name)
+    if type(value) is not int or not 1 <= value <= LARGEST_WIDTH:
+        raise _refused(f"config.json: expected {name} as 1 to {LARGEST_WIDTH}, got {value!r}")
+    return value
+
+
+def _number(config: Mapping[str, Any], name: str) -> float:
+    value = config.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _refused(f"config.json: expected {name} as a number, got {value!r}")
+    return float(value)
+
+
+def _refused(fact: str) -> UserError:
+    return UserError("weights_refused", f"This frequency checkpoint cannot be used. {fact}.")

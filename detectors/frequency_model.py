@@ -1,0 +1,312 @@
+"""What do fine detail, its spectrum and its regularities look like on one face, and what follows?
+
+A face is described in training as in the app by local spectra of eight regions (block DCT,
+wavelets,
+noise residual) and a profile of the whole (radial and angular Fourier spectrum, traces of
+interpolation). A small network turns the description into one logit. Imports nothing of the
+project.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pywt
+import torch
+from scipy import fft, ndimage
+from torch import nn
+
+LOOK_PX = 208  # side of the part of the crop that is described: the face without its border
+TILE_PX = 16  # side of a tile: two DCT blocks
+TILES = LOOK_PX // TILE_PX
+BLOCK_PX = 8  # JPEG's and H.264's block
+FLOOR = 0.3  # energy added before a logarithm, grey levels squared: quantisation noise is 1/12
+RADIAL_BINS = 52
+RINGS = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5])  # cycles a pixel
+SECTORS = 8  # of a half circle of directions
+ANGULAR_RINGS = ((0.1, 0.2), (0.2, 0.35), (0.35, 0.5))
+TRACE_BANDS = 8  # bands of the spectrum of the second derivative in which a peak is looked for
+WAVELET = "db2"
+LEVELS = 3
+
+REGION_ROWS = ((0, 3), (3, 6), (6, 9), (9, 13))  # tiles: forehead, eyes, nose, mouth and chin
+REGION_COLUMNS = (
+    (0, 3),
+    (3, 7),
+)  # tiles: the sides and the middle, after both halves were averaged
+REGIONS = len(REGION_ROWS) * len(REGION_COLUMNS)
+
+TILE_CHANNELS = 63 + 2 * 7 + 5 * 3 + 3 + 3 + 5
+PROFILE_PARTS = {
+    "radial": RADIAL_BINS,
+    "angular": len(ANGULAR_RINGS) * SECTORS,
+    "peaks": len(RINGS) - 1,
+    "traces": 2 * TRACE_BANDS,
+    "blocks": 2,
+}
+PROFILE_LENGTH = sum(PROFILE_PARTS.values())
+LENGTH = PROFILE_LENGTH + (REGIONS + 1) * TILE_CHANNELS
+CLIP = 4.0  # spreads: further out, a number of the description counts as this far
+
+
+def describe(look: np.ndarray) -> np.ndarray:
+    """Describe one face.
+
+    Args:
+        look: (208, 208, 3) uint8 RGB, the centre of a face crop.
+
+    Returns:
+        (1029,) float32: the profile (102, parts as in `PROFILE_PARTS`), the means of the 103
+        channels
+        of the tile map in 8 regions, and their spreads over all tiles.
+    """
+    if look.shape != (LOOK_PX, LOOK_PX, 3):
+        raise ValueError(f"expected a picture of {LOOK_PX} pixels a side, got {look.shape}")
+    planes = cv2.cvtColor(look, cv2.COLOR_RGB2YCrCb).astype(np.float32)
+    luma = planes[..., 0]
+    spectrum = power_spectrum(luma)
+    profile = {
+        "radial": radial_profile(spectrum),
+        "angular": angular_profile(spectrum),
+        "peaks": ring_peaks(spectrum),
+        "traces": interpolation_traces(luma),
+        "blocks": blockiness(luma),
+    }
+    tiles = np.concatenate(
+        [
+            block_dct(luma),
+            *(_by_frequency(block_dct(planes[..., i])) for i in (1, 2)),
+            wavelet_energies(luma),
+            residual_statistics(look),
+        ]
+    )
+    parts = [profile[name] for name in PROFILE_PARTS]
+    return np.concatenate([*parts, *regions(tiles), tiles.std((1, 2))]).astype(np.float32)
+
+
+def profile_part(description: np.ndarray, name: str) -> np.ndarray:
+    """One part of the profile out of (..., 1029) descriptions."""
+    names = list(PROFILE_PARTS)
+    start = sum(PROFILE_PARTS[n] for n in names[: names.index(name)])
+    return description[..., start : start + PROFILE_PARTS[name]]
+
+
+def regions(tiles: np.ndarray) -> list[np.ndarray]:
+    """Means of (c, 13, 13) tiles over 8 regions; the left and right half of the face are
+    averaged."""
+    folded = (tiles + tiles[..., ::-1]) / 2
+    return [
+        folded[:, top:bottom, left:right].mean((1, 2))
+        for top, bottom in REGION_ROWS
+        for left, right in REGION_COLUMNS
+    ]
+
+
+# --- the map of local spectra --------------------------------------------------------------------
+
+
+def block_dct(plane: np.ndarray) -> np.ndarray:
+    """Log energies of the 63 AC coefficients of 8x8 blocks, mean of the four blocks of a tile.
+
+    Args:
+        plane: (208, 208) float32, 0..255.
+
+    Returns:
+        (63, 13, 13) float32, row by row of the block's coefficients (Frank et al. 2020,
+        arXiv:2003.08685, use the same coefficients of whole pictures).
+    """
+    count = LOOK_PX // BLOCK_PX
+    blocks = plane.reshape(count, BLOCK_PX, count, BLOCK_PX).transpose(0, 2, 1, 3)
+    basis = fft.dct(np.eye(BLOCK_PX, dtype=np.float32), axis=0, norm="ortho")
+    energies = (basis @ blocks @ basis.T) ** 2
+    tiles = energies.reshape(TILES, 2, TILES, 2, BLOCK_PX * BLOCK_PX).mean((1, 3))
+    return np.log(tiles[..., 1:] + FLOOR).transpose(2, 0, 1)
+
+
+def _by_frequency(log_energies: np.ndarray) -> np.ndarray:
+    """63 coefficients to 7 bands of equal diagonal distance from DC: colour holds less detail."""
+    rows, columns = np.divmod(np.arange(1, 64), BLOCK_PX)
+    band = (rows + columns - 1) // 2
+    return np.stack([log_energies[band == b].mean(0) for b in range(7)])
+
+
+def wavelet_energies(plane: np.ndarray) -> np.ndarray:
+    """Log energies of three levels of wavelet detail, and how sparse the finer two are.
+
+    Returns:
+        (15, 13, 13): per level, coarse to fine, three directions; sparseness is the logarithm of
+        squared mean magnitude over mean square (0 for equal magnitudes, lower for few large ones).
+    """
+    result = []
+    details = pywt.wavedec2(plane, WAVELET, mode="periodization", level=LEVELS)[1:]
+    for number, level in enumerate(details):
+        for band in level:
+            energy = _tile_mean(band**2)
+            result.append(np.log(energy + FLOOR))
+            if number > 0:
+                result.append(np.log((_tile_mean(np.abs(band)) ** 2 + FLOOR) / (energy + FLOOR)))
+    return np.stack(result)
+
+
+def residual_statistics(look: np.ndarray) -> np.ndarray:
+    """What a median filter takes away: its energy, its likeness between colours and neighbours.
+
+    A camera's noise is alike in all colours after demosaicing, and neighbours correlate as its
+    interpolation says; a decoder's texture has other correlations (Popescu & Farid 2005).
+
+    Returns:
+        (11, 13, 13): log energy of R, G, B; correlations RG, GB, BR; correlations of the mean
+        residual
+        with itself one pixel right, down, diagonal and two pixels right, down; all -1..1.
+    """
+    residual = look.astype(np.float32) - cv2.medianBlur(look, 3)
+    energy = np.stack([_tile_mean(residual[..., i] ** 2) for i in range(3)])
+    result = [np.log(energy + FLOOR)]
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        shared = _tile_mean(residual[..., a] * residual[..., b])
+        result.append((shared / np.sqrt((energy[a] + FLOOR) * (energy[b] + FLOOR)))[None])
+    grey = residual.mean(-1)
+    own = _tile_mean(grey**2) + FLOOR
+    for down, right in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0)):
+        result.append((_tile_mean(grey * np.roll(grey, (-down, -right), (0, 1))) / own)[None])
+    return np.concatenate(result)
+
+
+def _tile_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over tiles of a square array whose side is a multiple of 13."""
+    step = values.shape[0] // TILES
+    return values.reshape(TILES, step, TILES, step).mean((1, 3))
+
+
+# --- the profile of the whole --------------------------------------------------------------------
+
+
+def power_spectrum(plane: np.ndarray) -> np.ndarray:
+    """Power of the Hann-windowed plane, (208, 208), zero frequency first, grey levels squared."""
+    weights = _window()
+    flat = (plane - float((plane * weights).sum() / weights.sum())) * weights
+    spectrum = fft.fft2(flat)
+    return (spectrum.real**2 + spectrum.imag**2) / (weights**2).sum()
+
+
+@cache
+def _window() -> np.ndarray:
+    window = np.hanning(LOOK_PX + 1)[:-1]
+    return np.outer(window, window).astype(np.float32)
+
+
+@cache
+def _polar() -> tuple[np.ndarray, np.ndarray]:
+    """Radius in cycles a pixel and direction, 0..pi, of each entry of a spectrum."""
+    axis = fft.fftfreq(LOOK_PX)
+    return np.hypot(axis[:, None], axis[None]), np.mod(np.arctan2(axis[:, None], axis[None]), np.pi)
+
+
+def radial_profile(spectrum: np.ndarray) -> np.ndarray:
+    """Log mean power at 52 radii up to 0.5 cycles a pixel (Durall et al. 2020,
+    arXiv:2003.01826)."""
+    radius, _ = _polar()
+    bins = np.minimum((radius / 0.5 * RADIAL_BINS).astype(int), RADIAL_BINS)
+    total = np.bincount(bins.ravel(), spectrum.ravel(), RADIAL_BINS + 1)
+    count = np.bincount(bins.ravel(), minlength=RADIAL_BINS + 1)
+    return np.log(total / count + FLOOR)[:RADIAL_BINS]
+
+
+def angular_profile(spectrum: np.ndarray) -> np.ndarray:
+    """Log power of 8 directions in 3 rings, relative to the ring's mean, (24,)."""
+    radius, direction = _polar()
+    sector = np.minimum((direction / np.pi * SECTORS).astype(int), SECTORS - 1)
+    result = []
+    for low, high in ANGULAR_RINGS:
+        inside = (radius >= low) & (radius < high)
+        total = np.bincount(sector[inside], spectrum[inside], SECTORS)
+        means = np.log(total / np.bincount(sector[inside], minlength=SECTORS) + FLOOR)
+        result.append(means - means.mean())
+    return np.concatenate(result)
+
+
+def ring_peaks(spectrum: np.ndarray) -> np.ndarray:
+    """How far the strongest single frequency of each of 8 rings rises above the ring's median.
+
+    Up-sampling networks leave such peaks (Zhang et al. 2019, arXiv:1907.06515). The spectrum is
+    smoothed over three entries first. Natural logarithm of a power ratio.
+    """
+    radius, _ = _polar()
+    smooth = ndimage.uniform_filter(spectrum, 3, mode="wrap")
+    result = []
+    for low, high in pairwise(RINGS):
+        values = np.log(smooth[(radius >= low) & (radius < high)] + FLOOR)
+        result.append(values.max() - np.median(values))
+    return np.array(result)
+
+
+def interpolation_traces(plane: np.ndarray) -> np.ndarray:
+    """Peaks of the spectrum of the second derivative's magnitude, along rows and columns, (16,).
+
+    Interpolation makes the variance of the second derivative periodic (Gallagher 2005; Mahdian &
+    Saic 2008); a peak at f cycles a pixel speaks of a picture that was enlarged 1/f times.
+    """
+    result = []
+    for picture in (plane, plane.T):
+        second = np.abs(2 * picture[:, 1:-1] - picture[:, :-2] - picture[:, 2:])
+        trace = second.mean(0)
+        trace = trace - ndimage.gaussian_filter1d(trace, 4)
+        power = np.abs(fft.rfft(trace * np.hanning(len(trace)))) ** 2
+        level = np.log(power + 1e-3)
+        level -= np.median(level)
+        result += [band.max() for band in np.array_split(level[8:], TRACE_BANDS)]
+    return np.array(result)
+
+
+def blockiness(plane: np.ndarray) -> np.ndarray:
+    """Log ratio of steps across the 8-pixel grid's best phase to steps elsewhere, rows, columns."""
+    result = []
+    for picture in (plane, plane.T):
+        steps = np.abs(np.diff(picture, axis=1)).mean(0)
+        phases = np.array([steps[phase::BLOCK_PX].mean() for phase in range(BLOCK_PX)])
+        result.append(np.log((phases.max() + 0.1) / (np.median(phases) + 0.1)))
+    return np.array(result)
+
+
+def picture_blocks_db(pictures: np.ndarray) -> float:
+    """How much an encoder's 8-pixel grid stands out in whole pictures, in their own pixels.
+
+    Args:
+        pictures: (k, h, w, 3) uint8 RGB, not scaled since they were decoded.
+
+    Returns:
+        Steps across the grid over steps elsewhere, decibels, median over the pictures.
+    """
+    green = [np.ascontiguousarray(p[..., 1], np.float32) for p in pictures]
+    return float(np.median([blockiness(g).mean() for g in green]) * 20 / np.log(10))
+
+
+# --- the network ---------------------------------------------------------------------------------
+
+
+class FrequencyNet(nn.Module):
+    """Logit of fake against real from a description: one hidden layer.
+
+    Attributes:
+        mean, spread: (1029,) of the training data.
+    """
+
+    def __init__(self, hidden: int = 64, drop: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(LENGTH))
+        self.register_buffer("spread", torch.ones(LENGTH))
+        self.layers = nn.Sequential(
+            nn.Dropout(drop),
+            nn.Linear(LENGTH, hidden),
+            nn.GELU(),
+            nn.Dropout(drop),
+            nn.Linear(hidden, 1),
+        )
+
+    def forward(self, descriptions: torch.Tensor) -> torch.Tensor:
+        """(n, 1029) float32 descriptions to (n,) logits."""
+        standard = ((descriptions - self.mean) / self.spread).clamp(-CLIP, CLIP)
+        return self.layers(standard)[:, 0]

@@ -1,0 +1,120 @@
+"""Does the face move as real faces do: lids, mouth, head and skin?
+
+Wraps the measures and the linear judge of `landmarks_model` in the contract of `base`. Cheap, easy
+to
+explain, and weak alone. Imports `base`, `landmarks_model` and hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from detectors.base import Detector, Measurement
+from detectors.landmarks_model import Judge, measure_motion
+from errors import UserError
+from hub.checkpoint import Checkpoint
+from media.tracks import FaceTrack
+from media.windows import Window
+
+MODEL_TYPE = "face-motion"
+SHORTEST_S = 1.5  # below, neither a blink nor a phrase fits in
+SLOWEST_HZ = 12.0  # below, a blink falls between two pictures
+MOST_MEASURES = 200
+SHOWN = (
+    "blink_rate_hz",
+    "blink_length_s",
+    "lid_disagreement_share",
+    "mouth_opening_range",
+    "mouth_rhythm_hz",
+    "head_range",
+    "head_jitter_px",
+    "tilt_range_deg",
+)
+
+
+class Landmarks(Detector):
+    """Blinks, mouth, head pose and their trembling from 468 points over time."""
+
+    name = "landmarks"
+    title = "Blinks, mouth and head movement"
+    question = (
+        "Do lids, mouth and head move together, and as smoothly or unevenly, as in real recordings?"
+    )
+    blind_to = (
+        "Fakes that take their movement from a real performance, such as most face swaps, and "
+        "everything "
+        "that happens in a single picture."
+    )
+    needs_time = True
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str) -> Landmarks:
+        """Read the names of the measures from config.json and the numbers from
+        model.safetensors."""
+        config = checkpoint.config
+        if config.get("model_type") != MODEL_TYPE:
+            raise _refused(
+                f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
+            )
+        names = _known_names(config.get("measures"))
+        return cls(checkpoint, Judge(names, **_numbers(checkpoint, len(names))), device)
+
+    def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Raw log-odds of the linear judge for this window."""
+        seconds = float(track.times_s[-1] - track.times_s[0])
+        if seconds < SHORTEST_S or len(track.times_s) < SLOWEST_HZ * seconds:
+            return Measurement.cannot("clip_too_short")
+        measures = measure_motion(track.landmarks, track.times_s)
+        shown = {name: measures[name] for name in SHOWN}
+        return Measurement(self.network.log_odds(measures), measures=shown)
+
+
+def _known_names(names: object) -> tuple[str, ...]:
+    """The measures that a checkpoint reads, all of which this program can make."""
+    if (
+        not isinstance(names, Sequence)
+        or isinstance(names, str)
+        or not 0 < len(names) <= MOST_MEASURES
+    ):
+        raise _refused(
+            f"config.json: expected measures as a list of names, got {type(names).__name__}"
+        )
+    rest = measure_motion(_resting_face(), np.arange(50) / 25.0)
+    unknown = [name for name in names if name not in rest]
+    if unknown:
+        raise _refused(f"config.json: the measure {unknown[0]!r} is unknown")
+    return tuple(names)
+
+
+def _resting_face() -> np.ndarray:
+    """(50, 468, 2) of a face that never moves; only the names of its measures matter."""
+    grid = np.stack(np.meshgrid(np.arange(26.0), np.arange(18.0)), -1).reshape(468, 2)
+    return np.repeat(grid[None] * 4, 50, 0)
+
+
+def _numbers(checkpoint: Checkpoint, count: int) -> dict[str, np.ndarray | float]:
+    """mean, spread, weights (count,) and offset (1,) of the file, all finite."""
+    try:
+        tensors = load_file(checkpoint.folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise _refused(f"model.safetensors cannot be read: {error}") from error
+    wanted = {"mean": (count,), "spread": (count,), "weights": (count,), "offset": (1,)}
+    for name, shape in wanted.items():
+        got = tensors[name].shape if name in tensors else None
+        if got != shape:
+            raise _refused(f"{name}: expected shape {shape}, got {got}")
+        if not np.isfinite(tensors[name]).all():
+            raise _refused(f"{name} holds numbers that are not finite")
+    if tensors["spread"].min() <= 0:
+        raise _refused("spread: expected positive numbers")
+    return {name: tensors[name] for name in ("mean", "spread", "weights")} | {
+        "offset": float(tensors["offset"][0])
+    }
+
+
+def _refused(fact: str) -> UserError:
+    return UserError("weights_refused", f"This landmarks checkpoint cannot be used. {fact}.")

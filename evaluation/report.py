@@ -115,17 +115,17 @@ def _images(figures: Mapping[str, str]) -> str:
 
 
 def _alarm_table(name: str, rows: Sequence[Mapping]) -> str:
-    head = (name, "files", "Strong", "Some", "share", "not assessed", "median log-odds", "AUC")
-    return _table(
-        head,
-        [
-            (
-                *(row[name], row["n"], row["strong"], row["some"], _show(row["alarm_share"])),
-                *(row["not_assessed"], _show(row["median_log_odds"]), _interval(row.get("auc"))),
-            )
-            for row in rows
-        ],
-    )
+    head = (name, "files", "Strong", "Some", "share", "not assessed", "median log-odds")
+    ranked = any("auc" in row for row in rows)
+    cells = [
+        (
+            *(row[name], row["n"], row["strong"], row["some"], _show(row["alarm_share"])),
+            *(row["not_assessed"], _show(row["median_log_odds"])),
+            *((_interval(row.get("auc")),) if ranked else ()),
+        )
+        for row in rows
+    ]
+    return _table((*head, "AUC against all reals") if ranked else head, cells)
 
 
 def _detector_table(detectors: Mapping[str, Mapping]) -> str:

@@ -14,7 +14,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from evaluation.scores import DETECTOR_NAMES, Number, Score
 from hub.checkpoint import Checkpoint
 from verdict.fusion import NOT_ASSESSED, Numbers, fuse
 
-VERSION = 1  # of the lines that are kept
+VERSION = 2  # of the lines that are kept
+STABILITY_OF = "spatial"  # the detector whose evidence is looked at again after re-encoding
 Progress = Callable[[int, int, str], None]  # files done, files in all, what is being done
 
 
@@ -47,15 +48,19 @@ class Setup:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits of everything that changes a raw score."""
-        facts = {
-            "version": VERSION,
-            "mode": self.settings.mode,
-            "stability": self.settings.stability,
-            "detectors": list(self.settings.detectors),
-            "checkpoints": {name: c.key for name, c in self.checkpoints.items()},
-        }
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        """16 hex digits of what changes every raw score, whatever the checkpoint."""
+        facts = [VERSION, self.settings.mode, self.settings.stability]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    def key(self, detector: str) -> str:
+        """Tells the checkpoint of a detector, as it is used, from every other one."""
+        checkpoint = self.checkpoints.get(detector)
+        return checkpoint.key if checkpoint else f"missing: {self.failed[detector].code}"
+
+    def changed(self, kept: Kept | None) -> tuple[str, ...]:
+        """Detectors that must measure a file: new ones, and those with another checkpoint."""
+        known = kept.keys if kept else {}
+        return tuple(d for d in self.settings.detectors if known.get(d) != self.key(d))
 
 
 def set_up(settings: Settings, pool: Pool = POOL) -> Setup:
@@ -87,6 +92,7 @@ class Kept:
         unstable: the strongest evidence did not survive re-encoding.
         seconds: by stage.
         error: ``code`` and ``sentence`` of a file that could not be read, else None.
+        keys: detector → which checkpoint measured.
     """
 
     name: str
@@ -96,6 +102,7 @@ class Kept:
     unstable: bool
     seconds: Mapping[str, float]
     error: Mapping[str, str] | None
+    keys: Mapping[str, str]
 
 
 def score_files(
@@ -107,12 +114,14 @@ def score_files(
     pool: Pool = POOL,
     workers: int = 1,
 ) -> list[Kept]:
-    """Measure all files; go on where a former run of the same setup stopped.
+    """Measure all files; go on where a former run stopped.
+
+    Where one checkpoint has changed since, only its detector measures again.
 
     Args:
         items: the files.
         setup: from `set_up`.
-        lines: the file of kept lines; one of another setup is begun anew.
+        lines: the file of kept lines; one of another mode is begun anew.
         on_progress: called before each file.
         as_seen: context manager from an item's path to the path that is analysed (re-encoding).
         pool: where loaded networks are kept (by one worker; several have their own).
@@ -123,11 +132,12 @@ def score_files(
     """
     kept = read_lines(lines, setup.fingerprint)
     _begin(lines, setup, kept)
-    missing = [item for item in items if (item.name, _stamp(item.path)) not in kept]
-    done = len(items) - len(missing)
-    measured = _measured(missing, setup, as_seen or _as_it_is, pool, workers)
+    tasks = [(item, kept.get((item.name, _stamp(item.path)))) for item in items]
+    tasks = [task for task in tasks if setup.changed(task[1])]
+    done = len(items) - len(tasks)
+    measured = _measured(tasks, setup, as_seen or _as_it_is, pool, workers)
     with lines.open("a", encoding="utf-8") as file:
-        for number, item in enumerate(missing):
+        for number, (item, _) in enumerate(tasks):
             on_progress(done + number, len(items), item.name)
             record = next(measured)
             kept[record.name, record.stamp] = record
@@ -138,16 +148,19 @@ def score_files(
     return [by_name[item.name] for item in items]
 
 
+Task = tuple[Item, Kept | None]  # a file, and what a former run measured of it
+
+
 def _measured(
-    items: Sequence[Item], setup: Setup, as_seen: Callable, pool: Pool, workers: int
+    tasks: Sequence[Task], setup: Setup, as_seen: Callable, pool: Pool, workers: int
 ) -> Iterator[Kept]:
-    """Records in the order of the items, by this process or by several."""
-    if workers <= 1 or len(items) < 2:
-        yield from (_measure(item, setup, as_seen, pool) for item in items)
+    """Records in the order of the tasks, by this process or by several."""
+    if workers <= 1 or len(tasks) < 2:
+        yield from (_measure(task, setup, as_seen, pool) for task in tasks)
         return
     fresh = multiprocessing.get_context("spawn")  # a copy of a process with threads would hang
     with ProcessPoolExecutor(workers, fresh, _one_thread) as processes:
-        yield from processes.map(partial(_measure, setup=setup, as_seen=as_seen), items)
+        yield from processes.map(partial(_measure, setup=setup, as_seen=as_seen), tasks)
 
 
 def _one_thread() -> None:
@@ -191,7 +204,8 @@ def score_of(item: Item, kept: Kept, setup: Setup, numbers: Numbers | None = Non
     if kept.error is not None:
         unread = Number(None, "not_applicable", kept.error["code"])
         return Score(item, NOT_ASSESSED, None, None, None, dict.fromkeys(DETECTOR_NAMES, unread))
-    findings = [_finding(entry, setup) for entry in kept.findings]
+    asked = setup.settings.detectors
+    findings = [_finding(entry, setup) for entry in kept.findings if entry["detector"] in asked]
     opinion = fuse(findings, kept.unstable, numbers).opinion
     person = opinion.person if opinion.log_odds is not None else _most_suspicious(findings)
     detectors = {name: _number(name, person, findings) for name in DETECTOR_NAMES}
@@ -218,28 +232,50 @@ def _as_it_is(path: Path) -> Iterator[Path]:
     yield path
 
 
-def _measure(item: Item, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> Kept:
+def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> Kept:
+    """Let those detectors look at a file that have not, and join what a former run measured."""
+    item, former = task
+    fresh = setup.changed(former)
     stamp = _stamp(item.path)
     try:
         with as_seen(item.path) as path:
-            found = analyze(path, setup.settings, pool=pool)
+            found = analyze(path, replace(setup.settings, detectors=fresh), pool=pool)
     except UserError as error:
-        return _unread(item.name, stamp, error.code, error.sentence)
+        return _unread(item.name, stamp, setup, error.code, error.sentence)
     except Exception as error:  # one file must not end the measurement of all the others
-        return _unread(item.name, stamp, "internal_error", f"{type(error).__name__}: {error}")
-    return Kept(
+        return _unread(
+            item.name, stamp, setup, "internal_error", f"{type(error).__name__}: {error}"
+        )
+    flipped = fuse(found.findings).warnings != found.verdict.warnings
+    new = Kept(
         name=item.name,
         stamp=stamp,
         facts=_facts(found),
         findings=tuple(_entry(f, setup) for f in found.findings),
-        unstable=fuse(found.findings).warnings != found.verdict.warnings,
+        unstable=flipped,
         seconds={stage: round(s, 3) for stage, s in found.seconds_by_stage.items()},
         error=None,
+        keys={name: setup.key(name) for name in fresh},
+    )
+    return new if former is None or former.error is not None else _joined(former, new)
+
+
+def _joined(former: Kept, new: Kept) -> Kept:
+    """Findings of both; a detector that measured again replaces what it said before."""
+    before = tuple(f for f in former.findings if f["detector"] not in new.keys)
+    return replace(
+        new,
+        findings=before + new.findings,
+        unstable=new.unstable if STABILITY_OF in new.keys else former.unstable,
+        seconds={**former.seconds, **new.seconds},
+        keys={**former.keys, **new.keys},
     )
 
 
-def _unread(name: str, stamp: str, code: str, sentence: str) -> Kept:
-    return Kept(name, stamp, {}, (), False, {}, {"code": code, "sentence": sentence[:500]})
+def _unread(name: str, stamp: str, setup: Setup, code: str, sentence: str) -> Kept:
+    keys = {detector: setup.key(detector) for detector in setup.settings.detectors}
+    error = {"code": code, "sentence": sentence[:500]}
+    return Kept(name, stamp, {}, (), False, {}, error, keys)
 
 
 def _stamp(path: Path) -> str:

@@ -184,9 +184,25 @@ def test_several_workers_measure_the_same(measured, tiny, pictures, tmp_path):
     assert rows_of(tmp_path) == rows_of(measured)
 
 
-def test_another_checkpoint_begins_anew(measured, pictures, tmp_path):
+def test_only_another_checkpoint_measures_again(measured, tiny, pictures, tmp_path):
+    items = read_manifest(pictures / "manifest.csv")
+    kept = read_lines(measured / "measured.jsonl")
+    record = next(k for (name, _), k in kept.items() if name == "00.png")
+    setup = set_up(settings(tiny), Pool())
+    assert setup.changed(record) == () and setup.changed(None) == ("spatial",)
     other = write_checkpoint(tmp_path / "other", calibrated=True, seed=1)
-    setup = set_up(settings(other), Pool())
+    pool, lines = Pool(), tmp_path / "lines.jsonl"
+    lines.write_text((measured / "measured.jsonl").read_text())
+    changed = set_up(settings(other), pool)
+    assert changed.changed(record) == ("spatial",)
+    (again,) = score_files(items[:1], changed, lines, pool=pool)
+    before, now = raw_of(record, "spatial"), raw_of(again, "spatial")
+    assert before != now and len(again.findings) == len(record.findings)
+
+
+def test_another_mode_begins_anew(measured, tiny):
+    thorough = Settings("thorough", ("spatial",), {"spatial": str(tiny)}, stability=False)
+    setup = set_up(thorough, Pool())
     assert read_lines(measured / "measured.jsonl", setup.fingerprint) == {}
 
 

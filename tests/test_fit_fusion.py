@@ -41,7 +41,7 @@ def write_results(folder: Path, files: int = 160, seed: int = 0) -> Path:
         entries = [entry(name, "Face A", value) for name, value in told.items()]
         if number % 10 == 0:
             entries.append(entry("spatial", "Face B", rng.normal(-2, 0.5)))
-        kept = Kept(f"{number}.mp4", "1-1", {}, tuple(entries), False, {}, None)
+        kept = Kept(f"{number}.mp4", "1-1", {}, tuple(entries), False, {}, None, {})
         lines.append(json.dumps(asdict(kept)))
     write_manifest(folder / "items.csv", items)
     (folder / "measured.jsonl").write_text("\n".join(lines) + "\n")

@@ -68,6 +68,7 @@ CSS = """
 #head h1 { font-size: 1.6rem; margin: 0; } #head p { margin: .2rem 0; }
 #left { position: sticky; top: 12px; align-self: flex-start; }
 #timeline img { cursor: pointer; } #verdict { padding: 0 !important; }
+#pictures .grid-wrap { max-height: none !important; height: auto !important; }
 .empty { border: 1px dashed var(--border-color-primary); border-radius: 8px; padding: 1.5rem; }
 .ev .empty h2 { font-size: 1.2rem; }
 :focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 2px; }
@@ -411,6 +412,7 @@ def result_column(done: gr.State) -> Places:
             made["pictures"] = gr.Gallery(
                 label="Annotated pictures and heatmaps", show_label=False, columns=3,
                 object_fit="contain", height="auto", interactive=False, format="jpeg",
+                elem_id="pictures",
             )  # fmt: skip
         with gr.Accordion("People", open=True):
             made["people"] = gr.HTML()
@@ -422,7 +424,9 @@ def result_column(done: gr.State) -> Places:
             made["as_json"] = gr.DownloadButton("Report as JSON", size="sm", elem_id="as-json")
             made["as_html"] = gr.DownloadButton("Report as HTML", size="sm", elem_id="as-html")
             made["draw"] = gr.Button("Make the annotated video", size="sm", elem_id="draw")
-        made["marked"] = gr.Video(visible=False, label="Annotated video", interactive=False)
+        made["marked"] = gr.Video(
+            visible=False, label="Annotated video", interactive=False, elem_id="marked"
+        )
         made["text"] = feedback_form(done)
     return Places(**made)
 
@@ -582,7 +586,7 @@ def check_spec(spec: str, role: str, answer: str) -> str:
 
 
 def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # noqa: B008
-    """Check the direction of a checkpoint on labelled files, and calibrate it if they are enough."""
+    """Check the direction of a checkpoint on labelled files; calibrate it if they are enough."""
     try:
         folder = fresh_folder()
         for name, files in (("real", real), ("fake", fake)):
@@ -646,16 +650,15 @@ def models_tab() -> None:
                 label="Search the catalogue", placeholder="e.g. videomae, siglip, 384", scale=3
             )
             only = gr.Dropdown([("All roles", ""), *roles], value="", label="Role")
-        listed = gr.HTML(lambda: boxed(models.catalogue_table(catalog.search(""))))
+        listed = gr.HTML(boxed(models.catalogue_table(catalog.search(""))))
         for source in (words, only):
             source.change(
                 lambda w, r: boxed(models.catalogue_table(catalog.search(w or "", r or None))),
                 [words, only], listed, **QUIET,
             )  # fmt: skip
-    with gr.Accordion("Downloaded checkpoints", open=False):
-        cached = gr.HTML(lambda: boxed(models.cache_table(list_cache())))
-        refresh = gr.Button("Refresh", size="sm")
-        refresh.click(lambda: boxed(models.cache_table(list_cache())), None, cached, **QUIET)
+    with gr.Accordion("Downloaded checkpoints", open=False) as downloads:
+        cached = gr.HTML(boxed(models.cache_table(())))
+        downloads.expand(lambda: boxed(models.cache_table(list_cache())), None, cached, **QUIET)
         if not is_hosted():
             empty = gr.Button("Delete all downloads", size="sm", variant="stop")
             empty.click(empty_downloads, None, cached, **QUIET)

@@ -281,7 +281,7 @@ def _evidence_row(finding: Finding) -> tuple[str, ...]:
     if finding.status in ("uncalibrated", "experimental"):
         vote = badge(finding.status, "caution") + "<br>shown, not counted"
     if finding.reason is not None:
-        vote += f"<br><code>{escape(finding.reason.code)}</code>"
+        vote += f"<br><code class='whole'>{escape(finding.reason.code)}</code>"
     measured = "<br>".join(escape(measure(n, v)) for n, v in finding.measures.items()) or "–"
     return (
         f"{escape(title(finding.detector))}<br><code>{escape(finding.checkpoint)}</code>",

@@ -108,6 +108,8 @@ def test_a_visitor_uploads_a_clip_sees_progress_and_reads_a_verdict(watched):
     picture.scroll_into_view_if_needed()
     picture.click(position={"x": picture.bounding_box()["width"] * 0.6, "y": 40})
     page.wait_for_function("document.querySelector('#player video').currentTime > 1")
+    page.click("#draw")
+    page.wait_for_selector("#marked video", state="attached")
     watched.keep(f"app-{watched.name}")
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[watched.name][0]
     assert watched.errors == []
@@ -302,6 +304,14 @@ def test_a_click_outside_the_timeline_moves_nothing():
     outside = app.seek_by_click(done, SimpleNamespace(index=(3, 50)))
     assert np.isfinite(inside["playback_position"])
     assert "playback_position" not in outside
+
+
+def test_the_text_about_a_wrong_answer_is_only_written_to_a_file():
+    from tests.made_analysis import made_analysis
+
+    made = app.write_feedback(app.Done("clip.mp4", made_analysis()), "It is real", "I filmed it")
+    text = Path(made["value"]["path"] if isinstance(made["value"], dict) else made["value"])
+    assert "I filmed it" in text.read_text("utf-8")
 
 
 def test_every_example_has_an_honest_label():

@@ -66,6 +66,14 @@ class Gate:
         )
 
 
+@dataclass(frozen=True)
+class Gated:
+    """A network and the gate that decides whether it is asked."""
+
+    net: FrequencyNet
+    gate: Gate
+
+
 class Frequency(Detector):
     """Spectra and noise of the face, summed up by a small network."""
 
@@ -78,11 +86,9 @@ class Frequency(Detector):
         "faces whose pixels were only moved in time, not drawn anew."
     )
 
-    gate: Gate
-
     @classmethod
-    def load(cls, checkpoint: Checkpoint, device: str) -> Frequency:
-        """Build the network from config.json and model.safetensors."""
+    def load(cls, checkpoint: Checkpoint, device: str) -> Gated:
+        """Build the network and its gate from config.json and model.safetensors."""
         config = checkpoint.config
         if config.get("model_type") != MODEL_TYPE:
             raise _refused(
@@ -91,11 +97,10 @@ class Frequency(Detector):
         gate = config.get("gate")
         if not isinstance(gate, Mapping):
             raise _refused(f"config.json: expected gate as an object, got {gate!r}")
-        network = FrequencyNet(_whole(config, "hidden"))
-        network.load_state_dict(_weights(checkpoint, network))
-        detector = cls(checkpoint, network.to(device).eval(), device)
-        detector.gate = Gate(**{field.name: _number(gate, field.name) for field in fields(Gate)})
-        return detector
+        net = FrequencyNet(_whole(config, "hidden"))
+        net.load_state_dict(_weights(checkpoint, net))
+        limits = {field.name: _number(gate, field.name) for field in fields(Gate)}
+        return Gated(net.to(device).eval(), Gate(**limits))
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean logit of up to six pictures of the face, unless their detail is gone."""
@@ -105,10 +110,10 @@ class Frequency(Detector):
             "blockiness_db": picture_blocks_db(window.stills),
             "face_px": float(track.quality.face_px),
         }
-        if not self.gate.open_for(measures):
+        if not self.network.gate.open_for(measures):
             return Measurement.cannot("re_encoded", measures)
         with torch.inference_mode():
-            logits = self.network(torch.from_numpy(told).to(self.device))
+            logits = self.network.net(torch.from_numpy(told).to(self.device))
         return Measurement(float(logits.mean()), measures=measures)
 
 

@@ -52,7 +52,7 @@ class Landmarks(Detector):
     needs_time = True
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, device: str) -> Landmarks:
+    def load(cls, checkpoint: Checkpoint, device: str) -> Judge:
         """Read the names of the measures from config.json and the numbers from
         model.safetensors."""
         config = checkpoint.config
@@ -61,7 +61,7 @@ class Landmarks(Detector):
                 f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
             )
         names = _known_names(config.get("measures"))
-        return cls(checkpoint, Judge(names, **_numbers(checkpoint, len(names))), device)
+        return Judge(names, **_numbers(checkpoint, len(names)))
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of the linear judge for this window."""

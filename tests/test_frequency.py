@@ -66,6 +66,11 @@ def seen(picture: np.ndarray, face_px: float = 200.0) -> tuple[Window, FaceTrack
     return window, track
 
 
+def loaded(stored: Checkpoint) -> Frequency:
+    """A detector as the pool makes it."""
+    return Frequency(stored, Frequency.load(stored, "cpu"))
+
+
 def test_block_dct_agrees_with_a_slow_reference():
     plane = noise_picture()[..., 0].astype(np.float32)
     blocks = [plane[y : y + 8, x : x + 8] for y in (16, 24) for x in (32, 40)]
@@ -169,13 +174,13 @@ def test_blur_takes_detail_away():
 
 
 def test_the_network_depends_on_what_lies_within_four_spreads_only(tmp_path):
-    network = Frequency.load(checkpoint(tmp_path), "cpu").network
+    network = Frequency.load(checkpoint(tmp_path), "cpu").net
     far, further = torch.full((1, model.LENGTH), 5.0), torch.full((1, model.LENGTH), 500.0)
     assert network(far).item() == network(further).item()
 
 
 def test_a_face_with_detail_gets_a_number(tmp_path):
-    found = Frequency.load(checkpoint(tmp_path), "cpu").look(*seen(noise_picture()))
+    found = loaded(checkpoint(tmp_path)).look(*seen(noise_picture()))
     assert found.raw is not None and np.isfinite(found.raw)
     assert found.measures["detail_db"] > 0
 
@@ -194,7 +199,7 @@ def coded(picture: np.ndarray, quality: int) -> np.ndarray:
     ids=("blurred", "blocks", "small"),
 )
 def test_lost_detail_coding_blocks_and_small_faces_are_not_judged(tmp_path, picture, face_px):
-    found = Frequency.load(checkpoint(tmp_path), "cpu").look(*seen(picture, face_px))
+    found = loaded(checkpoint(tmp_path)).look(*seen(picture, face_px))
     assert found.raw is None
     assert found.reason.code == "re_encoded"
     assert "detail_db" in found.measures

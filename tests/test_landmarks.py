@@ -68,6 +68,11 @@ def seen(marks: np.ndarray, times: np.ndarray, picture: bool = False) -> tuple[W
     ), track
 
 
+def loaded(stored: Checkpoint) -> Landmarks:
+    """A detector as the pool makes it."""
+    return Landmarks(stored, Landmarks.load(stored, "cpu"))
+
+
 @pytest.mark.parametrize("rate_hz", [25.0, 30000 / 1001, 50.0])
 @pytest.mark.parametrize("blinks", [0, 2, 4])
 def test_blinks_are_counted_at_any_frame_rate(rate_hz, blinks):
@@ -157,13 +162,13 @@ def test_the_judge_is_linear_and_clips_what_it_never_saw():
 
 
 def test_a_window_gets_a_number_and_named_measures(tmp_path):
-    found = Landmarks.load(checkpoint(tmp_path), "cpu").look(*seen(*face(3.0)))
+    found = loaded(checkpoint(tmp_path)).look(*seen(*face(3.0)))
     assert found.raw is not None
     assert {"blink_rate_hz", "head_jitter_px", "mouth_opening_range"} <= set(found.measures)
 
 
 def test_pictures_short_and_slow_clips_are_not_judged(tmp_path):
-    detector = Landmarks.load(checkpoint(tmp_path), "cpu")
+    detector = loaded(checkpoint(tmp_path))
     assert detector.look(*seen(*face(3.0), picture=True)).reason.code == "single_picture"
     assert detector.look(*seen(*face(1.0))).reason.code == "clip_too_short"
     assert detector.look(*seen(*face(3.0, 5.0))).reason.code == "clip_too_short"

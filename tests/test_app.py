@@ -245,7 +245,7 @@ def test_a_checkpoint_with_unclear_labels_is_asked_about_then_shown_without_a_vo
     done, verdict, *_ = outputs = run_page(str(folder))
     assert done is None
     assert "mean fake?" in verdict
-    assert outputs[-len(app.ROLES)]["visible"]
+    assert outputs[-len(app.ROLES)].visible
     done, verdict, *_ = run_page(str(folder), "LABEL_1")
     (finding,) = done.analysis.findings
     assert finding.status == "uncalibrated"
@@ -302,15 +302,15 @@ def test_a_click_outside_the_timeline_moves_nothing():
     done = app.Done("clip.mp4", made_analysis())
     inside = app.seek_by_click(done, SimpleNamespace(index=(700, 50)))
     outside = app.seek_by_click(done, SimpleNamespace(index=(3, 50)))
-    assert np.isfinite(inside["playback_position"])
-    assert "playback_position" not in outside
+    assert np.isfinite(inside.playback_position)
+    assert not hasattr(outside, "playback_position")
 
 
 def test_the_text_about_a_wrong_answer_is_only_written_to_a_file():
     from tests.made_analysis import made_analysis
 
     made = app.write_feedback(app.Done("clip.mp4", made_analysis()), "It is real", "I filmed it")
-    text = Path(made["value"]["path"] if isinstance(made["value"], dict) else made["value"])
+    text = Path(made.value["path"])
     assert "I filmed it" in text.read_text("utf-8")
 
 

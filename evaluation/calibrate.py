@@ -33,12 +33,14 @@ class Fit:
 
     Attributes:
         checkpoint: with the new calibration.
+        line: that calibration.
         saved: the file in the user's folder.
         check: direction and AUC of the raw scores.
         skipped: files without a number.
     """
 
     checkpoint: Checkpoint
+    line: Calibration
     saved: Path
     check: SignCheck
     skipped: int
@@ -75,7 +77,7 @@ def calibrate(
     calibration = fit_calibration(labels, raws, Path(manifest).name)
     checkpoint = setup.checkpoints[detector].with_calibration(calibration)
     saved = save_calibration(checkpoint, calibration)
-    return Fit(checkpoint, saved, check, len(items) - len(labels))
+    return Fit(checkpoint, calibration, saved, check, len(items) - len(labels))
 
 
 def labelled_raws(
@@ -123,8 +125,8 @@ def platt(labels: np.ndarray, raws: np.ndarray) -> tuple[float, float]:
         np.repeat([1, 0], len(raws)),
         np.concatenate([share * target, share * (1 - target)]),
     )
-    slope = float(model.coef_[0, 0]) / spread
-    return slope, float(model.intercept_[0]) - slope * centre
+    slope = float(np.ravel(model.coef_)[0]) / spread
+    return slope, float(np.ravel(model.intercept_)[0]) - slope * centre
 
 
 def _refuse_bad(check: SignCheck) -> None:

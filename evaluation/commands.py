@@ -49,7 +49,7 @@ def calibrated(manifest: str, settings: Settings, out: Path | None, on_progress:
     with tempfile.TemporaryDirectory() as scratch:
         lines = (out or Path(scratch)) / f"measured-{detector}.jsonl"
         fit = calibrate(manifest, settings, lines, on_progress)
-    line, card = fit.checkpoint.card.calibration, fit.checkpoint.card
+    line, card = fit.line, fit.checkpoint.card
     state = "Its findings count from now on." if card.votes else "It stays experimental: no vote."
     return "\n".join(
         (

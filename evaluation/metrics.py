@@ -26,7 +26,7 @@ def probabilities(log_odds: np.ndarray) -> np.ndarray:
 
 def both_classes(labels: np.ndarray) -> bool:
     """There is at least one real and one fake."""
-    return 0 < np.count_nonzero(labels) < len(labels)
+    return bool(0 < np.count_nonzero(labels) < len(labels))
 
 
 def roc(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,10 +50,13 @@ def _counts(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
     """Area under the ROC curve, 0..1; None without both classes."""
-    if not both_classes(labels):
-        return None
+    return auc_figure(labels, scores)["auc"] if both_classes(labels) else None
+
+
+def auc_figure(labels: np.ndarray, scores: np.ndarray) -> Figures:
+    """The AUC alone, under its name; both classes must occur."""
     fpr, tpr = roc(labels, scores)
-    return float(np.trapezoid(tpr, fpr))
+    return {"auc": float(np.trapezoid(tpr, fpr))}
 
 
 def ranking(labels: np.ndarray, scores: np.ndarray) -> Figures:
@@ -130,7 +133,7 @@ def risk_coverage(labels: np.ndarray, log_odds: np.ndarray) -> tuple[np.ndarray,
 def intervals(
     figures: Callable[..., Mapping[str, float]],
     columns: Sequence[np.ndarray],
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     resamples: int = RESAMPLES,
 ) -> dict[str, tuple[float, float]]:
     """95 % intervals by drawing whole groups with replacement (percentile bootstrap).
@@ -154,16 +157,17 @@ def intervals(
             drawn.append(figures(*(column[chosen] for column in columns)))
     if len(drawn) < min(MIN_RESAMPLES, resamples):
         return {}
-    return {
-        name: tuple(float(q) for q in np.quantile([d[name] for d in drawn], (0.025, 0.975)))
-        for name in drawn[0]
-    }
+    found = {}
+    for name in drawn[0]:
+        low, high = np.quantile([figure[name] for figure in drawn], (0.025, 0.975))
+        found[name] = (float(low), float(high))
+    return found
 
 
 def with_intervals(
     figures: Callable[..., Mapping[str, float]],
     columns: Sequence[np.ndarray],
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     resamples: int = RESAMPLES,
 ) -> dict[str, dict[str, float | None]]:
     """Each figure as ``{value, low, high}``; empty without both classes."""

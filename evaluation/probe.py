@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from errors import UserError
 from evaluation.baselines import folds_over_groups
 from evaluation.calibrate import MIN_OF_EACH, fit_calibration
 from evaluation.manifest import Item, read_manifest
-from evaluation.metrics import auc, with_intervals
+from evaluation.metrics import auc_figure, with_intervals
 from evaluation.run import Progress
 from hub.checkpoint import Card, Checkpoint
 from hub.store import resolve
@@ -186,30 +187,36 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> P
     folds = folds_over_groups(labels, groups)
     if not folds:
         raise UserError("probe_failed", "At least two groups of real and of fake files are needed.")
-    best: tuple[float, float, np.ndarray] | None = None
-    for penalty in PENALTIES:
-        held_out = np.zeros(len(labels))
-        for train, test in folds:
-            weight, offset = _logistic(features[train], labels[train], penalty)
-            held_out[test] = features[test] @ weight + offset
-        score = auc(labels, held_out)
-        if best is None or score > best[0]:
-            best = (score, penalty, held_out)
-    _, penalty, held_out = best
+    held_out = {penalty: _held_out(features, labels, folds, penalty) for penalty in PENALTIES}
+    penalty = max(PENALTIES, key=lambda p: auc_figure(labels, held_out[p])["auc"])
     weight, offset = _logistic(features, labels, penalty)
-    return Probe(weight, offset, penalty, held_out)
+    return Probe(weight, offset, penalty, held_out[penalty])
+
+
+def _held_out(
+    features: np.ndarray,
+    labels: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    penalty: float,
+) -> np.ndarray:
+    """(n,) log-odds of each file by the fit that did not see it."""
+    found = np.zeros(len(labels))
+    for train, test in folds:
+        weight, offset = _logistic(features[train], labels[train], penalty)
+        found[test] = features[test] @ weight + offset
+    return found
 
 
 def _logistic(features: np.ndarray, labels: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
     centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=2000)
     model.fit((features - centre) / spread, labels)
-    weight = model.coef_[0] / spread
-    return weight, float(model.intercept_[0] - weight @ centre)
+    weight = np.ravel(model.coef_) / spread
+    return weight, float(np.ravel(model.intercept_)[0] - weight @ centre)
 
 
 def save_probe(
-    network: nn.Module, head: str, fitted: Probe, card: Card, folder: Path, base: Checkpoint
+    network: Any, head: str, fitted: Probe, card: Card, folder: Path, base: Checkpoint
 ) -> None:
     """Put the head into the network and write config.json, model.safetensors, card and README."""
     old = network.get_submodule(head)
@@ -231,10 +238,7 @@ def save_probe(
 def _card(
     base: Checkpoint, fitted: Probe, labels: np.ndarray, groups: np.ndarray, data: str
 ) -> Card:
-    def figure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-        return {"auc": auc(labels, scores)}
-
-    found = with_intervals(figure, (labels, fitted.held_out), groups)["auc"]
+    found = with_intervals(auc_figure, (labels, fitted.held_out), groups)["auc"]
     n_fake = int(labels.sum())
     protocol = (
         f"files of {data}, mean of the pictures of a file, 5 folds that keep groups whole; the "

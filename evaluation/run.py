@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from analysis import POOL, Analysis, Settings, analyze, load_detector
 from detectors.base import Finding, Reason
@@ -98,7 +99,7 @@ class Kept:
     name: str
     stamp: str
     facts: Mapping[str, float | str]
-    findings: tuple[Mapping[str, object], ...]
+    findings: tuple[Mapping[str, Any], ...]
     unstable: bool
     seconds: Mapping[str, float]
     error: Mapping[str, str] | None
@@ -342,9 +343,9 @@ def _finding(entry: Mapping, setup: Setup) -> Finding:
 
 def _most_suspicious(findings: Sequence[Finding]) -> str | None:
     """Whom the file's numbers are about when nothing could be counted."""
-    scored = [f for f in findings if f.log_odds is not None and f.person is not None]
+    scored = [(f.log_odds, f.person) for f in findings if f.log_odds is not None and f.person]
     if scored:
-        return max(scored, key=lambda f: f.log_odds).person
+        return max(scored)[1]
     return next((f.person for f in findings if f.person is not None), None)
 
 

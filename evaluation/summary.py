@@ -15,6 +15,7 @@ import numpy as np
 from evaluation.metrics import (
     INDICATIVE_BELOW,
     auc,
+    auc_figure,
     calibration,
     ranking,
     risk_coverage,
@@ -145,12 +146,8 @@ def by_kind(scores: Sequence[Score]) -> list[dict]:
     for kind, own in _parted(fakes, lambda score: score.item.kind or UNNAMED):
         labels, values, groups = columns([*reals, *own])
         there = np.isfinite(values)
-
-        def figure(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
-            return {"auc": auc(labels, values)}
-
         found = with_intervals(
-            figure, (labels[there], values[there]), groups[there], DETECTOR_RESAMPLES
+            auc_figure, (labels[there], values[there]), groups[there], DETECTOR_RESAMPLES
         )
         rows.append({"kind": kind, **_alarm_counts(own), **found})
     return rows

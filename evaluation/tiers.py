@@ -90,11 +90,11 @@ def write_video(clip: Clip, target: Path, tier: Tier) -> None:
             audio.bit_rate = tier.sound_bps
         for time_s, picture in clip.frames():
             small = cv2.resize(picture, (video.width, video.height), interpolation=cv2.INTER_AREA)
-            frame = av.VideoFrame.from_ndarray(small, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.asarray(small, np.uint8), format="rgb24")
             frame.pts, frame.time_base = round(time_s / CLOCK), CLOCK
             container.mux(video.encode(frame))
         container.mux(video.encode())
-        if audio is not None:
+        if audio is not None and sound is not None:
             for frame in _sound_frames(sound):
                 container.mux(audio.encode(frame))
             container.mux(audio.encode())

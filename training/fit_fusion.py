@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from evaluation.metrics import auc, calibration, intervals, ranking
+from evaluation.metrics import auc_figure, calibration, intervals, ranking
 from hub.checkpoint import DETECTORS
 from training.fusion_table import Table, folds, read_table, usable
 from verdict.fusion import NUMBERS_FILE, Numbers
@@ -215,11 +215,7 @@ def figures(table: Table, outcome: Outcome) -> dict:
     """Held-out AUC, ECE, Brier and log loss of one configuration, with the AUC's interval."""
     there = np.isfinite(outcome.log_odds)
     labels, log_odds = table.labels[there], outcome.log_odds[there]
-
-    def ranked(labels: np.ndarray, log_odds: np.ndarray) -> dict[str, float]:
-        return {"auc": auc(labels, log_odds)}
-
-    low_high = intervals(ranked, (labels, log_odds), table.units[there])
+    low_high = intervals(auc_figure, (labels, log_odds), table.units[there])
     return {
         **ranking(labels, log_odds),
         "auc_interval": low_high.get("auc"),
@@ -243,7 +239,7 @@ def ablation(
     rows = [first]
     if len(kept) > 1:
         rows += [row(f"without {name}", [*dropped, name]) for name in kept]
-    able = dict(zip(DETECTORS, usable(table), strict=True))
+    able: dict[str, bool] = dict(zip(DETECTORS, usable(table), strict=True))
     for name in dropped:
         if able[name]:
             rows.append(row(f"with {name}", [other for other in dropped if other != name]))

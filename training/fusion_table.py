@@ -99,7 +99,7 @@ def read_table(folders: Sequence[Path]) -> Table:
     )
 
 
-def _read_folder(folder: Path) -> tuple[list[Item], list[Kept], dict[str, Calibration]]:
+def _read_folder(folder: Path) -> tuple[Sequence[Item], list[Kept], dict[str, Calibration]]:
     items = read_manifest(folder / "items.csv")
     kept = {name: record for (name, _), record in read_lines(folder / LINES).items()}
     missing = [item.name for item in items if item.name not in kept]

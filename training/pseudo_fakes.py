@@ -73,7 +73,7 @@ def make(face: Face, donors: Donors, rng: np.random.Generator) -> tuple[np.ndarr
         The fake, uint8 of the face's shape, and the mask of what was touched, (side, side) float32
         0..1.
     """
-    strength = rng.uniform(0.25, 0.6) if rng.random() < FAINT_SHARE else rng.uniform(0.6, 1.0)
+    strength = rng.uniform(0.35, 0.65) if rng.random() < FAINT_SHARE else rng.uniform(0.6, 1.0)
     family = FAMILIES[rng.choice(len(FAMILIES), p=WEIGHTS)]
     content = _content(family.content, face, donors, rng, strength)
     for name in family.textures:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,19 +34,20 @@ LAYERS = 9  # of 12: a quarter cheaper; the last ones hold semantics more than t
 FROZEN_BLOCKS = 2  # their low-level filters are good, and their backward pass is saved
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as DINOv2 was trained
 KEPT_PATCHES = 0.5  # share of the patch tokens that training sees (PatchDropout, arXiv:2208.07220)
-FULL_TOKENS_FROM = 0.93  # the last part of the run sees all tokens
+FULL_TOKENS_FROM = 0.95  # the last part of the run sees all tokens
 PAIRS = 16
-LEARNING_RATE = 1.5e-4
+LEARNING_RATE = 1.2e-4
 LAYER_DECAY = 0.8
 WEIGHT_DECAY = 0.05
 WARMUP_STEPS = 100
-DECAY_FROM = 0.6  # constant rate until this share of the run, then a cosine to zero
+DECAY_FROM = 0.5  # constant rate until this share of the run, then a cosine to zero
 EMA = 0.998
 SMOOTHING = 0.05
 PATCH_LOSS = 0.3
+PAIR_LOSS = 0.5
 FITTED_ON = "DFDC, StyleGAN, FFHQ, portraits, talking faces and self-made fakes, held out"
 SAVE_EVERY_S = 240
-VALIDATE_EVERY_S = 900
+VALIDATE_EVERY_S = 1200
 
 
 def new_network(base: Path) -> Dinov2ForImageClassification:
@@ -153,9 +156,13 @@ class Run:
     step: int = 0
 
 
-def new_run(base: Path) -> Run:
-    """A run at its first step."""
-    model = PatchLogits(new_network(base))
+def new_run(start: Path) -> Run:
+    """A run at its first step, from a checkpoint folder or from the folder of the base weights."""
+    if (start / "config.json").exists():
+        network = Dinov2ForImageClassification.from_pretrained(start, dtype=torch.float32)
+    else:
+        network = new_network(start)
+    model = PatchLogits(network)
     body = model.network.dinov2
     for parameter in [
         *body.embeddings.parameters(),
@@ -186,11 +193,14 @@ def _rate(step: int, steps: int) -> float:
     if step < WARMUP_STEPS:
         return (step + 1) / WARMUP_STEPS
     late = max(0.0, (step / steps - DECAY_FROM) / (1 - DECAY_FROM))
-    return 0.5 * (1 + np.cos(np.pi * min(late, 1.0)))
+    return 0.5 * (1 + math.cos(math.pi * min(late, 1.0)))
 
 
 def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | None) -> None:
-    """Train for ``steps`` in all, from the saved state of ``folder`` if there is one."""
+    """Train for ``steps`` in all, from the saved state of ``folder`` if there is one.
+
+    A polite end of the process (SIGTERM) saves the state first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     run = new_run(base)
     if (folder / "state.pt").exists():
@@ -198,7 +208,8 @@ def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | No
         log.info("resumed at step %d", run.step)
     forward = torch.compile(run.model)
     saved = validated = last = time.monotonic()
-    first, losses = run.step, []
+    losses, stop = [], []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     for batch in _loaded(crops, seed=run.step + 1, rerender=rerender):
         losses.append(_one_step(run, forward, batch, steps))
         if run.step % 50 == 0:
@@ -207,11 +218,11 @@ def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | No
                 "step %d loss %s %.2f s/step", run.step, np.mean(losses[-50:], 0).round(3), pace
             )
             last = time.monotonic()
-        now, done = time.monotonic(), run.step >= steps
+        now, done = time.monotonic(), run.step >= steps or bool(stop)
         if done or now - saved > SAVE_EVERY_S:
             _save(run, folder / "state.pt")
             saved = now
-        if done or now - validated > VALIDATE_EVERY_S or run.step == first + 400:
+        if run.step >= steps or now - validated > VALIDATE_EVERY_S:
             from training.spatial_figures import selection_figures
 
             log.info("step %d %s", run.step, json.dumps(selection_figures(averaged(run), crops)))
@@ -221,7 +232,7 @@ def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | No
 
 
 def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[float]:
-    """One optimiser step; returns the loss of pictures, the loss of patches, the accuracy."""
+    """One optimiser step; returns the losses of pictures and patches, the shares of `_ranked`."""
     run.model.train()
     pixels, labels = normalised(batch.pictures), torch.from_numpy(batch.labels).float()
     masks = torch.from_numpy(batch.masks).flatten(1)
@@ -234,6 +245,8 @@ def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[
     logit, shares = forward(pixels, kept)
     goal = labels * (1 - SMOOTHING) + SMOOTHING / 2
     loss = nn.functional.binary_cross_entropy_with_logits(logit, goal)
+    fake, real = logit[len(labels) // 2 :], logit[: len(labels) // 2]
+    pair_loss = nn.functional.softplus(real - fake).mean()  # a fake must exceed its own real
     known = masks >= 0
     touched = (run.model.scale * shares + run.model.bias)[known]
     patch_loss = nn.functional.binary_cross_entropy_with_logits(touched, masks[known])
@@ -241,12 +254,19 @@ def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[
     for group in run.optimizer.param_groups:
         group["lr"] = float(LEARNING_RATE * rate * group["lr_scale"])
     run.optimizer.zero_grad(set_to_none=True)
-    (loss + PATCH_LOSS * patch_loss).backward()
+    (loss + PATCH_LOSS * patch_loss + PAIR_LOSS * pair_loss).backward()
     nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
     run.optimizer.step()
     run.step += 1
     _average(run)
-    return [loss.item(), patch_loss.item(), float(((logit > 0) == (labels > 0)).float().mean())]
+    return [loss.item(), patch_loss.item(), *_ranked(batch.kinds, (fake > real).tolist())]
+
+
+def _ranked(kinds: list[str], right: list[bool]) -> list[float]:
+    """Share of the pairs whose fake scores higher: published fakes, self-made fakes."""
+    published = [r for k, r in zip(kinds, right, strict=True) if k in ("swap", "gan")]
+    made = [r for k, r in zip(kinds, right, strict=True) if k not in ("swap", "gan")]
+    return [float(np.mean(part)) if part else 0.5 for part in (published, made)]
 
 
 def _average(run: Run) -> None:
@@ -351,7 +371,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("train", help="train, or resume")
     command.add_argument("crops", type=Path, help="made by training.spatial_data")
     command.add_argument("run", type=Path)
-    command.add_argument("--base", type=Path, required=True, help="folder of the base weights")
+    command.add_argument(
+        "--base", type=Path, required=True, help="base weights, or a checkpoint folder"
+    )
     command.add_argument("--steps", type=int, default=2000)
     command.add_argument("--rerender", type=Path, help="made by training.autoencoder")
     command = commands.add_parser("export", help="write an uncalibrated checkpoint folder")

@@ -34,9 +34,9 @@ CANDIDATES = 12  # faces looked at to find a donor of similar pose
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
 MIX = {
-    "swap": 0.42,
+    "swap": 0.45,
     "gan": 0.08,
-    "dfdc": 0.13,
+    "dfdc": 0.1,
     "ffhq": 0.11,
     "web-portraits": 0.1,
     "ar": 0.08,
@@ -187,11 +187,13 @@ class Batch:
         pictures: (2n, 168, 168, 3) uint8.
         labels: (2n,) int64, 0 real, 1 fake.
         masks: (2n, 12, 12) float32, share of each patch that was touched; -1 where unknown.
+        kinds: n names of `MIX`, one a pair.
     """
 
     pictures: np.ndarray
     labels: np.ndarray
     masks: np.ndarray
+    kinds: list[str]
 
 
 def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batch]:
@@ -210,6 +212,7 @@ def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batc
             np.stack([*reals, *fakes]),
             np.repeat([0, 1], pairs),
             np.stack([untouched] * pairs + list(masks)),
+            chosen,
         )
 
 

@@ -21,7 +21,7 @@ from training.pseudo_fakes import Donors, Face
 from training.spatial_data import Source
 
 FALSE_ALARMS = 0.1  # share of real DFDC faces above the threshold that sources are compared at
-FRAMES_PER_PERSON = 12  # of the talking clips
+FRAMES_PER_PERSON = 24  # of the talking clips
 SELF_MADE = 40  # a source
 QUICK = 400  # DFDC faces that are looked at during training
 BATCH = 48
@@ -63,7 +63,7 @@ def held_out(crops: Path, selection: bool) -> pd.DataFrame:
 def _talking_rows(folder: Path, name: str) -> pd.DataFrame:
     """A few spread frames of every held-out person."""
     index = pd.read_parquet(folder / "index.parquet")
-    index = index[(index["set"] == name) & (index["split"] != "train")]
+    index = index[(index["set"] == name) & index["split"].isin(["val", "test"])]
     frames = np.load(folder / f"{name}_frames.npz")
     good = frames["valid"] & ~frames["faded"]
     found = []

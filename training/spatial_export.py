@@ -46,7 +46,7 @@ LIMITS = (
     "development clips.",
     "Learned from few generators; diffusion portraits and tools newer than the data may pass.",
     "Trained for little over an hour on a shared processor core and still improving when it ended; "
-    "about one real face in eight of other sources is called fake.",
+    "by source, 3 to 25 % of real faces and clips are called fake.",
     "Faces under about 60 pixels and strong compression hide the traces.",
     "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "
     "block or a publication.",

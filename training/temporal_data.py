@@ -27,6 +27,7 @@ LEAD = (
     2  # frames that are encoded before the pass, so that it does not always begin with a key frame
 )
 RATE_HZ = 25.0
+CLEAN_SHARE = 0.3  # shots that are only encoded, lightly: a start that can be learned from
 MOTION_LIMIT = 0.35  # a head that moves by more than this share of the canvas leaves the wide crop
 
 
@@ -111,6 +112,8 @@ class Nuisance:
     def apply(self, frames: np.ndarray) -> np.ndarray:
         """(n, s, s, 3) uint8 to (16, 112, 112, 3) uint8, the same changes for the same seed."""
         rng = np.random.default_rng(self.seed)
+        if rng.random() < CLEAN_SHARE:
+            return _to_input(rng, h264(frames, int(rng.integers(18, 29)))[-FRAMES:])
         if rng.random() < 0.5:
             frames = frames[::-1]
         frames = _camera(rng, frames)
@@ -248,10 +251,13 @@ def _to_input(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 class Pairs(torch.utils.data.IterableDataset):
-    """Endless pairs: (2, 16, 112, 112, 3) uint8 (real, fake), fault number, person."""
+    """Endless pairs: (2, 16, 112, 112, 3) uint8 (real, fake), fault number, person.
 
-    def __init__(self, shots: Shots, seed: int, only: str | None = None) -> None:
-        self.shots, self.seed, self.only = shots, seed, only
+    The first `easy` pairs have no faint faults.
+    """
+
+    def __init__(self, shots: Shots, seed: int, only: str | None = None, easy: int = 0) -> None:
+        self.shots, self.seed, self.only, self.easy = shots, seed, only, easy
 
     def __iter__(self):
         worker = torch.utils.data.get_worker_info()
@@ -269,6 +275,9 @@ class Pairs(torch.utils.data.IterableDataset):
         )
         fault = faults.FAULTS[names[number]]
         sources = self.shots.sources(rng, clip)
-        fake = fault(rng, shot, sources, faults.draw_strength(rng))
+        strength = faults.draw_strength(rng)
+        if self.easy > 0:
+            self.easy, strength = self.easy - 1, float(rng.uniform(0.6, 1.3))
+        fake = fault(rng, shot, sources, strength)
         nuisance = Nuisance(int(rng.integers(2**31)))
         return np.stack([nuisance.apply(shot.frames), nuisance.apply(fake)]), number, clip["person"]

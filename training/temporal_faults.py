@@ -402,5 +402,5 @@ SHARES = (0.14, 0.2, 0.16, 0.08, 0.1, 0.07, 0.05, 0.2)  # how often training dra
 
 
 def draw_strength(rng: np.random.Generator) -> float:
-    """0.2 to 1.2; half of the faults are faint (at most 0.5)."""
-    return float(rng.uniform(0.2, 0.5) if rng.random() < 0.5 else rng.uniform(0.5, 1.2))
+    """0.25 to 1.3; half of the faults are faint (at most 0.5)."""
+    return float(rng.uniform(0.25, 0.5) if rng.random() < 0.5 else rng.uniform(0.5, 1.3))

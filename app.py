@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
+from gradio.events import api as endpoint
+from gradio.themes import Base, Default
 from gradio.utils import get_upload_folder
 
 from analysis import POOL, Analysis, Settings, analyze, load_detector
@@ -283,7 +285,11 @@ def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
         return gr.skip()
     target = fresh_folder() / f"{Path(done.analysis.name).stem[:60]}.annotated.mp4"
     try:
-        video.write_video(done.analysis, done.path, target, lambda f, text: progress(f, desc=text))
+
+        def told(fraction: float, text: str) -> None:
+            progress(fraction, desc=text)
+
+        video.write_video(done.analysis, done.path, target, told)
     except UserError as error:
         raise gr.Error(error.sentence, print_exception=False) from error
     return gr.Video(value=str(target), visible=True)
@@ -750,13 +756,13 @@ def build() -> gr.Blocks:
                 models_tab()
             with gr.Tab("About"):
                 about_tab()
-        gr.api(analyze_file, api_name="analyze", concurrency_limit=1, concurrency_id=QUEUE)
+        endpoint(analyze_file, api_name="analyze", concurrency_limit=1, concurrency_id=QUEUE)
     return blocks
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """Calm colours and fonts of the visitor's own machine: nothing is fetched."""
-    return gr.themes.Default(
+    return Default(
         primary_hue="blue",
         neutral_hue="slate",
         font=("system-ui", "Segoe UI", "Liberation Sans", "sans-serif"),

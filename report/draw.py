@@ -41,7 +41,8 @@ def font(size_px: int) -> ImageFont.FreeTypeFont:
 
 def rgb(colour: str) -> tuple[int, int, int]:
     """ "#D55E00" → (213, 94, 0)."""
-    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
 
 
 def opinions_by_person(analysis: Analysis) -> dict[str, Opinion]:
@@ -120,8 +121,8 @@ def heat_colours(values: np.ndarray, most: float) -> np.ndarray:
         (..., 3) float32 0..255.
     """
     share = np.clip(np.asarray(values, np.float32) / most, -1, 1)[..., None]
-    full = np.where(share >= 0, np.float32(rgb(FOR)), np.float32(rgb(AGAINST)))
-    return 255 + np.abs(share) * (full - 255)
+    full = np.where(share >= 0, np.array(rgb(FOR)), np.array(rgb(AGAINST)))
+    return (255 + np.abs(share) * (full - 255)).astype(np.float32)
 
 
 def heat_scale(values: np.ndarray) -> float:
@@ -145,7 +146,9 @@ def heat_on_picture(picture: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap
     """
     side = align.TIGHT_PX
     # linear: a smoother kernel would swing below zero and paint evidence that nobody measured
-    values = cv2.resize(np.float32(heatmap.values), (side, side), interpolation=cv2.INTER_LINEAR)
+    values = cv2.resize(
+        heatmap.values.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR
+    )
     most = heat_scale(heatmap.values)
     height, width = picture.shape[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -155,7 +158,7 @@ def heat_on_picture(picture: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap
         return cv2.warpAffine(layer, matrix, (width, height), flags=flags)
 
     strength = np.clip(np.abs(values) / most, 0, 1) * HEAT_OPACITY
-    opacity = into_picture(np.float32(strength))[..., None]
+    opacity = into_picture(strength.astype(np.float32))[..., None]
     colours = into_picture(heat_colours(values, most))
     mixed = picture * (1 - opacity) + colours * opacity
     return np.clip(mixed, 0, 255).astype(np.uint8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
@@ -119,7 +120,7 @@ def _pictures(analysis: Analysis) -> str:
     return _part("Pictures", f"<div class='shots'>{shots}</div>{heat}")
 
 
-def _shot_alt(analysis: Analysis, faces: object) -> str:
+def _shot_alt(analysis: Analysis, faces: Iterable[str]) -> str:
     levels = {o.person: o.level for o in analysis.verdict.people}
     said = [f"{name}: {levels.get(name, 'Not assessed')}" for name in faces]
     return "Picture from the file with marked faces. " + (", ".join(said) or "No face.")

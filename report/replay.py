@@ -129,8 +129,10 @@ def _each(
 
 
 def _number(what: str, name: str, before: float | None, now: float | None) -> list[Difference]:
+    if before == now:
+        return []
     both = isinstance(before, int | float) and isinstance(now, int | float)
-    if before == now or (both and abs(before - now) <= SAME):
+    if both and abs((before or 0) - (now or 0)) <= SAME:
         return []
     said = [signed(v) if isinstance(v, int | float) else "no number" for v in (before, now)]
     text = f"The log-odds of {name} differ. Before: {said[0]}. Now: {said[1]}."

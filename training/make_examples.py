@@ -71,7 +71,7 @@ def self_blended(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     matrix = cv2.getRotationMatrix2D(centre.tolist(), 2.0, 1.04)
     matrix[:, 2] += 0.04 * unit
     copy = cv2.warpAffine(copy, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
-    copy = np.clip(copy * np.float32([1.05, 1.0, 0.94]) + 4, 0, 255)
+    copy = np.clip(copy * np.array([1.05, 1.0, 0.94]) + 4, 0, 255)
     mask = np.zeros(picture.shape[:2], np.float32)
     hull = cv2.convexHull(np.round(centre + 0.92 * (landmarks - centre)).astype(np.int32))
     cv2.fillConvexPoly(mask, hull, 1.0)
@@ -107,7 +107,7 @@ def animate(picture: np.ndarray, landmarks: np.ndarray, voice: np.ndarray) -> It
     for index, open_share in enumerate(loudness(voice)):
         time_s = index / FPS
         moved = _drop_jaw(picture, landmarks, 0.13 * unit * float(open_share))
-        sway = np.float32([[1, 0, 3 * np.sin(1.7 * time_s)], [0, 1, 2 * np.sin(1.1 * time_s)]])
+        sway = np.array([[1, 0, 3 * np.sin(1.7 * time_s)], [0, 1, 2 * np.sin(1.1 * time_s)]])
         size_wh = picture.shape[1::-1]
         yield cv2.warpAffine(moved, sway, size_wh, borderMode=cv2.BORDER_REFLECT_101)
 
@@ -126,7 +126,7 @@ def _drop_jaw(picture: np.ndarray, landmarks: np.ndarray, drop_px: float) -> np.
         (rows - lip[1] - drop_px / 2) / half_height
     ) ** 2
     dark = np.clip(1.5 - 1.5 * gap, 0, 1)[..., None] * min(1.0, drop_px / (0.05 * unit)) * 0.8
-    return (pulled * (1 - dark) + np.float32([58, 24, 24]) * dark).astype(np.uint8)
+    return (pulled * (1 - dark) + np.array([58, 24, 24]) * dark).astype(np.uint8)
 
 
 def _grid(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,8 +137,8 @@ def _grid(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _sampled(picture: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The picture read at other places, (h, w, 3) uint8 RGB."""
-    columns, rows = np.float32(columns), np.float32(rows)
-    return cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    across, down = columns.astype(np.float32), rows.astype(np.float32)
+    return cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def write_clip(path: Path, pictures: Iterator[np.ndarray], voice: np.ndarray) -> None:

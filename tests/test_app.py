@@ -176,6 +176,15 @@ def test_the_endpoint_returns_the_published_json(client):
     assert report["file"]["kind"] == "picture"
 
 
+def test_the_same_file_gives_the_same_json_twice(client):
+    from gradio_client import handle_file
+
+    twice = [client.predict(file=handle_file(str(PICTURE)), api_name="/analyze") for _ in range(2)]
+    for report in twice:
+        report.pop("seconds_by_stage")
+    assert twice[0] == twice[1]
+
+
 def test_the_endpoint_is_the_only_public_one(client):
     assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/analyze"]
 

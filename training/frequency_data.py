@@ -23,9 +23,9 @@ from training.spatial_data import Source, degraded, load_part, training_sources
 log = logging.getLogger(__name__)
 
 SHARD_PAIRS = 250
-SHARDS = 24
+SHARDS = 25
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
-MIX = {"swap": 0.59, "gan": 0.16, "dfdc": 0.09, "ffhq": 0.08, "web-portraits": 0.08}
+MIX = {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}
 CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation pictures are worn
 PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published picture
 FACE_SHARE = 0.9  # of that width is the face, roughly

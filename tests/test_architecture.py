@@ -62,7 +62,11 @@ def test_detectors_never_import_each_other():
     kinds = names - {"__init__", "base", "pool", "registry", "networks"}
     kinds -= {n for n in kinds if n.endswith("_model")}
     for kind in kinds:
-        used = {n.split(".")[1] for n in imports(ROOT / "detectors" / f"{kind}.py") if n.startswith("detectors.")}
+        used = {
+            n.split(".")[1]
+            for n in imports(ROOT / "detectors" / f"{kind}.py")
+            if n.startswith("detectors.")
+        }
         assert not used & (kinds - {kind}), f"{kind} imports {used & kinds}"
 
 

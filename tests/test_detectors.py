@@ -161,10 +161,13 @@ def test_a_finding_keeps_windows_apart_and_averages_them(detector, fine):
 @pytest.mark.parametrize("late_s", [0.0, 0.2])
 def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portrait, late_s):
     """Mouth crops and sound at one moment: 200 ms in the file are 200 ms here."""
-    flash = [
-        np.clip(p.astype(int) + (80 if i == 50 else 0), 0, 255).astype(np.uint8)
-        for i, p in enumerate(moving_portrait(portrait, 75))
-    ]
+    still = moving_portrait(portrait, 1)[0]
+    with FaceFinder() as finder:
+        left, top, right, bottom = finder.find(still)[0].box_xyxy.astype(int)
+    lit = still.copy()
+    lower = lit[(top + bottom) // 2 : bottom, left:right]
+    lower[:] = np.minimum(lower.astype(int) + 50, 255)
+    flash = [still] * 50 + [lit] + [still] * 24
     sound = np.zeros(48_000, np.float32)
     sound[32_000:32_400] = 0.9
     path = write_clip(tmp_path / "late.mp4", flash, sound=sound, sound_late_s=late_s)

@@ -233,12 +233,15 @@ def ablation(
 
     def row(said: str, out: Sequence[str]) -> dict:
         less = table.without(out)
-        return {"detectors": said, **figures(less, outcome_at(less, chosen.ridge))}
+        outcome = outcome_at(less, chosen.ridge)
+        answered = table.labels[np.isfinite(outcome.log_odds)]
+        if len(np.unique(answered)) < 2:
+            return {"detectors": said, "note": "nothing left to rank"}
+        return {"detectors": said, **figures(less, outcome)}
 
     first = {"detectors": "chosen: " + ", ".join(kept), **figures(table.without(dropped), chosen)}
     rows = [first]
-    if len(kept) > 1:
-        rows += [row(f"without {name}", [*dropped, name]) for name in kept]
+    rows += [row(f"without {name}", [*dropped, name]) for name in kept]
     able: dict[str, bool] = dict(zip(DETECTORS, usable(table), strict=True))
     for name in dropped:
         if able[name]:

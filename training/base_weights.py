@@ -54,7 +54,9 @@ def dinov2_small(folder: Path) -> Dinov2Model:
     producer = {node.output[0]: node for node in graph.node}
     state = {k.removeprefix("backbone."): v for k, v in arrays.items() if k.startswith("backbone.")}
     for node in graph.node:
-        bias = next((n for n in node.input if n.startswith("backbone.") and n.endswith(".bias")), None)
+        bias = next(
+            (n for n in node.input if n.startswith("backbone.") and n.endswith(".bias")), None
+        )
         if node.op_type != "Add" or bias is None:
             continue
         other = next(n for n in node.input if n != bias)

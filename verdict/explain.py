@@ -132,8 +132,8 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
             )
         elif finding.status != "counted":
             sentences.append(
-                f"The {finding.detector} detector's number ({finding.log_odds:+.1f}) is not counted: "
-                f"its checkpoint is {finding.status}."
+                f"The {finding.detector} detector's number ({finding.log_odds:+.1f}) is not "
+                f"counted: its checkpoint is {finding.status}."
             )
         elif finding.detector not in opinion.contributions:
             sentences.append(f"The {finding.detector} detector has no vote in the fusion.")

@@ -594,7 +594,8 @@ def check_spec(spec: str, role: str, answer: str) -> str:
 def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # noqa: B008
     """Check the direction of a checkpoint on labelled files; calibrate it if they are enough."""
     try:
-        folder = fresh_folder()
+        folder = fresh_folder() / "your own files"  # the calibration is named after it
+        folder.mkdir()
         for name, files in (("real", real), ("fake", fake)):
             (folder / name).mkdir()
             for place, path in enumerate(files or []):

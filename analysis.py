@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -30,7 +30,7 @@ from media.provenance import Provenance, read_provenance
 from media.seen import PersonSeen, Seen, Shot
 from media.shaken import shaken
 from media.tracks import People
-from media.windows import Window, plan, read_window
+from media.windows import Stretch, Window, plan, read_window
 from verdict.explain import explain
 from verdict.fusion import Verdict, fitted_numbers, fuse
 
@@ -148,21 +148,9 @@ def analyze(
         on_progress(0.02, "Loading the detectors")
         with watch.stage("load"):
             detectors, failed = _load_detectors(settings, pool)
-        evidence, people, seen = _Evidence(detectors), People(), Seen()
         stretches = plan(clip.duration_s, settings.mode)
-        for index, stretch in enumerate(stretches):
-            progress = _part(on_progress, index, len(stretches))
-            progress(0.0, "Finding faces")
-            with watch.stage("faces and sound"):
-                window = read_window(clip, stretch, finder, people)
-            seen.add(window, _share(SHOTS_IN_REPORT, index, len(stretches)))
-            for step, detector in enumerate(detectors):
-                progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.title.lower()}")
-                with watch.stage(detector.name):
-                    evidence.look(detector, window)
-            if settings.stability:
-                with watch.stage("stability"):
-                    evidence.look_again(window)
+        windows = _read_windows(clip, stretches, finder, on_progress, watch)
+        evidence, seen = _examine(windows, len(stretches), detectors, settings, watch)
         on_progress(0.96, "Weighing the evidence")
         findings = evidence.findings(failed)
         verdict = fuse(findings, unstable=evidence.unstable())
@@ -184,6 +172,47 @@ def analyze(
         versions=_versions(),
         seconds_by_stage=dict(watch.seconds),
     )
+
+
+Reading = tuple[Window, Progress]
+
+
+def _read_windows(
+    clip: Clip,
+    stretches: Sequence[Stretch],
+    finder: FaceFinder,
+    on_progress: Progress,
+    watch: _Stopwatch,
+) -> Iterator[Reading]:
+    """The windows one after the other, each with the progress of its part of the whole."""
+    people = People()
+    for index, stretch in enumerate(stretches):
+        progress = _part(on_progress, index, len(stretches))
+        progress(0.0, "Finding faces")
+        with watch.stage("faces and sound"):
+            window = read_window(clip, stretch, finder, people)
+        yield window, progress
+
+
+def _examine(
+    windows: Iterator[Reading],
+    count: int,
+    detectors: list[Detector],
+    settings: Settings,
+    watch: _Stopwatch,
+) -> tuple[_Evidence, Seen]:
+    """Let every detector look at every window; what was seen is kept, the window is let go."""
+    evidence, seen = _Evidence(detectors), Seen()
+    for index, (window, progress) in enumerate(windows):
+        seen.add(window, _share(SHOTS_IN_REPORT, index, count))
+        for step, detector in enumerate(detectors):
+            progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.title.lower()}")
+            with watch.stage(detector.name):
+                evidence.look(detector, window)
+        if settings.stability:
+            with watch.stage("stability"):
+                evidence.look_again(window)
+    return evidence, seen
 
 
 def _part(on_progress: Progress, index: int, count: int) -> Progress:

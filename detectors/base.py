@@ -190,13 +190,13 @@ def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Fi
     The raw log-odds of the windows are averaged, then calibrated, as calibrations are fitted.
     """
     card = detector.checkpoint.card
-    scored = [(stretch, m) for stretch, m in looks if m.raw is not None]
+    scored = [(stretch, float(m.raw), m) for stretch, m in looks if m.raw is not None]
     calibrated = card.calibration is not None
 
     def adjusted(raw: float) -> float:
         return card.calibration.apply(raw) if card.calibration is not None else raw
 
-    common = dict(
+    common: dict[str, Any] = dict(
         detector=detector.name,
         person=person,
         measures=_typical([m.measures for _, m in looks]),
@@ -210,11 +210,11 @@ def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Fi
         )
     status = "uncalibrated" if not calibrated else "counted" if card.votes else "experimental"
     return Finding(
-        log_odds=adjusted(float(np.mean([m.raw for _, m in scored]))),
+        log_odds=adjusted(float(np.mean([raw for _, raw, _ in scored]))),
         status=status,
         reason=None,
-        windows=tuple(WindowScore(s.start_s, s.stop_s, adjusted(float(m.raw))) for s, m in scored),
-        heatmaps=tuple(h for _, m in scored for h in m.heatmaps),
+        windows=tuple(WindowScore(s.start_s, s.stop_s, adjusted(raw)) for s, raw, _ in scored),
+        heatmaps=tuple(h for _, _, m in scored for h in m.heatmaps),
         **common,
     )
 

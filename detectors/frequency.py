@@ -104,6 +104,7 @@ class Frequency(Detector):
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean logit of up to six pictures of the face, unless their detail is gone."""
+        assert track is not None  # `obstacle` lets no window without a face through
         chosen = np.unique(np.linspace(0, len(track.crops) - 1, LOOKS).round().astype(int))
         told = np.stack([describe(look) for look in align.centre(track.crops[chosen], LOOK_PX)])
         measures = plain_measures(told) | {

@@ -65,6 +65,7 @@ class Landmarks(Detector):
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of the linear judge for this window."""
+        assert track is not None  # `obstacle` lets no window without a face through
         seconds = float(track.times_s[-1] - track.times_s[0])
         if seconds < SHORTEST_S or len(track.times_s) < SLOWEST_HZ * seconds:
             return Measurement.cannot("clip_too_short")

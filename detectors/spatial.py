@@ -76,7 +76,7 @@ def prepare(pictures: np.ndarray | list[np.ndarray], card: Card) -> torch.Tensor
     size = (card.size_px, card.size_px)
     scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
     values = scaled.astype(np.float32) / 255
-    values = (values - np.float32(card.mean)) / np.float32(card.std)
+    values = (values - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)
     return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
 
 

@@ -51,6 +51,7 @@ class Sync(Detector):
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of being out of step, with lag and confidence."""
+        assert track is not None  # `obstacle` lets no window without a face through
         start_s, stop_s = float(track.times_s[0]), float(track.times_s[-1]) + 1 / RATE_HZ
         if stop_s - start_s < SHORTEST_S:
             return Measurement.cannot("clip_too_short")
@@ -76,6 +77,7 @@ class Sync(Detector):
         self, window: Window, track: FaceTrack, ticks_s: np.ndarray, speech: np.ndarray
     ) -> np.ndarray:
         """Mean cosine of lips and sound by lag, on the ticks of 25 Hz."""
+        assert window.sound is not None  # `obstacle` lets no silent window through
         nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
         first = round((ticks_s[0] - window.sound_start_s) * SOUND_HZ)
         heard = window.sound[max(first, 0) : first + round(len(ticks_s) * SOUND_HZ / RATE_HZ)]
@@ -103,4 +105,4 @@ def lip_motion(track: FaceTrack) -> float:
 def _spoken(ticks_s: np.ndarray, speech_s: np.ndarray) -> np.ndarray:
     """(n,) bool: does somebody speak at each tick?"""
     inside = (ticks_s[:, None] >= speech_s[None, :, 0]) & (ticks_s[:, None] < speech_s[None, :, 1])
-    return inside.any(1)
+    return np.any(inside, axis=1)

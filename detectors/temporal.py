@@ -56,8 +56,9 @@ class Temporal(Detector):
 
 def _runs(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:
     """Up to three (frames, h, w, 3) runs, at the checkpoint's frame rate, over the window."""
-    whole = card.crop == "frame" or track is None
-    times_s = window.stills_s if whole else track.times_s
+    face = None if card.crop == "frame" else track
+    whole = face is None
+    times_s = window.stills_s if face is None else face.times_s
     length_s = (card.frames - 1) / (card.rate_hz or DEFAULT_HZ)
     if whole:  # too few whole pictures are kept for a fixed rate: spread the run over the window
         length_s = float(times_s[-1] - times_s[0]) if len(times_s) > 1 else 0.0
@@ -71,7 +72,7 @@ def _runs(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarra
         index = np.abs(times_s[None] - wanted[:, None]).argmin(1)
         if not whole and np.diff(times_s[index[0] : index[-1] + 1]).max(initial=0) > LARGEST_GAP_S:
             continue
-        runs.append(window.stills[index] if whole else _steady(track, index, card))
+        runs.append(window.stills[index] if face is None else _steady(face, index, card))
     return runs
 
 
@@ -86,5 +87,7 @@ def _prepare(run: np.ndarray, card: Card) -> torch.Tensor:
     """(t, h, w, 3) uint8 RGB to the (t, 3, size, size) float32 input of a checkpoint."""
     size = (card.size_px, card.size_px)
     scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in run])
-    values = (scaled.astype(np.float32) / 255 - np.float32(card.mean)) / np.float32(card.std)
+    values = (scaled.astype(np.float32) / 255 - np.asarray(card.mean, np.float32)) / np.asarray(
+        card.std, np.float32
+    )
     return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()

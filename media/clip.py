@@ -204,8 +204,10 @@ class Clip:
         self.duration_s = times[-1] + step - self._origin_s
         rate = container.streams.video[0].average_rate
         counted = len(times) / max(times[-1] - times[0] + step, 1e-6)
-        exact = rate is not None and abs(float(rate) / counted - 1) < 0.02
-        self.fps = Fraction(rate) if exact else Fraction(counted).limit_denominator(1001)
+        if rate is not None and abs(float(rate) / counted - 1) < 0.02:
+            self.fps = Fraction(rate)
+        else:
+            self.fps = Fraction(counted).limit_denominator(1001)
         self.has_sound = "audio" in starts
         promised = (container.duration or 0) / av.time_base
         if promised - self.duration_s > max(1.0, 0.1 * promised) and promised < 1e6:

@@ -1,8 +1,7 @@
 """Does the face move as real faces do: lids, mouth, head and skin?
 
-Wraps the measures and the linear judge of `landmarks_model` in the contract of `base`. Cheap, easy
-to
-explain, and weak alone. Imports `base`, `landmarks_model` and hub.
+Wraps the measures of `landmarks_model` and `skin_model` and the linear judge in the contract of
+`base`. Cheap and easy to explain. Imports `base`, `landmarks_model`, `skin_model` and hub.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from safetensors.numpy import load_file
 
 from detectors.base import Detector, Measurement
 from detectors.landmarks_model import Judge, measure_motion
+from detectors.skin_model import SIDE_PX, measure_skin
 from errors import UserError
 from hub.checkpoint import Checkpoint
 from media.tracks import FaceTrack
@@ -37,12 +37,12 @@ SHOWN = (
 
 
 class Landmarks(Detector):
-    """Blinks, mouth, head pose and their trembling from 468 points over time."""
+    """Blinks, mouth, head pose and their trembling over time, and how the skin changes."""
 
     name = "landmarks"
-    title = "Blinks, mouth and head movement"
+    title = "Movement of face and skin"
     question = (
-        "Do lids, mouth and head move together, and as smoothly or unevenly, as in real recordings?"
+        "Do lids, mouth, head and skin move and change as evenly or unevenly as in real recordings?"
     )
     blind_to = (
         "Fakes that take their movement from a real performance, such as most face swaps, and "
@@ -70,6 +70,7 @@ class Landmarks(Detector):
         if seconds < SHORTEST_S or len(track.times_s) < SLOWEST_HZ * seconds:
             return Measurement.cannot("clip_too_short")
         measures = measure_motion(track.landmarks, track.times_s)
+        measures |= measure_skin(track.crops, track.times_s)
         shown = {name: measures[name] for name in SHOWN}
         return Measurement(self.network.log_odds(measures), measures=shown)
 
@@ -84,7 +85,9 @@ def _known_names(names: object) -> tuple[str, ...]:
         raise _refused(
             f"config.json: expected measures as a list of names, got {type(names).__name__}"
         )
-    rest = measure_motion(_resting_face(), np.arange(50) / 25.0)
+    times_s = np.arange(50) / 25.0
+    rest = measure_motion(_resting_face(), times_s)
+    rest |= measure_skin(np.zeros((50, SIDE_PX, SIDE_PX, 3), np.uint8), times_s)
     unknown = [name for name in names if name not in rest]
     if unknown:
         raise _refused(f"config.json: the measure {unknown[0]!r} is unknown")

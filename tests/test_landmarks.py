@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
@@ -15,7 +16,7 @@ from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from media.tracks import FaceTrack, Quality
 from media.windows import Stretch, Window
-from training.landmarks import IMITATIONS, Take
+from training.landmarks import fit, held_out, mean_auc, scores
 
 EYE_PX = 60.0
 MEASURES = ["blink_rate_hz", "mouth_opening_range"]
@@ -140,19 +141,37 @@ def test_a_frozen_face_gives_finite_measures():
     assert all(np.isfinite(value) for value in model.measure_motion(*face()).values())
 
 
-def test_every_imitation_changes_movement_and_keeps_its_shape():
-    marks, times = face(3.0)
-    rng = np.random.default_rng(2)
-    alive = (
-        marks
-        + np.cumsum(rng.normal(0, 0.5, (len(times), 1, 2)), 0)
-        + rng.normal(0, 0.2, marks.shape)
-    )
-    take, other = (Take(m, times, "a", "en", "train") for m in (alive, alive[::-1] * 1.1))
-    for name, imitate in IMITATIONS.items():
-        fake = imitate(take, other, rng)
-        assert fake.shape == alive.shape, name
-        assert np.isfinite(fake).all() and np.abs(fake - alive).max() > 0.05, name
+def measured(seed: int, telling: float) -> pd.DataFrame:
+    """Windows of two tools and two sources; the first measure tells fakes by ``telling``."""
+    rng, rows = np.random.default_rng(seed), []
+    for label, kind in ((0, "film"), (0, "phone"), (1, "tool a"), (1, "tool b")):
+        for number in range(30):
+            name = f"{kind} {number // 2}"
+            row = {"name": name, "label": label, "kind": kind, "group": name, "tier": "clean"}
+            values = {"skin_a": rng.normal(telling * label), "skin_b": rng.normal()}
+            rows.append(row | {"window": number % 2, "face_px": 100.0} | values)
+    return pd.DataFrame(rows)
+
+
+def test_the_fitted_judge_gives_the_numbers_that_the_detector_gives():
+    rows = measured(0, 2.0)
+    judge = fit(rows)
+    one_by_one = [judge.log_odds(row) for row in rows.to_dict("records")]
+    assert scores(judge, rows) == pytest.approx(np.array(one_by_one))
+
+
+def test_held_out_scores_find_what_carries_over_and_nothing_else():
+    assert mean_auc(held_out(measured(0, 2.0))) > 0.9
+    assert mean_auc(held_out(measured(0, 0.0))) == pytest.approx(0.5, abs=0.15)
+
+
+def test_what_tells_one_tool_only_does_not_count_as_skill():
+    rows = measured(0, 0.0)
+    one = rows["kind"] == "tool a"
+    rows["skin_c"] = np.where(one, 8.0, 0.0) + np.random.default_rng(1).normal(0, 1, len(rows))
+    told = held_out(rows)
+    assert set(told["against"][told["kind"] == "tool a"]) == {"film", "phone"}
+    assert mean_auc(told[(told["kind"] == "tool a") | (told["against"] == "tool a")]) < 0.7
 
 
 def test_the_judge_is_linear_and_clips_what_it_never_saw():

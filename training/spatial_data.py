@@ -31,14 +31,15 @@ PARTS = ("faces-train", "faces-val", "portraits")
 TALKING_SETS = ("ar", "en")
 INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
 CANDIDATES = 12  # faces looked at to find a donor of similar pose
+UNHARMED = 0.45  # share of the pairs that pass without degradation
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
 MIX = {
-    "swap": 0.45,
-    "gan": 0.08,
-    "dfdc": 0.1,
-    "ffhq": 0.11,
-    "web-portraits": 0.1,
+    "swap": 0.44,
+    "gan": 0.13,
+    "dfdc": 0.08,
+    "ffhq": 0.1,
+    "web-portraits": 0.09,
     "ar": 0.08,
     "en": 0.08,
 }
@@ -287,7 +288,7 @@ def cut_input(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def degraded(picture: np.ndarray, tight_px: float, rng: np.random.Generator) -> np.ndarray:
     """What happens to a picture between a camera or a tool and us; uint8 of the same shape."""
-    if rng.random() < 0.3:
+    if rng.random() < UNHARMED:
         return picture
     shape = picture.shape[1::-1]
     if rng.random() < 0.2:

@@ -1,7 +1,8 @@
 """How is the temporal checkpoint trained and exported?
 
-    python -m training.temporal train DATA RUN --base BASE   resumable; DATA: see `talking_data`
-    python -m training.temporal export RUN FOLDER            a checkpoint folder in Hub layout
+    python -m training.temporal train DATA RUN      resumable; DATA: see `talking_data`
+    python -m training.temporal pairs DATA RUN      only makes pairs (another --seed: more of them)
+    python -m training.temporal export RUN FOLDER   a checkpoint folder in Hub layout
 
 The network of `temporal_start` sees pairs of a real shot and the same shot with a self-made fault,
 both through one encoder. Imports `talking_data`, `temporal_data`, `temporal_faults`,
@@ -32,13 +33,10 @@ log = logging.getLogger(__name__)
 
 GRID = OUT_PX // PATCH_PX
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as DINOv2 was trained
-EASY = 1200  # pairs of strong faults to begin with
-BLOCK = 4  # 16 of the 49 places are seen in training (PatchDropout, 3 times faster)
-POOL = 640  # pairs kept for reuse
-REUSE = 2  # times that a pair is used, on average, each time shifted and coloured anew
+BLOCK = 5  # 25 of the 49 places are seen in training, so a step costs half
 TOUCHED_LEVELS = (2.0, 6.0)  # mean change (of 255) of a token: at most untouched, at least touched
 TOUCHED_SHARE = 0.05  # share of touched tokens from which a clip counts as faulty
-AVERAGE = 0.98  # weight averaging (EMA) a step
+AVERAGE = 0.99  # weight averaging (EMA) a step
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,8 @@ class Recipe:
     """Numbers of one training run."""
 
     minutes: float = 60
-    pairs: int = 8  # a step
-    rate: float = 1e-4
-    new_rate: float = 1e-3  # patch embedding and heads
-    scaled_rate: float = 1e-3  # what writes into the residual stream: 16 times larger weights
+    pairs: int = 16  # a step
+    rate: float = 8e-4
     token_loss: float = 0.5
     pair_loss: float = 0.5
     warmup: float = 0.08  # share of the run
@@ -90,47 +86,51 @@ def tokens_and_logits(
     return hidden, model.classifier(model.fc_norm(hidden.mean(1)))
 
 
-def draw_places(rng: torch.Generator | None = None) -> torch.Tensor:
-    """16 of the 49 places: a 4x4 block or a scatter, equally often."""
-    if torch.rand((), generator=rng) < 0.5:
-        return torch.randperm(GRID * GRID, generator=rng)[: BLOCK * BLOCK].sort().values
-    top, left = torch.randint(GRID - BLOCK + 1, (2,), generator=rng).tolist()
+def draw_places() -> torch.Tensor:
+    """25 of the 49 places: a 5x5 block or a scatter, equally often (PatchDropout)."""
+    if torch.rand(()) < 0.5:
+        return torch.randperm(GRID * GRID)[: BLOCK * BLOCK].sort().values
+    top, left = torch.randint(GRID - BLOCK + 1, (2,)).tolist()
     grid = torch.arange(GRID * GRID).reshape(GRID, GRID)
     return grid[top : top + BLOCK, left : left + BLOCK].flatten()
 
 
-def produce(data: Path, seed: int, out) -> None:
-    """Worker process: pairs into a queue, for ever."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    for item in Pairs(Shots(Talking(data), "train"), seed, easy=EASY if seed == Recipe.seed else 0):
-        out.put(item)
+def make_pairs(data: Path, bank: Path, count: int, seed: int) -> None:
+    """Write ``count`` pairs as BANK/SEED.npy; a file that is there is not made again."""
+    bank.mkdir(parents=True, exist_ok=True)
+    file = bank / f"{seed}.npy"
+    if file.exists():
+        return
+    shape = (count, 2, FRAMES, OUT_PX, OUT_PX, 3)
+    array = np.lib.format.open_memmap(file.with_suffix(".new"), "w+", np.uint8, shape)
+    stream = iter(Pairs(Shots(Talking(data), "train"), seed))
+    for i in range(count):
+        array[i] = next(stream)[0]
+        if (i + 1) % 200 == 0:
+            log.info("%d of %d pairs", i + 1, count)
+    array.flush()
+    file.with_suffix(".new").rename(file)
 
 
-class Pool:
-    """Recent pairs, each used several times. Fed by one worker process."""
+class Bank:
+    """All pairs of a folder; those that are written meanwhile join in."""
 
-    def __init__(self, data: Path, seed: int) -> None:
-        context = torch.multiprocessing.get_context("fork")
-        self.queue = context.Queue(24)
-        self.worker = context.Process(target=produce, args=(data, seed, self.queue), daemon=True)
-        self.worker.start()
-        self.pairs: list[np.ndarray] = []
-        self.made = self.used = 0
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.rng = folder, np.random.default_rng(seed)
+        self.files: dict[Path, np.ndarray] = {}
 
     def batch(self, n: int) -> torch.Tensor:
-        """(n, 2, 16, 112, 112, 3) uint8; takes new pairs when the old ones are worn out."""
-        while len(self.pairs) < 4 * n or self.used + n > REUSE * self.made:
-            pair = self.queue.get()[0]
-            self.made += 1
-            if len(self.pairs) < POOL:
-                self.pairs.append(pair)
-            else:
-                self.pairs[self.rng.integers(POOL)] = pair
-        self.used += n
-        picked = self.rng.choice(len(self.pairs), n, replace=False)
-        return torch.tensor(np.stack([self.vary(self.pairs[i]) for i in picked]))
+        """(n, 2, 16, 112, 112, 3) uint8."""
+        for file in self.folder.glob("*.npy"):
+            if file not in self.files:
+                self.files[file] = np.load(file, mmap_mode="r")
+        arrays = list(self.files.values())
+        ends = np.cumsum([len(a) for a in arrays])
+        picked = []
+        for place in self.rng.integers(ends[-1], size=n):
+            which = int(np.searchsorted(ends, place, side="right"))
+            picked.append(self.vary(np.asarray(arrays[which][place - ends[which]])))
+        return torch.tensor(np.stack(picked))
 
     def vary(self, pair: np.ndarray) -> np.ndarray:
         """Mirror, play backwards, shift and colour both clips of a pair alike."""
@@ -212,10 +212,10 @@ def score_pairs(model: nn.Module, pairs: np.ndarray) -> np.ndarray:
 class Trainer:
     """Everything that a stopped run needs to go on: weights, optimiser, average, time spent."""
 
-    def __init__(self, run: Path, base: Path, recipe: Recipe) -> None:
+    def __init__(self, run: Path, bank: Bank, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.file = recipe, run / "state.pt"
-        self.model, self.head = new_model(base), nn.Linear(WIDTH, 1)
+        self.model, self.head = new_model(_tubes(bank)), nn.Linear(WIDTH, 1)
         self.both = nn.ModuleDict({"model": self.model, "head": self.head})
         self.optimiser = _optimiser(self.both, recipe)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -254,42 +254,48 @@ class Trainer:
         self.file.with_suffix(".new").replace(self.file)
 
 
-def train(data: Path, run: Path, base: Path, recipe: Recipe) -> None:
+def train(data: Path, run: Path, recipe: Recipe, pairs: int) -> None:
     """Train for `recipe.minutes` in all, over any number of starts."""
     run.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(run, base, recipe)
     check_file = run / "validation.npz"
     if not check_file.exists():
         np.savez(check_file, **validation_pairs(data, "val", 8, 5))
+    if not list((run / "bank").glob("*.npy")):
+        make_pairs(data, run / "bank", pairs, recipe.seed)
     check = dict(np.load(check_file))
-    pool = Pool(data, trainer.seed)
+    bank = Bank(run / "bank", recipe.seed)
+    trainer = Trainer(run, bank, recipe)
     start = time.monotonic() - trainer.spent
     checked, losses = trainer.spent, []
     while trainer.spent < 60 * recipe.minutes:
-        losses.append(trainer.step(pool.batch(recipe.pairs)))
+        losses.append(trainer.step(bank.batch(recipe.pairs)))
         trainer.spent = time.monotonic() - start
         if trainer.steps % 20 == 0:
-            minutes, reuse = trainer.spent / 60, pool.used / pool.made
-            log.info(
-                f"{minutes:.1f} min step {trainer.steps} "
-                f"loss {np.mean(losses[-20:]):.3f} reuse {reuse:.1f}"
-            )
+            minutes = trainer.spent / 60
+            log.info(f"{minutes:.1f} min step {trainer.steps} loss {np.mean(losses[-20:]):.3f}")
         if trainer.spent - checked > 60 * recipe.check_minutes:
             checked = trainer.spent
             trainer.check(check)
     trainer.check(check)
 
 
+def _tubes(bank: Bank) -> torch.Tensor:
+    """Normalised pixels of real shots, (n, 3, 2, 16, 16)."""
+    every = torch.arange(GRID * GRID)
+    pixels = patches(bank.batch(16)[:, 0], every).flatten(0, 2)
+    shape = (3, 1, 1, 1)
+    return (pixels - torch.tensor(MEAN).reshape(shape)) / torch.tensor(STD).reshape(shape)
+
+
 def _optimiser(both: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW with three rates: DINOv2's blocks, their scaled-up outputs, and what is new."""
-    fresh = ("head", "model.classifier", "model.fc_norm", "model.videomae.embeddings")
-    rates = {recipe.rate: [], recipe.new_rate: [], recipe.scaled_rate: []}
-    for name, parameter in both.named_parameters():
-        rate = recipe.scaled_rate if ".output.dense." in name else recipe.rate
-        rates[recipe.new_rate if name.startswith(fresh) else rate].append(parameter)
-    return torch.optim.AdamW(
-        [{"params": p, "lr": r, "base": r} for r, p in rates.items()], weight_decay=recipe.decay
-    )
+    """AdamW; the whitened patch embedding moves a tenth as fast."""
+    slow = [p for n, p in both.named_parameters() if "patch_embeddings" in n]
+    rest = [p for n, p in both.named_parameters() if "patch_embeddings" not in n]
+    groups = [
+        {"params": p, "lr": rate, "base": rate}
+        for p, rate in ((rest, recipe.rate), (slow, recipe.rate / 10))
+    ]
+    return torch.optim.AdamW(groups, weight_decay=recipe.decay, betas=(0.9, 0.98))
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, progress: float, recipe: Recipe) -> None:
@@ -318,17 +324,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("task", choices=("train", "export"))
+    parser.add_argument("task", choices=("pairs", "train", "export"))
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
-    parser.add_argument("--base", type=Path)
+    parser.add_argument("--pairs", type=int, default=4000, help="how many to make, a bank")
+    parser.add_argument("--seed", type=int, default=1, help="of a bank of pairs")
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     torch.set_num_threads(1)
     if args.task == "train":
-        train(args.first, args.second, args.base, Recipe(minutes=args.minutes))
+        train(args.first, args.second, Recipe(minutes=args.minutes), args.pairs)
+    elif args.task == "pairs":
+        make_pairs(args.first, args.second / "bank", args.pairs, args.seed)
     else:
         export(args.first, args.second)
 

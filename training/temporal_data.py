@@ -28,6 +28,7 @@ LEAD = (
 )
 RATE_HZ = 25.0
 CLEAN_SHARE = 0.3  # shots that are only encoded, lightly: a start that can be learned from
+MATCHED_SHARE = 0.75  # pairs whose sharper shot is blurred until softness tells nothing
 MOTION_LIMIT = 0.35  # a head that moves by more than this share of the canvas leaves the wide crop
 
 
@@ -250,14 +251,41 @@ def _to_input(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     return np.stack([align.cut(f, matrix, OUT_PX) for f in frames])
 
 
-class Pairs(torch.utils.data.IterableDataset):
-    """Endless pairs: (2, 16, 112, 112, 3) uint8 (real, fake), fault number, person.
+def equally_sharp(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both shots, the sharper one blurred as a whole to the other's sharpness.
 
-    The first `easy` pairs have no faint faults.
+    Warps and decoders soften a face; without this, "soft" would mean "fake", while the tools that
+    people meet are often sharper than a phone.
     """
+    if sharpness(a) < sharpness(b):
+        second, first = equally_sharp(b, a)
+        return first, second
+    wanted, low, high = sharpness(b), 0.2, 3.0
+    for _ in range(5):  # bisection; 0.1 px is fine enough
+        sigma = (low + high) / 2
+        low, high = (sigma, high) if sharpness(_blurred(a[::6], sigma)) > wanted else (low, sigma)
+    return (_blurred(a, low), b) if low > 0.2 else (a, b)
 
-    def __init__(self, shots: Shots, seed: int, only: str | None = None, easy: int = 0) -> None:
-        self.shots, self.seed, self.only, self.easy = shots, seed, only, easy
+
+def sharpness(frames: np.ndarray) -> float:
+    """Median over a few frames of the Laplacian's variance."""
+    few = frames[:: max(len(frames) // 3, 1)]
+    return float(
+        np.median(
+            [cv2.Laplacian(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var() for f in few]
+        )
+    )
+
+
+def _blurred(frames: np.ndarray, sigma: float) -> np.ndarray:
+    return np.stack([cv2.GaussianBlur(f, (0, 0), sigma) for f in frames])
+
+
+class Pairs(torch.utils.data.IterableDataset):
+    """Endless pairs: (2, 16, 112, 112, 3) uint8 (real, fake), fault number, person."""
+
+    def __init__(self, shots: Shots, seed: int, only: str | None = None) -> None:
+        self.shots, self.seed, self.only = shots, seed, only
 
     def __iter__(self):
         worker = torch.utils.data.get_worker_info()
@@ -276,8 +304,9 @@ class Pairs(torch.utils.data.IterableDataset):
         fault = faults.FAULTS[names[number]]
         sources = self.shots.sources(rng, clip)
         strength = faults.draw_strength(rng)
-        if self.easy > 0:
-            self.easy, strength = self.easy - 1, float(rng.uniform(0.6, 1.3))
         fake = fault(rng, shot, sources, strength)
+        real = shot.frames
+        if rng.random() < MATCHED_SHARE:
+            real, fake = equally_sharp(real, fake)
         nuisance = Nuisance(int(rng.integers(2**31)))
-        return np.stack([nuisance.apply(shot.frames), nuisance.apply(fake)]), number, clip["person"]
+        return np.stack([nuisance.apply(real), nuisance.apply(fake)]), number, clip["person"]

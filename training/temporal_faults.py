@@ -111,7 +111,7 @@ def shift_field(picture: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     field = cv2.resize(coarse.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     xs, ys = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
     return cv2.remap(
-        picture, xs + field[..., 0], ys + field[..., 1], cv2.INTER_LINEAR,
+        picture, xs + field[..., 0], ys + field[..., 1], cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REFLECT_101,
     )  # fmt: skip
 
@@ -380,9 +380,10 @@ def talking_head(
         lips = Shot(fake, shot.landmarks)
         mouth = low_pass(shot.frames, rng.uniform(0.2, 0.5))
         fake = blend(fake, mouth, masks(rng, lips, LIPS_OUTER, 0.4))
-    fake = low_pass(fake, rng.uniform(0.45, 1.0))
-    if rng.random() < 0.4:
-        fake = sharpen(fake, rng.uniform(0.3, 1.2))
+    if rng.random() < 0.5:  # many tools are as sharp as a film
+        fake = low_pass(fake, rng.uniform(0.45, 1.0))
+    if rng.random() < 0.5:
+        fake = sharpen(fake, rng.uniform(0.2, 1.0))
     if rng.random() < 0.3:  # pasted back into the moving picture
         return blend(shot.frames, fake, masks(rng, shot, OVAL, 0.3))
     return fake

@@ -1,24 +1,26 @@
 """Where does the temporal network start from?
 
-A VideoMAE classifier (Tong et al. 2022, arXiv:2203.12602) whose blocks are those of DINOv2-small
-(Oquab et al. 2023, arXiv:2304.07193), a network that has seen pictures only. Imports
-`base_weights`.
+A small VideoMAE classifier (Tong et al. 2022, arXiv:2203.12602) whose patch embedding begins as a
+whitened cosine transform of each tube of two frames: their mean and, with more coefficients, their
+change. So the blocks see motion and flicker from the first step on, at the same size as the
+picture itself. Imports `temporal_data`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import numpy as np
 import torch
+from scipy import fft
 from torch import nn
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
-from training.base_weights import dinov2_small
 from training.temporal_data import FRAMES, OUT_PX
 
-PATCH_PX, TUBELET, LAYERS = 16, 2, 5
-WIDTH = 384
-MOTION_GAIN = 2.0  # change between two frames against the picture itself, in the patch weights
+PATCH_PX, TUBELET, LAYERS = 16, 2, 6
+WIDTH = 192
+LUMA, BLUE, RED = (0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081)  # BT.601
+# coefficients a tube, lowest frequencies first: (colour, sign of the second frame, how many)
+PLAN = ((LUMA, 1, 64), (LUMA, -1, 112), (BLUE, 1, 4), (RED, 1, 4), (BLUE, -1, 4), (RED, -1, 4))
 
 
 def empty_model() -> VideoMAEForVideoClassification:
@@ -30,7 +32,7 @@ def empty_model() -> VideoMAEForVideoClassification:
         tubelet_size=TUBELET,
         hidden_size=WIDTH,
         num_hidden_layers=LAYERS,
-        num_attention_heads=6,
+        num_attention_heads=3,
         intermediate_size=4 * WIDTH,
         layer_norm_eps=1e-6,
         id2label={0: "real", 1: "fake"},
@@ -39,55 +41,35 @@ def empty_model() -> VideoMAEForVideoClassification:
     return VideoMAEForVideoClassification(config)
 
 
-def new_model(base: Path) -> VideoMAEForVideoClassification:
-    """A VideoMAE whose first blocks are DINOv2-small's.
+def new_model(tubes: torch.Tensor) -> VideoMAEForVideoClassification:
+    """The network before its first step.
 
-    DINOv2's layer scale is folded into the projections. VideoMAE's positions are fixed sinusoids,
-    far larger than DINOv2's learned ones, so everything that writes into the residual stream is
-    scaled up until both have the same size: the layer norms make the blocks blind to that factor.
+    Args:
+        tubes: (n, 3, 2, 16, 16) normalised pixels of real shots; the answers of the patch
+            embedding to them are brought to zero mean and unit variance.
     """
     model = empty_model()
-    source = dinov2_small(base)
-    positions = source.embeddings.position_embeddings.detach()[0, 1:]
-    factor = float(model.videomae.embeddings.position_embeddings.std() / positions.std())
+    weight = torch.tensor(cosine_filters(), dtype=torch.float32)
+    answers = tubes.flatten(1) @ weight.flatten(1).T
+    spread = answers.std(0).clamp(min=1e-3)
+    projection = model.videomae.embeddings.patch_embeddings.projection
     with torch.no_grad():
-        _fill_patches(model, source, positions.mean(0), factor)
-        for layer, old in zip(model.videomae.encoder.layer, source.encoder.layer, strict=False):
-            _fill_layer(layer, old, factor)
-        model.classifier.weight.mul_(0.1)
+        projection.weight.copy_(weight / spread.view(-1, 1, 1, 1, 1))
+        projection.bias.copy_(-answers.mean(0) / spread)
+        nn.init.normal_(model.classifier.weight, std=0.01)
     return model
 
 
-def _fill_patches(
-    model: nn.Module, source: nn.Module, position: torch.Tensor, factor: float
-) -> None:
-    """Patch weights 14 to 16 px, inflated over two frames; a part answers to their difference."""
-    old = source.embeddings.patch_embeddings.projection
-    size = (PATCH_PX, PATCH_PX)
-    weight = nn.functional.interpolate(old.weight, size, mode="bicubic", antialias=True)
-    weight = weight * (14 / PATCH_PX) ** 2 / TUBELET * factor
-    turned = weight[torch.randperm(len(weight), generator=torch.Generator().manual_seed(0))]
-    new = model.videomae.embeddings.patch_embeddings.projection
-    change = MOTION_GAIN * turned
-    new.weight.copy_(torch.stack([weight + change, weight - change], 2))
-    new.bias.copy_((old.bias + position) * factor)
-
-
-def _fill_layer(layer: nn.Module, old: nn.Module, factor: float) -> None:
-    """One block; key biases drop out (softmax does not see them)."""
-    own, theirs = layer.attention.attention, old.attention
-    for name in ("query", "key", "value"):
-        projection = getattr(theirs, f"{name[0]}_proj")
-        getattr(own, name).weight.copy_(projection.weight)
-        if getattr(own, name).bias is not None:
-            getattr(own, name).bias.copy_(projection.bias)
-    pairs = (
-        (layer.attention.output.dense, theirs.o_proj, old.layer_scale1.lambda1 * factor),
-        (layer.intermediate.dense, old.mlp.fc1, torch.ones(())),
-        (layer.output.dense, old.mlp.fc2, old.layer_scale2.lambda1 * factor),
+def cosine_filters() -> np.ndarray:
+    """(192, 3, 2, 16, 16): the transform that `PLAN` describes, orthonormal within a channel."""
+    basis = fft.idct(np.eye(PATCH_PX), norm="ortho", axis=0)  # column k is the k-th cosine
+    order = sorted(
+        ((v, u) for v in range(PATCH_PX) for u in range(PATCH_PX)), key=lambda p: (sum(p), p)
     )
-    for new, linear, scale in pairs:
-        new.weight.copy_(linear.weight * scale.reshape(-1, 1))
-        new.bias.copy_(linear.bias * scale)
-    for new, norm in ((layer.layernorm_before, old.norm1), (layer.layernorm_after, old.norm2)):
-        new.load_state_dict(norm.state_dict())
+    filters = []
+    for colour, sign, count in PLAN:
+        for v, u in order[:count]:
+            plane = np.outer(basis[:, v], basis[:, u])
+            tube = np.stack([plane, sign * plane]) / np.sqrt(2)
+            filters.append(np.asarray(colour)[:, None, None, None] * tube[None])
+    return np.stack(filters)

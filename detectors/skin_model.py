@@ -2,7 +2,7 @@
 
 A filmed face rests and bursts into movement, its skin is lit anew in every picture, and its fine
 detail comes and goes with focus and compression. A face that a network animates from one photo
-moves evenly and carries its texture along. Plain measures of that: in four bands of detail and three
+moves evenly and carries its texture along. Plain measures of that: in four bands and three
 regions, how much detail there is, how much of it changes within one and within four pictures, and
 how uneven the change is over time. Works on plain arrays. Imports nothing of the project.
 """

@@ -14,7 +14,7 @@ from evaluation.manifest import Item, write_manifest
 from evaluation.run import Kept
 from hub.checkpoint import DETECTORS, Calibration
 from training.fit_fusion import fit_all, held_out, sums, thresholds
-from training.fusion_table import folds, read_table
+from training.fusion_table import folds, read_held_out, read_table
 from verdict.fusion import Numbers, fuse
 
 KINDS, SOURCES = ("swap", "head", "head+superres", "lips"), ("phone", "studio", "lab", "web")
@@ -150,3 +150,19 @@ def test_several_folders_weigh_the_same_whatever_their_size(tmp_path):
     for origin in ("small", "large"):
         assert table.weights[table.origins == origin].sum() == pytest.approx(0.5)
     assert table.weights[table.labels == 1].sum() == pytest.approx(0.5)
+
+
+def test_scores_made_without_a_files_kind_take_the_place_of_its_own(tmp_path):
+    folder = write_results(tmp_path / "clips")
+    told = tmp_path / "held-out.csv"
+    told.write_text(
+        "name,tier,raw\n4.mp4,clean,0.5\n4.mp4,clean,1.5\n4.mp4,hard,9\n5.mp4,clean,-3\n"
+    )
+    scores = read_held_out(told)
+    assert scores == {"4.mp4": 1.0, "5.mp4": -3.0}
+    plain = read_table([folder])
+    changed = read_table([folder], {"spatial": scores})
+    column = DETECTORS.index("spatial")
+    assert changed.values[changed.file == 4, column] == pytest.approx(LINE.apply(1.0))
+    others = ~np.isin(plain.file, [4, 5])
+    assert np.array_equal(changed.values[others], plain.values[others], equal_nan=True)

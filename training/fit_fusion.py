@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 
 from evaluation.metrics import auc_figure, calibration, intervals, ranking
 from hub.checkpoint import DETECTORS
-from training.fusion_table import Table, folds, read_table, usable
+from training.fusion_table import Table, folds, read_held_out, read_table, usable
 from verdict.fusion import NUMBERS_FILE, Numbers
 
 MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
@@ -317,11 +317,22 @@ def main() -> None:
     """Fit, show and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="+", type=Path, help="folders of cli.py evaluate")
+    parser.add_argument(
+        "--held-out",
+        metavar="detector=FILE",
+        action="append",
+        default=[],
+        help="scores of a detector that was fitted on some of these files, made without their kind",
+    )
     parser.add_argument("--keep", metavar="name,name", help="vote by these instead of choosing")
     parser.add_argument("--out", type=Path, default=NUMBERS_FILE, help="the numbers, JSON")
     parser.add_argument("--figures", type=Path, help="all that was measured, JSON")
     chosen = parser.parse_args()
-    table = read_table(chosen.results)
+    held_out = {
+        name: read_held_out(Path(file))
+        for name, file in (said.split("=", 1) for said in chosen.held_out)
+    }
+    table = read_table(chosen.results, held_out)
     keep = chosen.keep.split(",") if chosen.keep else None
     numbers, measured = fit_all(table, describe(table, chosen.results), keep)
     chosen.out.write_text(json.dumps(asdict(numbers), indent=2) + "\n", "utf-8")

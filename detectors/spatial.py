@@ -42,22 +42,32 @@ class Spatial(Detector):
         return model.to(device).eval()
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
-        """Mean raw log-odds of up to eight pictures; the map of the strongest one."""
-        pictures, times_s = _chosen(window, track, self.checkpoint.card)
-        batch = prepare(pictures, self.checkpoint.card).to(self.device)
-        with torch.inference_mode():
-            output = self.network(pixel_values=batch, output_hidden_states=True)
-            maps = patch_log_odds(self.network, output.hidden_states, self.checkpoint.card)
+        """Mean raw log-odds of up to eight pictures; the map of the strongest one.
+
+        A still picture is looked at in the mirror too, and both answers are averaged.
+        """
         card = self.checkpoint.card
-        raw = log_odds_from_logits(
-            output.logits.float().cpu().numpy(), card.fake_indices, card.real_indices
-        )
+        pictures, times_s = _chosen(window, track, card)
+        raw, maps = self._scores(prepare(pictures, card))
+        if window.is_picture:
+            mirrored, turned = self._scores(prepare(pictures, card).flip(-1))
+            raw = (raw + mirrored) / 2
+            maps = None if maps is None or turned is None else (maps + turned[..., ::-1]) / 2
         heatmaps: tuple[Heatmap, ...] = ()
         if maps is not None and track is not None:
             order = np.argsort(-raw)[:HEATMAPS_A_WINDOW]
             heatmaps = tuple(Heatmap(track.person, float(times_s[i]), maps[i]) for i in order)
         measures = {"pictures": float(len(raw)), "strongest_picture_log_odds": float(raw.max())}
         return Measurement(float(raw.mean()), measures=measures, heatmaps=heatmaps)
+
+    def _scores(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """(n,) raw log-odds of a prepared batch, and (n, g, g) what each patch adds, if known."""
+        card = self.checkpoint.card
+        with torch.inference_mode():
+            output = self.network(pixel_values=batch.to(self.device), output_hidden_states=True)
+            maps = patch_log_odds(self.network, output.hidden_states, card)
+        logits = output.logits.float().cpu().numpy()
+        return log_odds_from_logits(logits, card.fake_indices, card.real_indices), maps
 
 
 def _chosen(

@@ -189,3 +189,15 @@ def test_every_card_is_complete(detector):
     text = (detector.checkpoint.folder / "README.md").read_text("utf-8")
     assert "research" in text.lower()
     assert json.loads((detector.checkpoint.folder / "card.json").read_text("utf-8"))
+
+
+def test_a_still_picture_and_its_mirror_image_get_the_same_spatial_number(portrait):
+    spatial = POOL.detector(
+        next(d for d in DETECTORS if d.name == "spatial"), resolve(None, "spatial"), "cpu"
+    )
+    still = window_of([portrait])
+    track = still.tracks[0]
+    turned = replace(track, crops=np.ascontiguousarray(track.crops[:, :, ::-1]))
+    once, mirrored = spatial.look(still, track), spatial.look(still, turned)
+    assert once.raw == pytest.approx(mirrored.raw, abs=1e-3)
+    assert once.heatmaps[0].values == pytest.approx(mirrored.heatmaps[0].values[:, ::-1], abs=1e-2)

@@ -25,14 +25,14 @@ SIGNS = {
     "temporal": "the face moves or changes in a way that filmed faces do not",
     "frequency": "the fine structure of the face differs from what a camera leaves",
     "sync": "the lips do not move in step with the voice",
-    "landmarks": "blinks, mouth or head move unusually",
+    "landmarks": "the skin looks and changes as in an animated photo",
 }
 CALM = {
     "spatial": "single pictures of the face look like a filmed face",
     "temporal": "the face moves and changes like a filmed face",
     "frequency": "the fine structure of the face is what a camera leaves",
     "sync": "the lips move in step with the voice",
-    "landmarks": "blinks, mouth and head move as usual",
+    "landmarks": "the skin looks and changes as in a film",
 }
 STRENGTH = ((2.5, "strongly"), (1.0, "clearly"), (NOTABLE, "weakly"))
 LIMITS = (

@@ -150,14 +150,15 @@ def write_validation(data: Path, crops: Path, file: Path) -> None:
     rows: list[dict] = []
     for part in ("faces-val", "portraits"):
         pictures, _, table = load_part(crops, part)
-        sizes = pd.read_parquet(data / f"{part}.parquet", columns=["image"])["image"].map(len)
+        published = pd.read_parquet(data / f"{part}.parquet", columns=["name", "image"])
+        sizes = published.set_index("name")["image"].map(len)
         for number, row in enumerate(table.itertuples()):
             if row.split != "val":
                 continue
             for condition in CONDITIONS if number % WORN_EVERY == 0 else CONDITIONS[:1]:
                 crop = worn_by(condition, np.asarray(pictures[number]))
                 told.append(describe(cut_look(crop, align.TIGHT_PX, None, np.zeros(2))))
-                rows.append(_about(row, condition, crop) | {"file_bytes": int(sizes[row.row])})
+                rows.append(_about(row, condition, crop) | {"file_bytes": int(sizes[row.name])})
         log.info("%s: %d looks", part, len(rows))
     np.savez(file, told=np.stack(told))
     pd.DataFrame(rows).to_parquet(file.with_suffix(".parquet"))

@@ -1,8 +1,9 @@
 """Which manifests do the figures of the model cards come from?
 
 ``python -m training.manifests DATA OUT`` writes manifests for ``python cli.py evaluate``: the
-development clips, the held-out faces (unpacked as they were published, byte by byte) and, as tests
-of robustness, the same faces after JPEG 40 and at half size. Imports evaluation.manifest.
+development clips, with ``--talking`` real clips of people unseen in training, the held-out faces
+(unpacked as they were published, byte by byte) and, as tests of robustness, the same faces after
+JPEG 40 and at half size. Imports evaluation.manifest.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from evaluation.manifest import Item, write_manifest
 
 JPEG_HARM = 40  # quality of the re-encoded copies
 SHARED_ROOMS = ("dialogue_", "meeting_")  # recordings of the same people
+CLIPS_A_PERSON = 8
 LOSSLESS_LIKE = 95  # quality at which half-size copies are kept
 
 
@@ -94,10 +96,30 @@ def _encoded(picture: np.ndarray, quality: int) -> bytes:
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def write_all(data: Path, out: Path, every: int) -> list[Path]:
+def talking_items(clips: Path, index: Path) -> list[Item]:
+    """Real clips of people whom no recipe was trained on, at most a few of each person.
+
+    Args:
+        clips: folder of the talking clips.
+        index: index.parquet of `training.talking_people`.
+    """
+    table = pd.read_parquet(index)
+    table = table[table["split"].isin(["val", "test"])]
+    items = []
+    for person, own in table.groupby("person"):
+        for name in own["clip"].iloc[:CLIPS_A_PERSON]:
+            path = (clips / f"{name}.mp4").resolve()
+            source = f"talking-{name.split('_')[0]}"
+            items.append(Item(str(path), path, 0, str(person), "real", source))
+    return items
+
+
+def write_all(data: Path, out: Path, every: int, index: Path | None = None) -> list[Path]:
     """Write all manifests; of the faces every ``every``-th group member is taken."""
     out.mkdir(parents=True, exist_ok=True)
     made = {"devset": devset_items(data / "devset")}
+    if index is not None:
+        made["talking"] = talking_items(data / "talking", index)
     parquet = data / "faces-val.parquet"
     for name, change in (("faces", None), ("faces-jpeg40", jpeg_40), ("faces-half", half_size)):
         made[name] = face_items(parquet, out / name, change)[::every]
@@ -113,9 +135,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with devset/ and faces-val.parquet")
     parser.add_argument("out", type=Path, help="where manifests and unpacked pictures go")
+    parser.add_argument("--talking", type=Path, help="index.parquet, for the talking clips")
     parser.add_argument("--every", type=int, default=1, help="take every n-th face only")
     chosen = parser.parse_args()
-    for path in write_all(chosen.data, chosen.out, chosen.every):
+    for path in write_all(chosen.data, chosen.out, chosen.every, chosen.talking):
         print(path)
 
 

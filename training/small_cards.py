@@ -1,4 +1,4 @@
-"""How do the small checkpoints (frequency, landmarks) become folders with a card and a README?
+"""How do checkpoints (frequency, landmarks, temporal) become folders with a card and a README?
 
 Figures with 95 % intervals over groups, `card.json` and the model card in one go. Imports
 `evaluation`
@@ -94,6 +94,11 @@ def write_folder(
     )
     (folder / "model.safetensors").chmod(0o644)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_card(folder, card, intro, recipe)
+
+
+def write_card(folder: Path, card: Card, intro: str, recipe: str) -> None:
+    """Write card.json and the model card README.md."""
     (folder / "card.json").write_text(card.to_json(), encoding="utf-8")
     text = README.format(
         title=card.title,

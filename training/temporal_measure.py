@@ -5,7 +5,7 @@
     python -m training.temporal_measure prepare LABELS CACHE  cuts those files beforehand
 
 All files are scaled and encoded alike (long side 480, H.264 CRF 28) before they are looked at.
-Prints JSON; changes nothing but, with `--write`, card.json. Imports `media` and `training`.
+Prints JSON; changes nothing but, with `--write`, card.json. Imports `hub`, `media` and `training`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,21 @@ import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from hub.checkpoint import Calibration, Card
 from media import align
 from media.faces import FaceFinder
+from training.small_cards import with_figures, write_card
 from training.talking_data import decode
-from training.temporal import auc, load, raw_scores, score_pairs, validation_pairs
+from training.temporal import (
+    CARD,
+    INTRO,
+    RECIPE,
+    auc,
+    load,
+    raw_scores,
+    score_pairs,
+    validation_pairs,
+)
 from training.temporal_data import FRAMES, OUT_PX, RATE_HZ, h264, indices_at_rate
 from training.temporal_faults import FAULTS
 
@@ -220,14 +231,15 @@ def measure_files(labels: Path, folder: Path, cache: Path) -> dict:
     }
 
 
-def write_card(folder: Path, result: dict) -> None:
-    """Put calibration and figures into card.json, in place of figures of the same name."""
+def write_results(folder: Path, result: dict) -> None:
+    """Put calibration and figures into the card, in place of figures of the same name."""
     file = folder / "card.json"
-    card = json.loads(file.read_text("utf-8"))
+    before = Card.from_json(file.read_text("utf-8")) if file.exists() else CARD
     names = {f["name"] for f in result["figures"]}
-    card["figures"] = [f for f in card["figures"] if f["name"] not in names] + result["figures"]
-    card["calibration"] = result.get("calibration", card["calibration"])
-    file.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    kept = [f for f in before.figures if f["name"] not in names]
+    line = result.get("calibration")
+    calibration = Calibration.from_json(line) if line else before.calibration
+    write_card(folder, with_figures(CARD, kept + result["figures"], calibration), INTRO, RECIPE)
 
 
 def main() -> None:
@@ -254,7 +266,7 @@ def main() -> None:
         result = measure_faults(args.data, args.folder, args.each, args.cache)
     print(json.dumps(result, indent=1, default=int))
     if args.write:
-        write_card(args.folder, result)
+        write_results(args.folder, result)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ class Sync(Detector):
         first = round((ticks_s[0] - window.sound_start_s) * SOUND_HZ)
         heard = window.sound[max(first, 0) : first + round(len(ticks_s) * SOUND_HZ / RATE_HZ)]
         sound = self.network.embed_sound(heard)
-        lips = self.network.embed_mouths(mouths(track)[nearest], track.landmarks[nearest])
+        seen = mouths(track)[nearest] if self.network.sees_pictures else None
+        lips = self.network.embed_mouths(seen, track.landmarks[nearest])
         return offset_curve(lips, sound, speech=speech[: len(sound)])
 
 

@@ -261,25 +261,34 @@ class SyncModel(nn.Module):
             ) from problem
         return model.eval()
 
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether mouth crops are looked at, beside the lips' outline."""
+        return "mouth" in self.config.eyes
+
     @torch.inference_mode()
-    def embed_mouths(self, mouths: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    def embed_mouths(self, mouths: np.ndarray | None, landmarks: np.ndarray) -> np.ndarray:
         """Embed the mouths of one face.
 
         Args:
-            mouths: (n, 96, 96) uint8 grey crops (`align.mouth_matrix`) at 25 Hz.
+            mouths: (n, 96, 96) uint8 grey crops (`align.mouth_matrix`) at 25 Hz; None when the
+                network does not look at them (`sees_pictures`).
             landmarks: (n, 468, 2) px of the same frames, in any picture (`FaceTrack.landmarks`).
 
         Returns:
             (n, d) float32 unit vectors; row i is at i / 25 s.
         """
-        if mouths.ndim != 3 or mouths.shape[1:] != (96, 96) or not len(mouths):
-            raise ValueError(f"mouths: expected (n, 96, 96), got {mouths.shape}")
-        if landmarks.shape != (len(mouths), 468, 2):
-            raise ValueError(f"landmarks: expected {(len(mouths), 468, 2)}, got {landmarks.shape}")
-        device, edge = next(self.parameters()).device, (align.MOUTH_PX - CROP_PX) // 2
+        if landmarks.ndim != 3 or landmarks.shape[1:] != (468, 2) or not len(landmarks):
+            raise ValueError(f"landmarks: expected (n, 468, 2), got {landmarks.shape}")
+        device = next(self.parameters()).device
+        outline = torch.from_numpy(lip_outline(landmarks)).to(device)[None]
+        if mouths is None:
+            return self.look(outline, None)[0].cpu().numpy()
+        if mouths.shape != (len(landmarks), 96, 96):
+            raise ValueError(f"mouths: expected {(len(landmarks), 96, 96)}, got {mouths.shape}")
+        edge = (align.MOUTH_PX - CROP_PX) // 2
         inner = torch.from_numpy(np.ascontiguousarray(mouths[:, edge:-edge, edge:-edge]))
-        outline = torch.from_numpy(lip_outline(landmarks))
-        return self.look(outline.to(device)[None], inner.to(device)[None].float())[0].cpu().numpy()
+        return self.look(outline, inner.to(device)[None].float())[0].cpu().numpy()
 
     def look(self, outline: Tensor, mouths: Tensor | None) -> Tensor:
         """(b, n, 46) outlines and (b, n, 88, 88) mouths to (b, n, size) unit vectors.

@@ -78,12 +78,19 @@ def write_picture(clip: Clip, target: Path, tier: Tier) -> None:
     target.write_bytes(data.tobytes())
 
 
-def write_video(clip: Clip, target: Path, tier: Tier) -> None:
-    """Write a clip as H.264 and AAC; both streams keep their times on the clip's one clock."""
+def write_video(clip: Clip, target: Path, tier: Tier, sound: np.ndarray | None = None) -> None:
+    """Write a clip as H.264 and AAC; both streams keep their times on the clip's one clock.
+
+    Args:
+        clip: what is written.
+        target: an mp4 file.
+        tier: how.
+        sound: (m,) float32, -1..1, 16 kHz mono, in place of the clip's own.
+    """
     with av.open(str(target), "w") as container:
         first = _scaled(next(clip.frames())[1], tier.long_side_px)
         video = _video_stream(container, clip, first, tier)
-        sound = clip.sound(0.0, clip.duration_s)
+        sound = clip.sound(0.0, clip.duration_s) if sound is None else sound
         audio = None
         if sound is not None:
             audio = container.add_stream("aac", rate=SOUND_HZ, layout="mono")

@@ -23,7 +23,7 @@ from training.spatial_data import Source, degraded, load_part, training_sources
 log = logging.getLogger(__name__)
 
 SHARD_PAIRS = 250
-SHARDS = 56
+SHARDS = 100
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
 MIX = {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}
 CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation pictures are worn

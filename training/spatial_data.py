@@ -35,13 +35,13 @@ UNHARMED = 0.45  # share of the pairs that pass without degradation
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
 MIX = {
-    "swap": 0.44,
-    "gan": 0.13,
+    "swap": 0.4,
+    "gan": 0.2,
     "dfdc": 0.08,
-    "ffhq": 0.1,
+    "ffhq": 0.11,
     "web-portraits": 0.09,
-    "ar": 0.08,
-    "en": 0.08,
+    "ar": 0.06,
+    "en": 0.06,
 }
 
 

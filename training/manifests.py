@@ -27,6 +27,7 @@ JPEG_HARM = 40  # quality of the re-encoded copies
 SHARED_ROOMS = ("dialogue_", "meeting_")  # recordings of the same people
 CLIPS_A_PERSON = 8
 LEAST_SPEECH_S = 0.8  # below, no detector can compare voice and lips
+DUBBED_EVERY = 2  # one of so many clips
 DUBBED = Tier("dubbed", long_side_px=1280, crf=20, jpeg=90, sound_bps=96_000)
 LOSSLESS_LIKE = 95  # quality at which half-size copies are kept
 
@@ -121,7 +122,7 @@ def talking_items(clips: Path, index: Path) -> list[Item]:
 
 
 def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
-    """Every real clip with speech twice, written alike: with its own sound, and with that of the
+    """Real clips with speech, each twice, written alike: with its own sound, and with that of the
     next clip of somebody else."""
     folder.mkdir(parents=True, exist_ok=True)
     voices = []
@@ -132,7 +133,7 @@ def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
         if sound is not None and spoken >= LEAST_SPEECH_S:
             voices.append((item, sound))
     items = []
-    for number, (item, own) in enumerate(voices):
+    for number, (item, own) in list(enumerate(voices))[::DUBBED_EVERY]:
         others = voices[number + 1 :] + voices[:number]
         foreign = next(s for other, s in others if other.group != item.group)
         for label, sound in enumerate((own, np.resize(foreign, len(own)))):

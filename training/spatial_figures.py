@@ -102,14 +102,13 @@ def to_input(face: Face, harm: Callable[[np.ndarray], np.ndarray] = HARM["clean"
 
 
 def logits(model, pictures: list[np.ndarray]) -> np.ndarray:
-    """Raw logit of every (168, 168, 3) picture, the mean of itself and its mirror image."""
+    """Raw logit of every (168, 168, 3) picture."""
     from training.spatial import normalised
 
     found = []
     with torch.no_grad():
         for start in range(0, len(pictures), BATCH):
-            pixels = normalised(np.stack(pictures[start : start + BATCH]))
-            found.append((model(pixels)[0] + model(pixels.flip(-1))[0]).numpy() / 2)
+            found.append(model(normalised(np.stack(pictures[start : start + BATCH])))[0].numpy())
     return np.concatenate(found)
 
 

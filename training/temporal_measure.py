@@ -1,6 +1,6 @@
 """How good is a temporal checkpoint, on self-made faults and on files it has nothing to do with?
 
-    python -m training.temporal_measure faults DATA FOLDER    persons kept for test; Platt's line
+    python -m training.temporal_measure faults DATA FOLDER    persons kept for test
     python -m training.temporal_measure files LABELS FOLDER   files of a CSV `file,label,kind`
     python -m training.temporal_measure prepare LABELS CACHE  cuts those files beforehand
 
@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from hub.checkpoint import Calibration, Card
+from hub.checkpoint import Card
 from media import align
 from media.faces import FaceFinder
 from training.small_cards import with_figures, write_card
@@ -232,14 +232,13 @@ def measure_files(labels: Path, folder: Path, cache: Path) -> dict:
 
 
 def write_results(folder: Path, result: dict) -> None:
-    """Put calibration and figures into the card, in place of figures of the same name."""
+    """Put the figures into the card, in place of figures of the same name."""
     file = folder / "card.json"
     before = Card.from_json(file.read_text("utf-8")) if file.exists() else CARD
     names = {f["name"] for f in result["figures"]}
     kept = [f for f in before.figures if f["name"] not in names]
-    line = result.get("calibration")
-    calibration = Calibration.from_json(line) if line else before.calibration
-    write_card(folder, with_figures(CARD, kept + result["figures"], calibration), INTRO, RECIPE)
+    # a line fitted on self-made faults would mislead on real files, so none is stored
+    write_card(folder, with_figures(CARD, kept + result["figures"], None), INTRO, RECIPE)
 
 
 def main() -> None:

@@ -45,8 +45,8 @@ LIMITS = (
     "Talking heads made from one photo are not recognised: no better than chance on the "
     "development clips.",
     "Learned from few generators; diffusion portraits and tools newer than the data may pass.",
-    "Trained for little over an hour on a shared processor core and still improving when it ended; "
-    "by source, 3 to 25 % of real faces and clips are called fake.",
+    "Trained for less than three hours on processor cores and still improving when it ended; the "
+    "figures say how many real faces of each source are called fake.",
     "Faces under about 60 pixels and strong compression hide the traces.",
     "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "
     "block or a publication.",

@@ -61,7 +61,7 @@ CARD = Card(
         "animated by landmarks",
     ),
     limits=(
-        "Has seen no fake of any real tool, only self-made faults. On talking heads of unseen tools "
+        "Has seen no fake of any real tool, only self-made faults. On talking heads of real tools "
         "it is wrong the other way round: it takes the noise of phones and cameras for faults, and "
         "clean generated faces for film. Not calibrated, takes no part in the verdict.",
         "Two sources of real people, studio light: hand-held, dark and very sharp videos are new "

@@ -33,6 +33,9 @@ SHOWN = (
     "head_range",
     "head_jitter_px",
     "tilt_range_deg",
+    "skin_detail_cheek_1",
+    "skin_change_cheek_1",
+    "skin_burst_mouth_3",
 )
 
 

@@ -185,10 +185,12 @@ def _jpeg_bytes(picture: np.ndarray) -> int:
 def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
     """Fit log-odds = scale * raw + offset (Platt 1999) and store it in the card.
 
-    Every source of real faces weighs the same, and so does every source of fakes; real and fake
-    weigh the same together.
+    Every source of real faces weighs the same; of the fakes, swaps, generated faces and self-made
+    ones weigh a third each (the many faint self-made ones would hide what the network knows of the
+    others); real and fake weigh the same together.
     """
-    table = table.assign(origin=table.source.str.cat(table.tier.eq("self-made").astype(str)))
+    made = (table.label == 1) & table.tier.eq("self-made")
+    table = table.assign(origin=np.where(made, "self-made", table.source))
     weights = np.zeros(len(table))
     for label in (0, 1):
         own = table.label == label

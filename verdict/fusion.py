@@ -148,11 +148,14 @@ def _opinion(
 def renormalised(weights: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:
     """Share the weight of absent detectors among those present.
 
-    No weight exceeds 1: calibrated evidence that stands alone counts as itself, never more.
+    All present weights grow by one factor, so that they keep the proportions in which they were
+    fitted, and until the largest is 1 at most: calibrated evidence that stands alone counts as
+    itself, never more.
     """
     total = math.fsum(weights.values())
     here = math.fsum(weights[name] for name in present)
-    return {name: min(max(1.0, weights[name]), weights[name] * total / here) for name in present}
+    factor = max(1.0, min(total / here, 1 / max(weights[name] for name in present)))
+    return {name: weights[name] * factor for name in present}
 
 
 def _probability(log_odds: float) -> float:

@@ -219,7 +219,7 @@ def test_a_bug_in_one_file_does_not_end_the_run(tiny, pictures, tmp_path, monkey
 
 
 def test_calibrating_makes_an_uncalibrated_checkpoint_count(pictures, tmp_path):
-    folder = write_checkpoint(tmp_path / "raw", calibrated=False)
+    folder = write_checkpoint(tmp_path / "raw", calibrated=False, seed=1)
     pool, lines = Pool(), tmp_path / "lines.jsonl"
     items = read_manifest(pictures / "manifest.csv")
     setup = set_up(settings(folder), pool)

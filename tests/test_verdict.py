@@ -62,7 +62,10 @@ def test_absent_weight_is_shared_and_never_exceeds_one():
     shared = renormalised(NUMBERS.weights, {"spatial": 1.0})
     assert shared == {"spatial": 1.0}
     shared = renormalised(NUMBERS.weights, {"frequency": 1.0, "landmarks": 1.0})
-    assert shared["frequency"] == 1.0 and shared["landmarks"] == pytest.approx(0.525)
+    assert shared["frequency"] == pytest.approx(1.0)  # grown until the largest is 1
+    assert shared["landmarks"] == pytest.approx(0.1 / 0.3)  # in the fitted proportion
+    shared = renormalised(NUMBERS.weights, {n: 1.0 for n in NAMES if n != "landmarks"})
+    assert shared["spatial"] == pytest.approx(0.8 * 2.1 / 2.0)  # only the absent weight is shared
 
 
 def test_uncalibrated_is_shown_and_not_counted():

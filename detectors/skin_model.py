@@ -1,10 +1,10 @@
 """How do the pictures of a face change from one moment to the next, apart from where its points go?
 
-A filmed face rests and bursts into movement, its skin is lit anew in every picture, and its fine
-detail comes and goes with focus and compression. A face that a network animates from one photo
-moves evenly and carries its texture along. Plain measures of that: in four bands and three
-regions, how much detail there is, how much of it changes within one and within four pictures, and
-how uneven the change is over time. Works on plain arrays. Imports nothing of the project.
+A camera's focus, noise and encoder decide how much detail a filmed skin shows and how it comes and
+goes; a network that animates a photo draws the skin anew and cleaner (measured: training/LOG.md).
+Plain measures of that: in four bands and three regions, how much detail there is, how much of it
+changes within one and within four pictures, and how uneven the change is over time. Works on plain
+arrays. Imports nothing of the project.
 """
 
 from __future__ import annotations

@@ -48,9 +48,10 @@ class Spatial(Detector):
         """
         card = self.checkpoint.card
         pictures, times_s = _chosen(window, track, card)
-        raw, maps = self._scores(prepare(pictures, card))
+        batch = prepare(pictures, card)
+        raw, maps = self._scores(batch)
         if window.is_picture:
-            mirrored, turned = self._scores(prepare(pictures, card).flip(-1))
+            mirrored, turned = self._scores(batch.flip(-1))
             raw = (raw + mirrored) / 2
             maps = None if maps is None or turned is None else (maps + turned[..., ::-1]) / 2
         heatmaps: tuple[Heatmap, ...] = ()

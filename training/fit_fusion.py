@@ -46,9 +46,8 @@ def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float
     """
     present = np.isfinite(values) & (weights > 0)
     here, largest = present @ weights, (present * weights).max(axis=1)
-    nobody = np.ones_like(here)
-    share = np.divide(weights.sum(), here, out=nobody.copy(), where=here > 0)
-    room = np.divide(1.0, largest, out=nobody, where=here > 0)
+    share = np.divide(weights.sum(), here, out=np.ones_like(here), where=here > 0)
+    room = np.divide(1.0, largest, out=np.ones_like(here), where=here > 0)
     used = weights * np.maximum(1.0, np.minimum(share, room))[:, None]
     limited = np.clip(np.nan_to_num(values), -MOST_LOG_ODDS, MOST_LOG_ODDS)
     people = prior + (used * limited * present).sum(axis=1)

@@ -18,8 +18,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from detectors.landmarks_model import measure_motion
-from detectors.skin_model import measure_skin
+from detectors.landmarks import measure_face
 from evaluation.tiers import TIERS, copies
 from media.clip import Clip
 from media.faces import FaceFinder
@@ -69,8 +68,7 @@ def rows_of(path: Path, tier: str) -> list[dict]:
         for number, track in enumerate(windows(copy, MOST_WINDOWS)):
             if np.ptp(track.times_s) < SHORTEST_S:
                 continue
-            measures = measure_motion(track.landmarks, track.times_s)
-            measures |= measure_skin(track.crops, track.times_s)
+            measures = measure_face(track.landmarks, track.crops, track.times_s)
             found.append({"tier": tier, "window": number, "face_px": track.quality.face_px}
                          | measures)  # fmt: skip
     return found

@@ -109,6 +109,12 @@ def patches(clips: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     return split[:, :, keep].float() / 255
 
 
+def normalised(pixels: torch.Tensor) -> torch.Tensor:
+    """(…, 3, 2, 16, 16) pixels of tubes, 0..1, with ImageNet's mean and deviation taken out."""
+    mean, std = (torch.tensor(v).reshape(3, 1, 1, 1) for v in (MEAN, STD))
+    return (pixels - mean) / std
+
+
 def tokens_and_logits(
     model: nn.Module, pixels: torch.Tensor, keep: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -121,8 +127,7 @@ def tokens_and_logits(
     Returns:
         (b, 8 * k, 384) last tokens and (b, 2) logits.
     """
-    shape = (3, 1, 1, 1)
-    pixels = (pixels - torch.tensor(MEAN).reshape(shape)) / torch.tensor(STD).reshape(shape)
+    pixels = normalised(pixels)
     embeddings = model.videomae.embeddings
     projection = embeddings.patch_embeddings.projection
     hidden = nn.functional.linear(pixels.flatten(3), projection.weight.flatten(1), projection.bias)
@@ -259,10 +264,10 @@ def score_pairs(model: nn.Module, pairs: np.ndarray) -> np.ndarray:
 class Trainer:
     """Everything that a stopped run needs to go on: weights, optimiser, average, time spent."""
 
-    def __init__(self, run: Path, bank: Bank, recipe: Recipe) -> None:
+    def __init__(self, run: Path, tubes: torch.Tensor, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.file = recipe, run / "state.pt"
-        self.model, self.head = new_model(_tubes(bank)), nn.Linear(WIDTH, 1)
+        self.model, self.head = new_model(tubes), nn.Linear(WIDTH, 1)
         self.both = nn.ModuleDict({"model": self.model, "head": self.head})
         self.optimiser = _optimiser(self.both, recipe)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -310,8 +315,8 @@ def train(data: Path, run: Path, recipe: Recipe, pairs: int) -> None:
     if not list((run / "bank").glob("*.npy")):
         make_pairs(data, run / "bank", pairs, recipe.seed)
     check = dict(np.load(check_file))
-    bank = Bank(run / "bank", recipe.seed)
-    trainer = Trainer(run, bank, recipe)
+    trainer = Trainer(run, _tubes(Bank(run / "bank", recipe.seed)), recipe)
+    bank = Bank(run / "bank", trainer.seed)  # another seed after each start: no draw is repeated
     start = time.monotonic() - trainer.spent
     checked, losses = trainer.spent, []
     while trainer.spent < 60 * recipe.minutes:
@@ -329,9 +334,7 @@ def train(data: Path, run: Path, recipe: Recipe, pairs: int) -> None:
 def _tubes(bank: Bank) -> torch.Tensor:
     """Normalised pixels of real shots, (n, 3, 2, 16, 16)."""
     every = torch.arange(GRID * GRID)
-    pixels = patches(bank.batch(16)[:, 0], every).flatten(0, 2)
-    shape = (3, 1, 1, 1)
-    return (pixels - torch.tensor(MEAN).reshape(shape)) / torch.tensor(STD).reshape(shape)
+    return normalised(patches(bank.batch(16)[:, 0], every).flatten(0, 2))
 
 
 def _optimiser(both: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

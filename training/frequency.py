@@ -161,8 +161,10 @@ def gate_rows(told: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
 
 
 def figures(rows: pd.DataFrame) -> list[dict]:
-    """All figures of the card from a table with ``raw`` and ``open``, on the half that chose
-    nothing."""
+    """What the log says of a table with ``raw`` and ``open``, on the half that chose nothing.
+
+    The card's figures come from `training.cards`.
+    """
     rows = rows[~rows["selects"]]
     clean = rows[rows["condition"] == "clean"]
     reals = clean[(clean["label"] == 0) & (clean["source"] == "dfdc")]
@@ -220,9 +222,8 @@ def export(network: FrequencyNet, told: np.ndarray, rows: pd.DataFrame, folder: 
     )
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
     config = {"model_type": MODEL_TYPE, "hidden": HIDDEN, "gate": asdict(GATE)}
-    card = with_figures(CARD, figures(rows), calibration)
-    write_folder(folder, tensors, config, card, INTRO, RECIPE)
-    for figure in card.figures:
+    write_folder(folder, tensors, config, with_figures(CARD, [], calibration), INTRO, RECIPE)
+    for figure in figures(rows):
         log.info("%s: %s", figure["name"], figure["value"])
 
 

@@ -1,10 +1,9 @@
 """Which manifests do the figures of the model cards come from?
 
 ``python -m training.manifests DATA OUT`` writes manifests for ``python cli.py evaluate``: the
-development clips, with ``--talking`` real clips of people unseen in training and all real clips
-with their own and with a foreign voice, the held-out faces (unpacked as they were published, byte
-by byte) and, as tests of robustness, the same faces after JPEG 40 and at half size. Imports
-evaluation and media.
+development clips, the held-out faces and portraits (unpacked as they were published, byte by byte),
+the same faces after JPEG 40 and at half size, and with ``--talking`` real clips of people unseen in
+training and all real clips with their own and with a foreign voice. Imports evaluation and media.
 """
 
 from __future__ import annotations
@@ -63,16 +62,18 @@ def group_of(stem: str) -> str:
 def face_items(
     parquet: Path, folder: Path, change: Callable[[bytes], bytes] | None = None
 ) -> list[Item]:
-    """Unpack the faces of a parquet file as JPEG files.
+    """Unpack the held-out faces of a parquet file as JPEG files.
 
     Args:
-        parquet: columns image, label, kind, source, name, pair, group.
+        parquet: columns image, label, kind, source, name, pair, group, split.
         folder: where the pictures go.
         change: from JPEG bytes to JPEG bytes; as published when None.
     """
     folder.mkdir(parents=True, exist_ok=True)
     items = []
     for index, row in enumerate(pd.read_parquet(parquet).itertuples()):
+        if row.split != "val":
+            continue
         path = folder / f"{index:05d}.jpg"
         if not path.is_file():
             path.write_bytes(row.image if change is None else change(row.image))
@@ -157,6 +158,7 @@ def write_all(data: Path, out: Path, every: int, index: Path | None = None) -> l
     parquet = data / "faces-val.parquet"
     for name, change in (("faces", None), ("faces-jpeg40", jpeg_40), ("faces-half", half_size)):
         made[name] = face_items(parquet, out / name, change)[::every]
+    made["portraits"] = face_items(data / "portraits.parquet", out / "portraits")
     paths = []
     for name, items in made.items():
         paths.append(out / f"{name}.csv")

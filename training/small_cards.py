@@ -106,7 +106,7 @@ def write_card(folder: Path, card: Card, intro: str, recipe: str) -> None:
         recipe=recipe,
         calibration=_calibration_line(card),
         data="\n".join(f"- {line}" for line in card.trained_on),
-        figures="\n".join(_row(figure) for figure in card.figures),
+        figures="\n".join(figure_row(figure) for figure in card.figures),
         limits="\n".join(f"- {line}" for line in card.limits),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
@@ -129,7 +129,7 @@ def _calibration_line(card: Card) -> str:
     )
 
 
-def _row(figure: dict) -> str:
+def figure_row(figure: dict) -> str:
     low, high = figure["low"], figure["high"]
     interval = "" if low is None else f"{low:.3f} to {high:.3f}"
     return "| {name} | {value:.3f} | {interval} | {n_real} | {n_fake} | {protocol} |".format(

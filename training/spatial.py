@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from transformers import Dinov2Config, Dinov2ForImageClassification
@@ -342,27 +341,17 @@ def export(folder: Path, out: Path) -> None:
     log.info("step %d to %s; bfloat16 moves a logit by %.4f at most", state["step"], out, change)
 
 
-def evaluate(folder: Path, crops: Path, clips: Path | None, out: Path | None) -> None:
-    """Calibrate a checkpoint folder and write all figures of its card."""
+def evaluate(folder: Path, crops: Path) -> None:
+    """Calibrate a checkpoint folder, log what it reaches, and write its card."""
     from training import spatial_export
 
     model = spatial_export.load(folder)
     chosen, other = (spatial_export.scores(model, crops, half) for half in (True, False))
     spatial_export.calibrate(folder, other, FITTED_ON)
-    found = spatial_export.evaluate(other, "held-out half that chose nothing")
-    both = pd.concat([chosen, other], ignore_index=True)
-    found += spatial_export.evaluate(both, "all held-out faces", tiers=("clean",))
-    found += spatial_export.false_alarms(folder, chosen, "held-out half without calibration")
-    if clips is not None:
-        table = spatial_export.clip_scores(model, clips)
-        found += spatial_export.clip_figures(folder, table)
-        if out is not None:
-            table.to_csv(out / "clips.csv", index=False)
-    spatial_export.store(folder, found)
-    if out is not None:
-        both.to_csv(out / "faces.csv", index=False)
-    for row in found:
-        log.info("%s: %.3f (%.3f to %.3f)", *(row[k] for k in ("name", "value", "low", "high")))
+    for table, half in ((other, "chose nothing"), (chosen, "selection half")):
+        for name, *values in spatial_export.told(table, half):
+            log.info("%s: %.3f (%.3f to %.3f)", name, *values)
+    spatial_export.store(folder, spatial_export.self_made(other, "held-out half"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -382,8 +371,6 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="calibrate a folder, write its figures and card")
     command.add_argument("folder", type=Path)
     command.add_argument("crops", type=Path)
-    command.add_argument("--clips", type=Path, help="folder with labels.csv and videos")
-    command.add_argument("--out", type=Path, help="folder for the scores")
     for command in commands.choices.values():
         command.add_argument("--threads", type=int, default=2)
     return parser
@@ -398,7 +385,7 @@ def main() -> None:
     elif args.command == "export":
         export(args.run, args.folder)
     else:
-        evaluate(args.folder, args.crops, args.clips, args.out)
+        evaluate(args.folder, args.crops)
 
 
 if __name__ == "__main__":

@@ -35,14 +35,17 @@ UNHARMED = 0.45  # share of the pairs that pass without degradation
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
 MIX = {
-    "swap": 0.4,
-    "gan": 0.2,
-    "dfdc": 0.08,
-    "ffhq": 0.11,
-    "web-portraits": 0.09,
-    "ar": 0.06,
-    "en": 0.06,
+    "swap": 0.36,
+    "gan": 0.18,
+    "restored": 0.16,
+    "dfdc": 0.07,
+    "ffhq": 0.07,
+    "web-portraits": 0.06,
+    "ar": 0.05,
+    "en": 0.05,
 }
+# through which region a restored face is pasted back; most generators draw all of it
+RESTORED_REGIONS = ("all", "all", "all", "face", "face", "inner", "lower", "mouth", "eyes")
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Source:
         reals: rows of real faces.
         fakes: rows of published fakes and the row of each one's own original, (m, 2).
         moments: for talking clips (clip number of every real row); empty for photos.
+        restored: reals that a restoration network drew anew (see `training.restorer`), each with
+            its place in ``reals``.
     """
 
     pictures: np.ndarray
@@ -62,6 +67,7 @@ class Source:
     reals: np.ndarray
     fakes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     moments: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    restored: list[tuple[np.ndarray, int]] = field(default_factory=list)
 
     def face(self, row: int) -> Face:
         """The face of one row with a little of its surroundings."""
@@ -79,6 +85,14 @@ class Source:
         """A published fake and its own original."""
         fake, real = self.fakes[rng.integers(len(self.fakes))]
         return self.face(fake), self.face(real)
+
+    def restored_pair(self, rng: np.random.Generator) -> tuple[np.ndarray, Face, np.ndarray]:
+        """A face that a restoration network drew, its real, and the mask of what was pasted."""
+        drawn, place = self.restored[rng.integers(len(self.restored))]
+        real = self.face(self.reals[place])
+        mask = pseudo_fakes.region_mask(str(rng.choice(RESTORED_REGIONS)), real, rng)
+        ratio = 1.0 if rng.random() < 0.5 else rng.uniform(0.4, 0.9)
+        return pseudo_fakes.blend(real.picture, drawn, mask * ratio), real, mask
 
     def moment_near(self, place: int, rng: np.random.Generator) -> Face:
         """Another moment of the clip that the real row at ``place`` belongs to."""
@@ -156,6 +170,10 @@ def training_sources(folder: Path) -> dict[str, Source]:
     for name in TALKING_SETS:
         if (folder / "talking" / "index.parquet").exists():
             sources[name] = talking_source(folder / "talking", name, "train")
+    for name, source in sources.items():
+        for file in sorted((folder / "restored").glob(f"{name}-*.npz")):
+            with np.load(file) as shard:
+                source.restored += zip(shard["pictures"], shard["places"].tolist(), strict=True)
     return sources
 
 
@@ -201,7 +219,10 @@ def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batc
     """Training batches without end; the same seed gives the same batches."""
     cv2.setNumThreads(1)
     sources = training_sources(folder)
-    kinds = [k for k in MIX if k in sources or k in ("swap", "gan")]
+    found = {*sources, "swap", "gan"}
+    if any(source.restored for source in sources.values()):
+        found.add("restored")
+    kinds = [k for k in MIX if k in found]
     share = np.array([MIX[k] for k in kinds]) / sum(MIX[k] for k in kinds)
     rng = np.random.default_rng(seed)
     while True:
@@ -223,6 +244,10 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
         side = fake.picture.shape[0]
         mask = np.full((side, side), 1.0 if kind == "gan" else -1.0, np.float32)
+    elif kind == "restored":
+        source = sources[str(rng.choice([n for n, s in sources.items() if s.restored]))]
+        picture, real, mask = source.restored_pair(rng)
+        fake = Face(picture, real.landmarks)
     else:
         source = sources[kind]
         place = int(rng.integers(len(source.reals)))

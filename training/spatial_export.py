@@ -1,8 +1,8 @@
 """How does a trained state become a checkpoint folder with a calibration, figures and a card?
 
-`write` saves the averaged weights in half precision, `calibrate` fits the line to log-odds,
-`evaluate` measures what the card states, on the held-out half that chose nothing, and on a folder
-of labelled clips. Imports `media` and `training`.
+`write` saves the averaged weights in half precision, `calibrate` fits the line to log-odds on the
+held-out half that chose nothing. The card's figures on published fakes come from `training.cards`.
+Imports `training`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pandas as pd
@@ -22,8 +21,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForImageClassification
 
-from media import align
-from media.faces import FaceFinder
 from training import spatial_data
 from training import spatial_figures as figures
 from training.spatial import MEAN, STD, PatchLogits
@@ -31,7 +28,6 @@ from training.spatial import MEAN, STD, PatchLogits
 log = logging.getLogger(__name__)
 
 DRAWS = 1000  # of the bootstrap
-CLIP_FRAMES = 8  # pictures looked at in a labelled clip
 INDICATIVE_BELOW = 200  # samples
 TRAINED_ON = (
     "DFDC challenge faces (6,742 real, 6,376 face swaps of 2019), research use",
@@ -209,12 +205,6 @@ def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
     _write_card(folder, card)
 
 
-def log_odds(folder: Path, raw: pd.Series) -> pd.Series:
-    """Raw scores through the folder's calibration."""
-    fitted = read_card(folder)["calibration"]
-    return fitted["scale"] * raw + fitted["offset"]
-
-
 # --- figures -------------------------------------------------------------------------------------
 
 
@@ -250,50 +240,27 @@ def figure(name: str, table: pd.DataFrame, protocol: str, value: str = "raw") ->
     }
 
 
-def evaluate(table: pd.DataFrame, half: str, tiers: Iterable[str] = figures.HARM) -> list[dict]:
-    """AUC by part and tier, of the baseline, and of self-made fakes by source."""
-    protocol = f"{half}, one picture a face, tight crop 168 px"
-    found = []
-    for tier in tiers:
+def told(table: pd.DataFrame, half: str) -> Iterator[tuple[str, float, float, float]]:
+    """AUC by part and tier on the prepared crops, and of file size alone: for the training log."""
+    for tier in figures.HARM:
         part = table[table.tier == tier]
         swaps = part[part.source == "dfdc"]
-        gan = part[part.source.isin(["ffhq", "stylegan"])]
-        found.append(figure(f"AUC, DFDC face swaps, {tier}", swaps, protocol))
-        found.append(figure(f"AUC, StyleGAN against FFHQ, {tier}", gan, protocol))
+        generated = part[part.source.isin(["ffhq", "stylegan"])]
+        yield (f"{half}, DFDC, {tier}", *interval(swaps))
+        yield (f"{half}, StyleGAN, {tier}", *interval(generated))
         if tier == "clean":
-            name = "AUC of file size alone, DFDC face swaps"
-            found.append(figure(name, swaps, protocol + ", baseline", "size_bytes"))
+            yield (f"{half}, DFDC, file size alone", *interval(swaps, "size_bytes"))
+
+
+def self_made(table: pd.DataFrame, half: str) -> list[dict]:
+    """Figures of the card that only this recipe can make: self-made fakes of each source."""
     made = table[table.tier == "self-made"]
     made = made.assign(group=np.arange(len(made)))
-    for source, part in made.groupby("source"):
-        found.append(
-            figure(f"AUC, self-made fakes of {source}", part, protocol + ", degraded alike")
-        )
-    return found
-
-
-def false_alarms(folder: Path, table: pd.DataFrame, half: str) -> list[dict]:
-    """Share of real faces of each source with calibrated log-odds above 0."""
-    real = table[(table.label == 0) & (table.tier == "clean")]
-    real = real.assign(alarm=log_odds(folder, real.raw) > 0)
-    found = []
-    for source, part in real.groupby("source"):
-        by_group = part.groupby("group").alarm.mean().to_numpy()
-        rng = np.random.default_rng(0)
-        draws = by_group[rng.integers(len(by_group), size=(DRAWS, len(by_group)))].mean(1)
-        low, high = np.quantile(draws, [0.025, 0.975])
-        found.append(
-            {
-                "name": f"False alarms, real {source}, clean",
-                "value": round(float(by_group.mean()), 4),
-                "low": round(float(low), 4),
-                "high": round(float(high), 4),
-                "n_real": len(part),
-                "n_fake": 0,
-                "protocol": f"{half}, log-odds above 0",
-            }
-        )
-    return found
+    protocol = f"{half}, one picture a face, degraded alike"
+    return [
+        figure(f"AUC, self-made fakes of {source}", part, protocol)
+        for source, part in made.groupby("source")
+    ]
 
 
 def store(folder: Path, found: list[dict]) -> None:
@@ -315,50 +282,3 @@ def store(folder: Path, found: list[dict]) -> None:
         calibration=CALIBRATION_LINE.format(**fitted),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
-
-
-# --- labelled clips ------------------------------------------------------------------------------
-
-
-def clip_scores(model: PatchLogits, folder: Path) -> pd.DataFrame:
-    """Mean raw logit of a few pictures of every clip in ``folder/labels.csv``."""
-    table = pd.read_csv(folder / "labels.csv")
-    raw = []
-    with FaceFinder() as finder:
-        for name in table["file"]:
-            inputs = [
-                crop for picture in _frames(folder / name) for crop in _main_face(picture, finder)
-            ]
-            raw.append(figures.logits(model, inputs).mean() if inputs else np.nan)
-    label = table["label"].map(lambda value: int(str(value).lower() in ("1", "fake")))
-    return table.assign(raw=raw, label=label, group=table["file"])
-
-
-def clip_figures(folder: Path, table: pd.DataFrame) -> list[dict]:
-    """AUC of labelled clips, by kind of fake, and the false alarms of the real ones."""
-    seen = table.dropna(subset="raw")
-    protocol = f"development clips, {CLIP_FRAMES} pictures a clip, nothing tuned on them"
-    found = [figure("AUC, clips", seen, protocol)]
-    for kind in sorted(seen.kind[seen.label == 1].unique()):
-        part = seen[(seen.label == 0) | (seen.kind == kind)]
-        found.append(figure(f"AUC, clips, {kind}", part, protocol))
-    seen = seen.assign(tier="clean")
-    found += false_alarms(folder, seen.assign(source="clips"), protocol)
-    return found + false_alarms(folder, seen.assign(source="clips, " + seen.kind), protocol)
-
-
-def _frames(path: Path) -> list[np.ndarray]:
-    with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    return [frames[i] for i in np.linspace(0, len(frames) - 1, CLIP_FRAMES).astype(int)]
-
-
-def _main_face(picture: np.ndarray, finder: FaceFinder) -> list[np.ndarray]:
-    """The network's input of the largest face, made as in the app."""
-    faces = finder.find(picture)[:1]
-    size = (spatial_data.INPUT_PX, spatial_data.INPUT_PX)
-    crops = [align.cut(picture, align.face_matrix(f.landmarks), align.CROP_PX) for f in faces]
-    return [
-        cv2.resize(align.centre(crop, align.TIGHT_PX), size, interpolation=cv2.INTER_AREA)
-        for crop in crops
-    ]

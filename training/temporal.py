@@ -147,7 +147,7 @@ def draw_places() -> torch.Tensor:
     return grid[top : top + BLOCK, left : left + BLOCK].flatten()
 
 
-def make_pairs(data: Path, bank: Path, count: int, seed: int) -> None:
+def make_pairs(data: Path, base: Path, bank: Path, count: int, seed: int) -> None:
     """Write ``count`` pairs as BANK/SEED.npy; a file that is there is not made again."""
     bank.mkdir(parents=True, exist_ok=True)
     file = bank / f"{seed}.npy"
@@ -155,7 +155,7 @@ def make_pairs(data: Path, bank: Path, count: int, seed: int) -> None:
         return
     shape = (count, 2, FRAMES, OUT_PX, OUT_PX, 3)
     array = np.lib.format.open_memmap(file.with_suffix(".new"), "w+", np.uint8, shape)
-    stream = iter(Pairs(Shots(Talking(data), "train"), seed))
+    stream = iter(Pairs(Shots(Talking(data), "train", base), seed))
     for i in range(count):
         array[i] = next(stream)[0]
         if (i + 1) % 200 == 0:
@@ -215,9 +215,9 @@ def loss_of(model: nn.Module, head: nn.Module, pairs: torch.Tensor, recipe: Reci
     return clip_loss + recipe.pair_loss * pair_loss + recipe.token_loss * token_loss
 
 
-def validation_pairs(data: Path, split: str, each: int, seed: int) -> dict:
+def validation_pairs(data: Path, base: Path, split: str, each: int, seed: int) -> dict:
     """The same `each` pairs for every fault, of the persons of one split."""
-    shots, pairs, numbers, people = Shots(Talking(data), split), [], [], []
+    shots, pairs, numbers, people = Shots(Talking(data), split, base), [], [], []
     for fault in FAULTS:
         stream = iter(Pairs(shots, seed, fault))
         for _ in range(each):
@@ -306,14 +306,14 @@ class Trainer:
         self.file.with_suffix(".new").replace(self.file)
 
 
-def train(data: Path, run: Path, recipe: Recipe, pairs: int) -> None:
+def train(data: Path, base: Path, run: Path, recipe: Recipe, pairs: int) -> None:
     """Train for `recipe.minutes` in all, over any number of starts."""
     run.mkdir(parents=True, exist_ok=True)
     check_file = run / "validation.npz"
     if not check_file.exists():
-        np.savez(check_file, **validation_pairs(data, "val", 8, 5))
+        np.savez(check_file, **validation_pairs(data, base, "val", 8, 5))
     if not list((run / "bank").glob("*.npy")):
-        make_pairs(data, run / "bank", pairs, recipe.seed)
+        make_pairs(data, base, run / "bank", pairs, recipe.seed)
     check = dict(np.load(check_file))
     trainer = Trainer(run, _tubes(Bank(run / "bank", recipe.seed)), recipe)
     bank = Bank(run / "bank", trainer.seed)  # another seed after each start: no draw is repeated
@@ -379,6 +379,7 @@ def main() -> None:
     parser.add_argument("task", choices=("pairs", "train", "export"))
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
+    parser.add_argument("--base", type=Path, help="folder of the networks of training.restorer")
     parser.add_argument("--pairs", type=int, default=4000, help="how many to make, a bank")
     parser.add_argument("--seed", type=int, default=1, help="of a bank of pairs")
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
@@ -387,9 +388,9 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     torch.set_num_threads(1)
     if args.task == "train":
-        train(args.first, args.second, Recipe(minutes=args.minutes), args.pairs)
+        train(args.first, args.base, args.second, Recipe(minutes=args.minutes), args.pairs)
     elif args.task == "pairs":
-        make_pairs(args.first, args.second / "bank", args.pairs, args.seed)
+        make_pairs(args.first, args.base, args.second / "bank", args.pairs, args.seed)
     else:
         export(args.first, args.second)
 

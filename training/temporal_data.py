@@ -2,13 +2,16 @@
 
 `Pairs` draws a real shot of a person of one split, lets one fault of `temporal_faults` alter it,
 and sends both through one `Nuisance`: the same camera, light, frame rate, blur, noise and H.264.
-What differs between the two is the fault. Imports `media`, `talking_data` and `temporal_faults`.
+What differs between the two is the fault. Imports `media`, `restorer`,
+`talking_data` and `temporal_faults`.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import av
 import cv2
@@ -17,6 +20,7 @@ import torch
 
 from media import align
 from training import temporal_faults as faults
+from training.restorer import CRISP_NETWORK, FAST_NETWORK, Restorer, restored
 from training.talking_data import Talking
 from training.temporal_faults import Shot, Sources
 
@@ -28,7 +32,8 @@ LEAD = (
 )
 RATE_HZ = 25.0
 CLEAN_SHARE = 0.3  # shots that are only encoded, lightly: a start that can be learned from
-MATCHED_SHARE = 0.75  # pairs whose sharper shot is blurred until softness tells nothing
+MATCHED_SHARE = 0.75  # pairs whose real shot is blurred to the fake's softness, so that soft alone
+# tells nothing; a fake that is crisper than the film stays so, as those of many tools are
 MOTION_LIMIT = 0.35  # a head that moves by more than this share of the canvas leaves the wide crop
 
 
@@ -46,10 +51,14 @@ class Shots:
     Args:
         talking: the prepared clips.
         split: train, val or test.
+        base: folder of the networks of `training.restorer`.
     """
 
-    def __init__(self, talking: Talking, split: str) -> None:
+    def __init__(self, talking: Talking, split: str, base: Path) -> None:
         self.talking = talking
+        slow, fast = (Restorer(name, base) for name in (CRISP_NETWORK, FAST_NETWORK))
+        self.restore = partial(restored, restorer=slow)
+        self.enhance = partial(restored, restorer=fast)
         index = talking.index[talking.index["split"] == split]
         self.clips = {
             part: {
@@ -101,7 +110,7 @@ class Shots:
         while True:
             other, where = self.draw(rng)
             if where["clip"] != clip["clip"]:
-                return Sources(same, other)
+                return Sources(same, other, self.restore, self.enhance)
 
 
 @dataclass(frozen=True)
@@ -251,20 +260,20 @@ def _to_input(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     return np.stack([align.cut(f, matrix, OUT_PX) for f in frames])
 
 
-def equally_sharp(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both shots, the sharper one blurred as a whole to the other's sharpness.
+def as_soft(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    """The real shot, blurred as a whole to the fake's softness if that is the softer one.
 
-    Warps and decoders soften a face; without this, "soft" would mean "fake", while the tools that
-    people meet are often sharper than a phone.
+    Warps and decoders soften a face; without this, "soft" would mean "fake".
     """
-    if sharpness(a) < sharpness(b):
-        second, first = equally_sharp(b, a)
-        return first, second
-    wanted, low, high = sharpness(b), 0.2, 3.0
+    wanted = sharpness(fake)
+    if sharpness(real) <= wanted:
+        return real
+    low, high = 0.2, 3.0
     for _ in range(5):  # bisection; 0.1 px is fine enough
         sigma = (low + high) / 2
-        low, high = (sigma, high) if sharpness(_blurred(a[::6], sigma)) > wanted else (low, sigma)
-    return (_blurred(a, low), b) if low > 0.2 else (a, b)
+        softer = sharpness(_blurred(real[::6], sigma)) <= wanted
+        low, high = (low, sigma) if softer else (sigma, high)
+    return _blurred(real, low) if low > 0.2 else real
 
 
 def sharpness(frames: np.ndarray) -> float:
@@ -307,6 +316,6 @@ class Pairs(torch.utils.data.IterableDataset):
         fake = fault(rng, shot, sources, strength)
         real = shot.frames
         if rng.random() < MATCHED_SHARE:
-            real, fake = equally_sharp(real, fake)
+            real = as_soft(real, fake)
         nuisance = Nuisance(int(rng.integers(2**31)))
         return np.stack([nuisance.apply(real), nuisance.apply(fake)]), number, clip["person"]

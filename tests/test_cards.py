@@ -1,0 +1,81 @@
+"""Do the model cards hold the figures that ``evaluate`` wrote, and keep a recipe's own?"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hub.checkpoint import DETECTORS, Card
+from training import cards
+
+DEFAULTS = Path(cards.DEFAULTS)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Results on 40 faces: spatial ranks swaps without a mistake, frequency judges every second."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    rows = pd.DataFrame({"label": [n % 2 for n in range(40)], "number": range(40)})
+    rows["path"] = [f"{n}.jpg" for n in rows.number]
+    rows["group"] = [f"dfdc-{n // 2}" for n in rows.number]
+    rows["kind"] = ["face-swap" if label else "real" for label in rows.label]
+    rows["spatial_log_odds"] = 2.0 * rows.label - 1.0
+    rows["frequency_log_odds"] = [0.5 if n % 4 < 2 else None for n in rows.number]
+    for name in set(DETECTORS) - {"spatial", "frequency"}:
+        rows[f"{name}_log_odds"] = None
+    rows.drop(columns="number").to_csv(folder / "scores.csv", index=False)
+    rows.assign(source="dfdc").to_csv(folder / "items.csv", index=False)
+    baselines = {
+        "metadata": {"auc": None},
+        "file_size": {"auc": {"value": 0.52, "low": 0.4, "high": 0.6}},
+    }
+    (folder / "metrics.json").write_text(json.dumps({"baselines": baselines}))
+    return folder
+
+
+def named(found: list[dict]) -> dict[str, float]:
+    return {figure["name"]: figure["value"] for figure in found}
+
+
+def test_figures_are_those_of_the_scores(faces):
+    results = cards.read_results(faces)
+    spatial = named(list(cards.figures("spatial", results)))
+    assert spatial["AUC, DFDC face swaps, as published"] == 1.0
+    assert spatial["False alarms, real dfdc, as published"] == 0.0
+    frequency = named(list(cards.figures("frequency", results)))
+    assert frequency["AUC, DFDC face swaps, as published"] == 0.5
+    assert frequency["Judged, real dfdc, as published"] == 0.5
+    assert frequency["False alarms, real dfdc, as published"] == 0.5
+    assert not list(cards.figures("sync", results))
+    assert named(list(cards.baseline_figures(results))) == {"AUC of file size alone, faces": 0.52}
+
+
+def test_a_card_keeps_the_figures_of_its_recipe_and_loses_the_old_ones(faces, tmp_path):
+    folder = tmp_path / "temporal"
+    shutil.copytree(DEFAULTS / "temporal", folder)
+    recipe = [
+        figure
+        for figure in Card.from_json((folder / "card.json").read_text("utf-8")).figures
+        if not figure["protocol"].startswith(cards.PROTOCOL)
+    ]
+    found = list(cards.figures("spatial", cards.read_results(faces)))
+    for _ in range(2):  # the second time the first time's figures are the old ones
+        cards.rewrite(folder, found)
+    card = Card.from_json((folder / "card.json").read_text("utf-8"))
+    assert list(card.figures) == [*recipe, *found]
+    readme = (folder / "README.md").read_text("utf-8")
+    assert readme.count("AUC, DFDC face swaps, as published") == 1
+    assert readme.count("\n| AUC") + readme.count("\n| False") == len(card.figures)
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_card_and_model_card_state_the_same_figures(detector):
+    card = Card.from_json((DEFAULTS / detector / "card.json").read_text("utf-8"))
+    readme = (DEFAULTS / detector / "README.md").read_text("utf-8")
+    for figure in card.figures:
+        assert f"| {figure['name']} | {figure['value']:.3f} |" in readme

@@ -32,8 +32,8 @@ from training.sync_figures import (
 log = logging.getLogger(__name__)
 
 SHORT_FRAMES = {"ar": 24, "en": 40}
-# How many fakes and how many real recordings are out of step. The first is a guess. Of 87 real files
-# one looked out of step (upper 95 % limit of the share: 5 %); 3 % leaves room for voice-overs.
+# How many fakes and how many real recordings are out of step. The first is a guess; of 87 real
+# files one looked out of step (95 % limit of the share: 5 %): 3 % leaves room for voice-overs.
 SHARES = {"fake_out": 0.35, "real_out": 0.03}
 FITTED_ON = (
     "windows of the test people of the talking clips, in step (up to 120 ms off) against shifted, "

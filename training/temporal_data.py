@@ -1,9 +1,9 @@
 """How do talking clips become pairs of a real and a faulty shot that left through the same encoder?
 
-`Pairs` draws a real shot of a person of one split, lets one fault of `temporal_faults` alter it,
-and sends both through one `Nuisance`: the same camera, light, frame rate, blur, noise and H.264.
-What differs between the two is the fault. Imports `media`, `restorer`,
-`talking_data` and `temporal_faults`.
+`Pairs` draws a real shot of a person of one split, films it (`filmed`: noise, exposure), lets one
+fault of `temporal_faults` alter it, and sends both through one `Nuisance`: the same shake, light,
+frame rate, blur and H.264. What differs between the two is the fault, and that a face which was
+drawn has seen no sensor. Imports `media`, `restorer`, `talking_data` and `temporal_faults`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LEAD = (
     2  # frames that are encoded before the pass, so that it does not always begin with a key frame
 )
 RATE_HZ = 25.0
+UNTOUCHED_SHARE = 0.2  # shots that keep the look of a studio
 CLEAN_SHARE = 0.3  # shots that are only encoded, lightly: a start that can be learned from
 MATCHED_SHARE = 0.75  # pairs whose real shot is blurred to the fake's softness, so that soft alone
 # tells nothing; a fake that is crisper than the film stays so, as those of many tools are
@@ -113,9 +114,29 @@ class Shots:
                 return Sources(same, other, self.restore, self.enhance)
 
 
+def filmed(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
+    """What a camera leaves in a film before any tool gets hold of it: noise, exposure, encoding.
+
+    A face that is drawn anew does not have it: generated films have seen no sensor.
+    """
+    if rng.random() < UNTOUCHED_SHARE:
+        return frames
+    if rng.random() < 0.35:
+        gain = 1 + rng.uniform(0, 0.05) * faults.wander(rng, len(frames), 1)
+        frames = np.clip(frames * gain[:, :, None, None], 0, 255).astype(np.uint8)
+    spread, grain = rng.uniform(1, 10), rng.choice([0.0, rng.uniform(0.5, 1.2)])
+    colours = 3 if rng.random() < 0.5 else 1
+    noise = rng.standard_normal((*frames.shape[:3], colours), dtype=np.float32)
+    if grain:  # demosaicing and resizing make it coarser
+        noise = np.stack([cv2.GaussianBlur(n, (0, 0), grain) for n in noise]) * (1 + 2 * grain)
+        noise = noise.reshape(*frames.shape[:3], colours)
+    frames = np.clip(frames + spread * noise, 0, 255).astype(np.uint8)
+    return h264(frames, int(rng.integers(18, 36))) if rng.random() < 0.6 else frames
+
+
 @dataclass(frozen=True)
 class Nuisance:
-    """What happens to real and fake alike between camera and detector; drawn once a pair."""
+    """What happens to real and fake alike between tool and detector; drawn once a pair."""
 
     seed: int
 
@@ -177,15 +198,11 @@ def _frame_rate(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _light(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Gamma, colour cast, and brightness that flickers or drifts as lamps and exposure do."""
+    """Gamma and colour cast."""
     gamma, cast = np.exp(rng.normal(0, 0.2)), np.exp(rng.normal(0, 0.06, 3))
     level = np.float32(255) * np.linspace(0, 1, 256, dtype=np.float32) ** gamma
     table = np.clip(level[:, None] * cast + rng.normal(0, 8), 0, 255)
-    frames = np.stack([table[:, c].astype(np.uint8)[frames[..., c]] for c in range(3)], -1)
-    if rng.random() < 0.35:
-        gain = 1 + rng.uniform(0, 0.05) * faults.wander(rng, len(frames), 1)
-        frames = np.clip(frames * gain[:, :, None, None], 0, 255).astype(np.uint8)
-    return frames
+    return np.stack([table[:, c].astype(np.uint8)[frames[..., c]] for c in range(3)], -1)
 
 
 def _filters(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
@@ -205,9 +222,9 @@ def _filters(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Sensor noise, new in every frame; sometimes a caption or a logo that stands still."""
-    if rng.random() < 0.35:
-        spread = rng.uniform(1, 8)
+    """A little noise, new in every frame; sometimes a caption or a logo that stands still."""
+    if rng.random() < 0.1:
+        spread = rng.uniform(1, 5)
         noise = rng.standard_normal(frames.shape, dtype=np.float32) * spread
         frames = np.clip(frames + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.1:
@@ -306,6 +323,7 @@ class Pairs(torch.utils.data.IterableDataset):
     def pair(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
         """One pair."""
         shot, clip = self.shots.draw(rng)
+        shot = Shot(filmed(rng, shot.frames), shot.landmarks)
         names = list(faults.FAULTS)
         number = (
             names.index(self.only) if self.only else int(rng.choice(len(names), p=faults.SHARES))

@@ -39,8 +39,8 @@ from report import cards, export, feedback, models, page, timeline, video
 from report.draw import annotated, heatmap_figure
 from report.words import clock
 
-try:
-    import spaces  # there on ZeroGPU Spaces only; wants to be imported before CUDA is used
+try:  # there on ZeroGPU Spaces only; wants to be imported before CUDA is used
+    import spaces  # pyright: ignore[reportMissingImports]
 except ImportError:
     spaces = None
 

@@ -120,7 +120,7 @@ def block_dct(plane: np.ndarray) -> np.ndarray:
     """
     count = LOOK_PX // BLOCK_PX
     blocks = plane.reshape(count, BLOCK_PX, count, BLOCK_PX).transpose(0, 2, 1, 3)
-    basis = fft.dct(np.eye(BLOCK_PX, dtype=np.float32), axis=0, norm="ortho")
+    basis = np.asarray(fft.dct(np.eye(BLOCK_PX, dtype=np.float32), axis=0, norm="ortho"))
     energies = (basis @ blocks @ basis.T) ** 2
     tiles = energies.reshape(TILES, 2, TILES, 2, BLOCK_PX * BLOCK_PX).mean((1, 3))
     return np.log(tiles[..., 1:] + FLOOR).transpose(2, 0, 1)
@@ -188,7 +188,7 @@ def power_spectrum(plane: np.ndarray) -> np.ndarray:
     """Power of the Hann-windowed plane, (208, 208), zero frequency first, grey levels squared."""
     weights = _window()
     flat = (plane - float((plane * weights).sum() / weights.sum())) * weights
-    spectrum = fft.fft2(flat)
+    spectrum = np.asarray(fft.fft2(flat))
     return (spectrum.real**2 + spectrum.imag**2) / (weights**2).sum()
 
 
@@ -254,7 +254,7 @@ def interpolation_traces(plane: np.ndarray) -> np.ndarray:
         second = np.abs(2 * picture[:, 1:-1] - picture[:, :-2] - picture[:, 2:])
         trace = second.mean(0)
         trace = trace - ndimage.gaussian_filter1d(trace, 4)
-        power = np.abs(fft.rfft(trace * np.hanning(len(trace)))) ** 2
+        power = np.abs(np.asarray(fft.rfft(trace * np.hanning(len(trace))))) ** 2
         level = np.log(power + 1e-3)
         level -= np.median(level)
         result += [band.max() for band in np.array_split(level[8:], TRACE_BANDS)]
@@ -293,6 +293,9 @@ class FrequencyNet(nn.Module):
     Attributes:
         mean, spread: (1029,) of the training data.
     """
+
+    mean: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(self, hidden: int = 64, drop: float = 0.0) -> None:
         super().__init__()

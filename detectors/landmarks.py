@@ -64,7 +64,9 @@ class Landmarks(Detector):
                 f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
             )
         names = _known_names(config.get("measures"))
-        return Judge(names, **_numbers(checkpoint, len(names)))
+        numbers = _numbers(checkpoint, len(names))
+        arrays = (numbers[part] for part in ("mean", "spread", "weights"))
+        return Judge(names, *arrays, offset=float(numbers["offset"][0]))
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of the linear judge for this window."""
@@ -106,7 +108,7 @@ def _resting_face() -> np.ndarray:
     return np.repeat(grid[None] * 4, 50, 0)
 
 
-def _numbers(checkpoint: Checkpoint, count: int) -> dict[str, np.ndarray | float]:
+def _numbers(checkpoint: Checkpoint, count: int) -> dict[str, np.ndarray]:
     """mean, spread, weights (count,) and offset (1,) of the file, all finite."""
     try:
         tensors = load_file(checkpoint.folder / "model.safetensors")
@@ -121,9 +123,7 @@ def _numbers(checkpoint: Checkpoint, count: int) -> dict[str, np.ndarray | float
             raise _refused(f"{name} holds numbers that are not finite")
     if tensors["spread"].min() <= 0:
         raise _refused("spread: expected positive numbers")
-    return {name: tensors[name] for name in ("mean", "spread", "weights")} | {
-        "offset": float(tensors["offset"][0])
-    }
+    return tensors
 
 
 def _refused(fact: str) -> UserError:

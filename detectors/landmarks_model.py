@@ -136,7 +136,7 @@ def measure_motion(landmarks: np.ndarray, times_s: np.ndarray) -> dict[str, floa
     return {name: float(value) for name, value in result.items()}
 
 
-def _eyes(moved: Motion, seconds: float) -> dict[str, float]:
+def _eyes(moved: Motion, seconds: float) -> dict[str, np.floating | float]:
     openings = eye_openings(moved.shapes)
     found = blinks(openings)
     share = openings / np.maximum(np.quantile(openings, 0.8, axis=0), 1e-6)
@@ -150,7 +150,7 @@ def _eyes(moved: Motion, seconds: float) -> dict[str, float]:
     }
 
 
-def _mouth(moved: Motion) -> dict[str, float]:
+def _mouth(moved: Motion) -> dict[str, np.floating | float]:
     opening = _distance(moved.shapes, *LIPS_INSIDE)
     width = _distance(moved.shapes, *LIP_CORNERS)
     jaw = moved.shapes[:, 152, 1]
@@ -167,7 +167,7 @@ def _mouth(moved: Motion) -> dict[str, float]:
     }
 
 
-def _head(moved: Motion) -> dict[str, float]:
+def _head(moved: Motion) -> dict[str, np.floating | float]:
     turn, nod = moved.shapes[:, 1, 0], moved.shapes[:, 1, 1]  # nose tip against the rigid frame
     return {
         "head_range": float(np.hypot(*np.ptp(moved.places, 0))),

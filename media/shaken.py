@@ -34,5 +34,8 @@ def shaken(track: FaceTrack) -> FaceTrack:
 def _once(crop: np.ndarray) -> np.ndarray:
     small = cv2.resize(crop, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_AREA)
     _, code = cv2.imencode(".webp", small[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])
-    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
-    return cv2.resize(decoded, (align.CROP_PX, align.CROP_PX), interpolation=cv2.INTER_CUBIC)
+    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded a line above
+    return cv2.resize(
+        decoded[..., ::-1], (align.CROP_PX, align.CROP_PX), interpolation=cv2.INTER_CUBIC
+    )

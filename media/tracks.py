@@ -237,7 +237,7 @@ def _thumbnail(crops: np.ndarray) -> np.ndarray:
 def _histogram(picture: np.ndarray) -> np.ndarray:
     small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA)
     values = cv2.calcHist([small], [0, 1, 2], None, [6, 6, 6], [0, 256] * 3)
-    return cv2.normalize(values, None, 1, 0, cv2.NORM_L1).ravel()
+    return (values / max(float(values.sum()), 1.0)).ravel()
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:

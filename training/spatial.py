@@ -346,7 +346,8 @@ def evaluate(folder: Path, crops: Path) -> None:
     from training import spatial_export
 
     model = spatial_export.load(folder)
-    chosen, other = (spatial_export.scores(model, crops, half) for half in (True, False))
+    other = spatial_export.scores(model, crops, selection=False)
+    chosen = spatial_export.scores(model, crops, selection=True, tiers=("clean",))
     spatial_export.calibrate(folder, other, FITTED_ON)
     for table, half in ((other, "chose nothing"), (chosen, "selection half")):
         for name, *values in spatial_export.told(table, half):

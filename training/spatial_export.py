@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -153,8 +153,10 @@ def _write_card(folder: Path, card: dict) -> None:
 # --- scores --------------------------------------------------------------------------------------
 
 
-def scores(model: PatchLogits, crops: Path, selection: bool) -> pd.DataFrame:
-    """Raw logits of one half of the held-out faces, clean and harmed, and of self-made fakes.
+def scores(
+    model: PatchLogits, crops: Path, selection: bool, tiers: Iterable[str] = figures.HARM
+) -> pd.DataFrame:
+    """Raw logits of one half of the held-out faces in some tiers, and of self-made fakes.
 
     Returns:
         A row for each face and tier: source, label, group, tier, raw, size_bytes (of the network's
@@ -162,7 +164,8 @@ def scores(model: PatchLogits, crops: Path, selection: bool) -> pd.DataFrame:
     """
     table, faces = figures.held_out(crops, selection), figures.Faces(crops)
     tables = []
-    for tier, harm in figures.HARM.items():
+    for tier in tiers:
+        harm = figures.HARM[tier]
         inputs = [figures.to_input(faces.face(r.part, r.row), harm) for r in table.itertuples()]
         raw = figures.logits(model, inputs)
         sizes = [_jpeg_bytes(picture) for picture in inputs]
@@ -242,7 +245,7 @@ def figure(name: str, table: pd.DataFrame, protocol: str, value: str = "raw") ->
 
 def told(table: pd.DataFrame, half: str) -> Iterator[tuple[str, float, float, float]]:
     """AUC by part and tier on the prepared crops, and of file size alone: for the training log."""
-    for tier in figures.HARM:
+    for tier in [t for t in figures.HARM if t in set(table.tier)]:
         part = table[table.tier == tier]
         swaps = part[part.source == "dfdc"]
         generated = part[part.source.isin(["ffhq", "stylegan"])]

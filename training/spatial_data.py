@@ -37,7 +37,7 @@ WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sid
 MIX = {
     "swap": 0.36,
     "gan": 0.18,
-    "restored": 0.16,
+    "restored": 0.2,
     "dfdc": 0.07,
     "ffhq": 0.07,
     "web-portraits": 0.06,

@@ -45,6 +45,7 @@ MIX = {
     "en": 0.05,
 }
 # through which region a restored face is pasted back; most generators draw all of it
+CRISP_REALS = 0.35  # of their reals are sharpened as cameras do it: crisp alone must not mean fake
 RESTORED_REGIONS = ("all", "all", "all", "face", "face", "inner", "lower", "mouth", "eyes")
 
 
@@ -90,6 +91,9 @@ class Source:
         """A face that a restoration network drew, its real, and the mask of what was pasted."""
         drawn, place = self.restored[rng.integers(len(self.restored))]
         real = self.face(self.reals[place])
+        if rng.random() < CRISP_REALS:
+            crisp = pseudo_fakes.sharpened(real.picture, rng, rng.uniform(0.3, 1.0))
+            real = Face(crisp, real.landmarks)
         mask = pseudo_fakes.region_mask(str(rng.choice(RESTORED_REGIONS)), real, rng)
         ratio = 1.0 if rng.random() < 0.5 else rng.uniform(0.4, 0.9)
         return pseudo_fakes.blend(real.picture, drawn, mask * ratio), real, mask

@@ -16,6 +16,7 @@ import app
 from errors import UserError
 from hub.space import read_spacefile
 from report.export import schema
+from tabs import analyse, results, session
 from tests.conftest import ROOT
 from tests.tiny_models import write_model
 
@@ -225,25 +226,27 @@ def test_the_endpoint_is_described_for_programs_and_agents(address):
 
 
 def test_two_visitors_choices_do_not_meet():
-    first = app.chosen_settings("quick", None, True, {"spatial": "owner/one"})
-    second = app.chosen_settings("quick", None, True, {"spatial": "embedded"})
+    first = session.chosen_settings("quick", None, True, {"spatial": "owner/one"})
+    second = session.chosen_settings("quick", None, True, {"spatial": "embedded"})
     assert first.checkpoints == {"spatial": "owner/one"}
     assert second.checkpoints == {}
 
 
 def test_an_answer_about_labels_counts_only_with_a_chosen_checkpoint():
-    chosen = app.chosen_settings(
+    chosen = session.chosen_settings(
         "quick", None, True, {"spatial": "owner/one"}, {"spatial": "1, fake", "sync": "0"}
     )
     assert chosen.fake_labels == {"spatial": ("1", "fake")}
-    none = app.chosen_settings("quick", None, True, {"spatial": "owner/one"}, {"spatial": "none"})
+    none = session.chosen_settings(
+        "quick", None, True, {"spatial": "owner/one"}, {"spatial": "none"}
+    )
     assert none.fake_labels == {"spatial": ()}
 
 
 def run_page(spec: str, answer: str = "") -> list:
     """Press the button with one detector, its checkpoint and an answer about its labels."""
-    others = [""] * (len(app.ROLES) - 1)
-    return app.runner(read_spacefile())(
+    others = [""] * (len(session.ROLES) - 1)
+    return analyse.runner(read_spacefile())(
         str(PICTURE), "quick", ["spatial"], False, spec, *others, answer, *others,
         progress=lambda fraction, desc: None,
     )  # fmt: skip
@@ -254,7 +257,7 @@ def test_a_checkpoint_with_unclear_labels_is_asked_about_then_shown_without_a_vo
     done, verdict, *_ = outputs = run_page(str(folder))
     assert done is None
     assert "mean fake?" in verdict
-    assert outputs[-len(app.ROLES)].visible
+    assert outputs[-len(session.ROLES)].visible
     done, verdict, *_ = run_page(str(folder), "LABEL_1")
     (finding,) = done.analysis.findings
     assert finding.status == "uncalibrated"
@@ -291,15 +294,15 @@ def test_two_programs_with_two_checkpoints_each_get_their_own(client, tmp_path):
 def test_visitors_of_a_space_cannot_name_folders(monkeypatch):
     monkeypatch.setenv("SPACE_ID", "owner/space")
     with pytest.raises(UserError) as told:
-        app.chosen_settings("quick", None, True, {"spatial": "/etc"})
+        session.chosen_settings("quick", None, True, {"spatial": "/etc"})
     assert told.value.code == "weights_refused"
 
 
 def test_old_results_are_swept_away():
-    old = app.fresh_folder()
-    long_ago = old.stat().st_mtime - 2 * app.KEEP_S
+    old = session.fresh_folder()
+    long_ago = old.stat().st_mtime - 2 * session.KEEP_S
     os.utime(old, (long_ago, long_ago))
-    app.fresh_folder()
+    session.fresh_folder()
     assert not old.exists()
 
 
@@ -308,9 +311,9 @@ def test_a_click_outside_the_timeline_moves_nothing():
 
     from tests.made_analysis import made_analysis
 
-    done = app.Done("clip.mp4", made_analysis())
-    inside = app.seek_by_click(done, SimpleNamespace(index=(700, 50)))
-    outside = app.seek_by_click(done, SimpleNamespace(index=(3, 50)))
+    done = session.Done("clip.mp4", made_analysis())
+    inside = results.seek_by_click(done, SimpleNamespace(index=(700, 50)))
+    outside = results.seek_by_click(done, SimpleNamespace(index=(3, 50)))
     assert np.isfinite(inside.playback_position)
     assert not hasattr(outside, "playback_position")
 
@@ -318,7 +321,9 @@ def test_a_click_outside_the_timeline_moves_nothing():
 def test_the_text_about_a_wrong_answer_is_only_written_to_a_file():
     from tests.made_analysis import made_analysis
 
-    made = app.write_feedback(app.Done("clip.mp4", made_analysis()), "It is real", "I filmed it")
+    made = results.write_feedback(
+        session.Done("clip.mp4", made_analysis()), "It is real", "I filmed it"
+    )
     text = Path(made.value["path"])
     assert "I filmed it" in text.read_text("utf-8")
 

@@ -1,0 +1,71 @@
+"""The tab where two checkpoints of one role look at one file.
+
+Imports report and tabs.session.
+"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from detectors.registry import DETECTORS
+from errors import UserError
+from hub.store import EMBEDDED
+from report import models
+from tabs.session import (
+    QUEUE,
+    ROLES,
+    alert,
+    boxed,
+    chosen_settings,
+    examine,
+    specs_of,
+)
+
+
+def compare_tab() -> None:
+    """Two checkpoints side by side."""
+    gr.Markdown("Run two checkpoints of one role on the same file. Nothing here changes a verdict.")
+    with gr.Row():
+        with gr.Column(min_width=300):
+            file = gr.File(
+                label="Video or picture", type="filepath", file_types=["video", "image"], height=130
+            )
+            role = gr.Dropdown([(d.title, d.name) for d in DETECTORS], value=ROLES[0], label="Role")
+            first, second = (
+                gr.Dropdown(
+                    specs_of(ROLES[0]),
+                    value=EMBEDDED,
+                    allow_custom_value=True,
+                    label=f"Checkpoint {n}",
+                )
+                for n in (1, 2)
+            )
+            go = gr.Button("Compare", variant="primary")
+        with gr.Column(scale=2, min_width=300):
+            out = gr.HTML(min_height=120)
+    role.change(
+        lambda r: [gr.Dropdown(choices=specs_of(r), value=EMBEDDED)] * 2, role, [first, second],
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    go.click(
+        compare, [file, role, first, second], out,
+        concurrency_id=QUEUE, api_visibility="private",
+    )  # fmt: skip
+
+
+def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
+    """Two checkpoints of one role on one file."""
+    try:
+        if not path:
+            raise UserError("no_file", "Choose a video or a picture first.")
+        found = []
+        for place, spec in enumerate((first, second)):
+            settings = chosen_settings("quick", [role], False, {role: spec})
+
+            def told(fraction, desc, place=place):
+                progress((place + fraction) / 2, desc=f"Checkpoint {place + 1} of 2: {desc}")
+
+            found.append(examine(path, settings, told))
+        return boxed(models.side_by_side(role, found))
+    except UserError as error:
+        return alert(error)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from detectors.frequency_model import LENGTH, LOOK_PX, describe, picture_blocks_db
 from media import align
-from training import pseudo_fakes
+from training import pseudo_fakes, textures
 from training.pseudo_fakes import Donors, Face
 from training.spatial_data import Source, degraded, load_part, training_sources
 
@@ -103,7 +103,7 @@ def _lightly_worn(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shape = picture.shape[1::-1]
     if rng.random() < 0.5:
         zoom = float(rng.uniform(0.6, 1.3))
-        kernel = int(rng.choice(pseudo_fakes.KERNELS))
+        kernel = int(rng.choice(textures.KERNELS))
         picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=kernel)
     if rng.random() < 0.7:
         suffix = ".jpg" if rng.random() < 0.7 else ".webp"

@@ -4,7 +4,8 @@ A self-made fake is a product of three independent choices: a *content* (the fac
 little, another person's face, another moment, an animated or liquified face), one or two *textures*
 (what a decoder, an up-sampler or a colour match does to it) and a *region* with an edge through
 which the result is pasted back. Mixing families so teaches traces and not one tool. The idea is
-that of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376). Imports `media.align`.
+that of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376). Imports `media.align` and
+`training.textures`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 
 from media import align
+from training import textures
 
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 EYE_RIGHT = (33, 163, 145, 154, 133, 157, 159, 161, 70, 63, 105, 66, 107)  # with its brow
@@ -24,7 +26,6 @@ NOSE = (1, 2, 6, 48, 64, 98, 168, 278, 294, 327, 122, 351)
 INNER = (*EYE_RIGHT, *EYE_LEFT, *NOSE, *LIPS, 18, 50, 280)
 SKIN = slice(None, None, 7)  # 67 landmarks are enough to drive a smooth warp
 GRID = 18  # nodes a side of the coarse displacement grid
-KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_AREA)
 FAINT_SHARE = 0.5  # half of the fakes stay close to what the eye accepts
 
 
@@ -177,7 +178,11 @@ def shifted_copy(face: Face, rng: np.random.Generator, strength: float) -> np.nd
     matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float64)
     matrix[:, 2] = middle + shift - scale * middle
     moved = cv2.warpAffine(
-        face.picture, matrix, (side, side), flags=_kernel(rng), borderMode=cv2.BORDER_REFLECT_101
+        face.picture,
+        matrix,
+        (side, side),
+        flags=textures.drawn_kernel(rng),
+        borderMode=cv2.BORDER_REFLECT_101,
     )
     return displace(moved, _elastic(side, 0.012 * face.tight_px * strength, rng))
 
@@ -302,81 +307,16 @@ def _texture(
             return donors.rerender(picture, rng)
         name = "lowpass"
     if name == "lowpass":
-        return low_passed(picture, rng.uniform(80, 165) / face.tight_px, rng)
+        return textures.low_passed(picture, rng.uniform(80, 165) / face.tight_px, rng)
     return {
-        "colour": colour_drift,
-        "upsampled": upsampled,
-        "sharp": sharpened,
-        "smooth": smoothed,
-        "grain": grain,
-        "codec": recompressed,
+        "colour": textures.colour_drift,
+        "upsampled": textures.upsampled,
+        "sharp": textures.sharpened,
+        "smooth": textures.smoothed,
+        "grain": textures.grain,
+        "codec": textures.recompressed,
         "none": lambda picture, rng, strength: picture,
     }[name](picture, rng, strength)
-
-
-def colour_drift(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A colour match that misses: gains, offsets and gamma of the channels."""
-    gain = 1 + rng.normal(0, 0.05, 3) * strength + rng.normal(0, 0.06) * strength
-    offset = rng.normal(0, 7, 3) * strength + rng.normal(0, 6) * strength
-    gamma = np.exp(rng.normal(0, 0.12) * strength)
-    table = np.linspace(0, 1, 256)[:, None] ** gamma * 255 * gain + offset
-    return cv2.LUT(picture, np.clip(table, 0, 255).astype(np.uint8)[None])
-
-
-def low_passed(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Down to the resolution of a swapper's or lip-sync network's output and up again."""
-    if scale >= 0.98:
-        return picture
-    down = cv2.INTER_AREA if rng.random() < 0.6 else cv2.INTER_LINEAR
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=down)
-    return cv2.resize(small, picture.shape[1::-1], interpolation=_kernel(rng))
-
-
-def upsampled(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """The trace of transposed convolutions: zeros inserted, then filtered by an uneven kernel."""
-    height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-    small = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    spread = np.zeros((height, width, 3), np.float32)
-    spread[::2, ::2] = small
-    taps = np.array([1.0, 3, 3, 1] if rng.random() < 0.5 else [0.0, 1, 1, 0])
-    kernel = np.outer(taps, taps) * (1 + rng.normal(0, 0.04 * strength, (4, 4)))
-    kernel *= 4 / kernel.sum()
-    full = np.clip(cv2.filter2D(spread, -1, kernel), 0, 255).astype(np.uint8)
-    full = cv2.resize(full, picture.shape[1::-1])
-    return sharpened(full, rng, 0.6) if rng.random() < 0.6 else full
-
-
-def sharpened(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Unsharp mask, as face restoration and super-resolution over-do it."""
-    soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.8, 2.2))
-    amount = rng.uniform(0.4, 1.6) * strength
-    return cv2.addWeighted(picture, 1 + amount, soft, -amount, 0)
-
-
-def smoothed(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Skin without pores: bilateral, median or Gaussian."""
-    kind = rng.integers(3)
-    if kind == 0:
-        return cv2.bilateralFilter(picture, 7, 20 + 40 * strength, 3)
-    if kind == 1:
-        return cv2.medianBlur(picture, 5 if strength > 0.6 else 3)
-    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.7, 2.0) * (0.5 + strength))
-
-
-def grain(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Noise that the surroundings do not have."""
-    noise = rng.normal(0, rng.uniform(2, 9) * strength, picture.shape[:2]).astype(np.float32)
-    return np.clip(picture + noise[..., None], 0, 255).astype(np.uint8)
-
-
-def recompressed(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """An encoder's trace that the surroundings do not have."""
-    quality = int(85 - 50 * strength * rng.random())
-    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
-
-
-def _kernel(rng: np.random.Generator) -> int:
-    return int(rng.choice(KERNELS[:3]))
 
 
 # --- families ------------------------------------------------------------------------------------

@@ -19,10 +19,12 @@ import numpy as np
 import torch
 
 from media import align
+from training import moving
 from training import temporal_faults as faults
+from training.moving import Shot
 from training.restorer import CRISP_NETWORK, FAST_NETWORK, Restorer, restored
 from training.talking_data import Talking
-from training.temporal_faults import Shot, Sources
+from training.temporal_faults import Sources
 
 CANVAS_PX = 144  # side of the steady crop in which faults are made
 OUT_PX = 112
@@ -122,7 +124,7 @@ def filmed(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     if rng.random() < UNTOUCHED_SHARE:
         return frames
     if rng.random() < 0.35:
-        gain = 1 + rng.uniform(0, 0.05) * faults.wander(rng, len(frames), 1)
+        gain = 1 + rng.uniform(0, 0.05) * moving.wander(rng, len(frames), 1)
         frames = np.clip(frames * gain[:, :, None, None], 0, 255).astype(np.uint8)
     spread, grain = rng.uniform(1, 10), rng.choice([0.0, rng.uniform(0.5, 1.2)])
     colours = 3 if rng.random() < 0.5 else 1
@@ -165,9 +167,9 @@ def _camera(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     n, side = len(frames), frames.shape[1]
     amount = rng.uniform(0, 1) ** 2
     path = (
-        np.cumsum(faults.wander(rng, n, 4), 0) if rng.random() < 0.5 else faults.wander(rng, n, 4)
+        np.cumsum(moving.wander(rng, n, 4), 0) if rng.random() < 0.5 else moving.wander(rng, n, 4)
     )
-    path = faults.smooth_over_time(path, rng.uniform(0.3, 2)) * amount
+    path = moving.smooth_over_time(path, rng.uniform(0.3, 2)) * amount
     result = []
     for frame, (x, y, turn, zoom) in zip(frames, path, strict=True):
         matrix = cv2.getRotationMatrix2D((side / 2, side / 2), 0.5 * turn, 1 + 0.006 * zoom)
@@ -211,13 +213,13 @@ def _filters(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     if kind < 0.12:
         return np.stack([cv2.GaussianBlur(f, (0, 0), rng.uniform(0.4, 1.8)) for f in frames])
     if kind < 0.3:
-        return faults.sharpen(frames, rng.uniform(0.2, 1.2))
+        return moving.sharpen(frames, rng.uniform(0.2, 1.2))
     if kind < 0.38:
         return np.stack([cv2.bilateralFilter(f, 5, 25, 3) for f in frames])
     if kind < 0.5:
-        return faults.smooth_over_time(frames, rng.uniform(0.3, 0.7)).astype(np.uint8)
+        return moving.smooth_over_time(frames, rng.uniform(0.3, 0.7)).astype(np.uint8)
     if kind < 0.6:
-        return faults.low_pass(frames, rng.uniform(0.4, 0.9))
+        return moving.low_pass(frames, rng.uniform(0.4, 0.9))
     return frames
 
 

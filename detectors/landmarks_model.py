@@ -248,6 +248,7 @@ class Judge:
         mean, spread: (k,) float32 of the training windows.
         weights: (k,) float32, log-odds per spread.
         offset: log-odds of a mean face.
+        limit: spreads from the mean; further out counts as this.
     """
 
     names: tuple[str, ...]
@@ -255,6 +256,7 @@ class Judge:
     spread: np.ndarray
     weights: np.ndarray
     offset: float
+    limit: float = LIMIT
 
     def log_odds(self, measures: dict[str, float]) -> float:
         """Raw log-odds of one window's measures."""
@@ -262,9 +264,12 @@ class Judge:
 
     def scores(self, values: np.ndarray) -> np.ndarray:
         """(…,) raw log-odds of (…, k) measures in the order of ``names``."""
-        return standard(values, self.mean, self.spread) @ self.weights + self.offset
+        scaled = standard(values, self.mean, self.spread, self.limit)
+        return scaled @ self.weights + self.offset
 
 
-def standard(values: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """(…, k) measures in spreads from the mean; further out than `LIMIT` counts as `LIMIT`."""
-    return np.clip((values - mean) / spread, -LIMIT, LIMIT)
+def standard(
+    values: np.ndarray, mean: np.ndarray, spread: np.ndarray, limit: float = LIMIT
+) -> np.ndarray:
+    """(…, k) measures in spreads from the mean; further out than ``limit`` counts as that."""
+    return np.clip((values - mean) / spread, -limit, limit)

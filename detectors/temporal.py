@@ -43,10 +43,10 @@ class Temporal(Detector):
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of up to three runs of frames."""
         card = self.checkpoint.card
-        runs = _runs(window, track, card)
+        runs = runs_of(window, track, card)
         if not runs:
             return Measurement.cannot("clip_too_short")
-        batch = torch.stack([_prepare(run, card) for run in runs]).to(self.device)
+        batch = torch.stack([prepared(run, card) for run in runs]).to(self.device)
         with torch.inference_mode():
             logits = self.network(pixel_values=batch).logits.float().cpu().numpy()
         raw = log_odds_from_logits(logits, card.fake_indices, card.real_indices)
@@ -54,7 +54,7 @@ class Temporal(Detector):
         return Measurement(float(raw.mean()), measures=measures)
 
 
-def _runs(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:
+def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:
     """Up to three (frames, h, w, 3) runs, at the checkpoint's frame rate, over the window."""
     face = None if card.crop == "frame" else track
     whole = face is None
@@ -83,7 +83,7 @@ def _steady(track: FaceTrack, index: np.ndarray, card: Card) -> np.ndarray:
     )
 
 
-def _prepare(run: np.ndarray, card: Card) -> torch.Tensor:
+def prepared(run: np.ndarray, card: Card) -> torch.Tensor:
     """(t, h, w, 3) uint8 RGB to the (t, 3, size, size) float32 input of a checkpoint."""
     size = (card.size_px, card.size_px)
     scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in run])

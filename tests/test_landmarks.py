@@ -16,10 +16,11 @@ from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from media.tracks import FaceTrack, Quality
 from media.windows import Stretch, Window
-from training.landmarks import fit, held_out, mean_auc, scores
+from training.held_out import fit, held_out, mean_auc, scores
 
 EYE_PX = 60.0
 MEASURES = ["blink_rate_hz", "mouth_opening_range"]
+SKIN = ("skin_a", "skin_b")
 
 
 def face(seconds: float = 6.0, rate_hz: float = 25.0) -> tuple[np.ndarray, np.ndarray]:
@@ -155,21 +156,21 @@ def measured(seed: int, telling: float) -> pd.DataFrame:
 
 def test_the_fitted_judge_gives_the_numbers_that_the_detector_gives():
     rows = measured(0, 2.0)
-    judge = fit(rows)
+    judge = fit(rows, SKIN, 0.003)
     one_by_one = [judge.log_odds(row) for row in rows.to_dict("records")]
     assert scores(judge, rows) == pytest.approx(np.array(one_by_one))
 
 
 def test_held_out_scores_find_what_carries_over_and_nothing_else():
-    assert mean_auc(held_out(measured(0, 2.0))) > 0.9
-    assert mean_auc(held_out(measured(0, 0.0))) == pytest.approx(0.5, abs=0.15)
+    assert mean_auc(held_out(measured(0, 2.0), SKIN, 0.003)) > 0.9
+    assert mean_auc(held_out(measured(0, 0.0), SKIN, 0.003)) == pytest.approx(0.5, abs=0.15)
 
 
 def test_what_tells_one_tool_only_does_not_count_as_skill():
     rows = measured(0, 0.0)
     one = rows["kind"] == "tool a"
     rows["skin_c"] = np.where(one, 8.0, 0.0) + np.random.default_rng(1).normal(0, 1, len(rows))
-    told = held_out(rows)
+    told = held_out(rows, (*SKIN, "skin_c"), 0.003)
     assert set(told["against"][told["kind"] == "tool a"]) == {"film", "phone"}
     assert mean_auc(told[(told["kind"] == "tool a") | (told["against"] == "tool a")]) < 0.7
 

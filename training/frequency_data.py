@@ -23,10 +23,9 @@ from training.spatial_data import Source, degraded, load_part, training_sources
 log = logging.getLogger(__name__)
 
 SHARD_PAIRS = 250
-SHARDS = 160
+SHARDS = 100
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
-MIX = {"swap": 0.65, "gan": 0.18, "restored": 0.1, "web-portraits": 0.07}
-RESTORED_SOURCES = ("dfdc", "ffhq", "web-portraits")  # talking faces are too small to be judged
+MIX = {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}
 CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation pictures are worn
 PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published picture
 FACE_SHARE = 0.9  # of that width is the face, roughly
@@ -68,10 +67,6 @@ def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Genera
     """(2, 1029): real and fake of one source, worn and cut alike."""
     if kind in ("swap", "gan"):
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
-    elif kind == "restored":
-        source = sources[str(rng.choice(RESTORED_SOURCES))]
-        picture, real, _ = source.restored_pair(rng)
-        fake = Face(picture, real.landmarks)
     else:
         source = sources[kind]
         real = source.face(source.reals[rng.integers(len(source.reals))])

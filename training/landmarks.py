@@ -16,13 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from detectors.landmarks import MODEL_TYPE
-from detectors.landmarks_model import Judge, standard
-from evaluation.calibrate import fit_calibration
 from hub.checkpoint import Card
-from training.small_cards import auc_figure, share_figure, with_figures, write_folder
+from training.held_out import calibrated, figures, fit, held_out, log_figures, names_of
+from training.small_cards import with_figures, write_folder
 
 log = logging.getLogger(__name__)
 
@@ -67,115 +65,22 @@ RECIPE = (
     "CRF 35; tools and sources weigh by the square root of their windows. Figures and calibration "
     "come from judges that saw neither the tool nor the source of the real video."
 )
-PROTOCOL = (
-    "development and talking clips, mean of the windows of a file, scores of judges that saw "
-    "neither that tool nor that source"
-)
-
-
-def names_of(rows: pd.DataFrame) -> tuple[str, ...]:
-    """The measures that a judge reads."""
-    return tuple(c for c in rows.columns if c.startswith(JUDGED))
-
-
-def fit(rows: pd.DataFrame, strength: float = STRENGTH) -> Judge:
-    """Ridge logistic regression; real and fake weigh the same, kinds by the root of their size."""
-    names = names_of(rows)
-    values = rows[list(names)].to_numpy(float)
-    mean, spread = values.mean(0), values.std(0) + 1e-6
-    weight = rows["kind"].map(rows["kind"].value_counts()).to_numpy(float) ** -0.5
-    for label in (0, 1):
-        own = (rows["label"] == label).to_numpy()
-        weight[own] *= 0.5 * len(rows) / weight[own].sum()
-    model = LogisticRegression(C=strength, max_iter=2000)
-    model.fit(standard(values, mean, spread), rows["label"], sample_weight=weight)
-    return Judge(names, mean, spread, model.coef_[0], float(model.intercept_[0]))
-
-
-def scores(judge: Judge, rows: pd.DataFrame) -> np.ndarray:
-    """Raw log-odds of every row."""
-    return judge.scores(rows[list(judge.names)].to_numpy(float))
-
-
-def held_out(rows: pd.DataFrame, strength: float = STRENGTH) -> pd.DataFrame:
-    """File scores from judges that saw neither the file's tool nor a given source, nor both.
-
-    Returns:
-        One row a file and tier and opponent: name, tier, label, kind, group, against, raw. For a
-        fake, ``against`` is the source of reals that was left out with it; for a real, the tool.
-    """
-    tools = sorted(rows["kind"][rows["label"] == 1].unique())
-    sources = sorted(rows["kind"][rows["label"] == 0].unique())
-    found = []
-    for tool in tools:
-        for source in sources:
-            unseen = rows["kind"].isin([tool, source])
-            told = rows[unseen].assign(raw=scores(fit(rows[~unseen], strength), rows[unseen]))
-            told["against"] = np.where(told["label"] == 1, source, tool)
-            found.append(told)
-    keys = ["name", "tier", "label", "kind", "group", "against"]
-    return pd.concat(found).groupby(keys, as_index=False)["raw"].mean()
-
-
-def mean_auc(told: pd.DataFrame) -> float:
-    """AUC over all pairs of a fake and a real file, each pair judged by a judge that saw neither
-    the one's tool nor the other's source."""
-    right = total = 0.0
-    for (tool, source), fakes in told[told["label"] == 1].groupby(["kind", "against"]):
-        reals = told[(told["kind"] == source) & (told["against"] == tool)]["raw"].to_numpy()
-        higher = fakes["raw"].to_numpy()[:, None] > reals
-        right, total = right + higher.sum(), total + higher.size
-    return right / total
-
-
-def figures(told: pd.DataFrame, scale: float, offset: float) -> list[dict]:
-    """All figures of the card from held-out scores of files."""
-    found = []
-    files = told.groupby(["name", "tier", "label", "kind", "group"], as_index=False)["raw"].mean()
-    devset = ~files["kind"].str.startswith("talking")
-    for tier in files["tier"].unique():
-        part = files[(files["tier"] == tier) & devset]
-        protocol = f"{PROTOCOL}, {tier}"
-        columns = (part["label"], part["raw"], part["group"])
-        found.append(auc_figure(f"AUC, talking heads, {tier}", *columns, protocol))
-    clean = files[files["tier"] == "clean"]
-    ours = files[(files["tier"] == "clean") & devset]
-    for tool in sorted(clean["kind"][clean["label"] == 1].unique()):
-        part = ours[(ours["label"] == 0) | (ours["kind"] == tool)]
-        columns = (part["label"], part["raw"], part["group"])
-        found.append(auc_figure(f"AUC, {tool}", *columns, f"{PROTOCOL}, clean"))
-    for source, part in clean[clean["label"] == 0].groupby("kind"):
-        alarm = scale * part["raw"] + offset > 0
-        protocol = f"{PROTOCOL}, clean; alarm: log-odds above 0"
-        found.append(share_figure(f"false alarms, {source}", alarm, part["group"], 0, protocol))
-    return found
 
 
 def export(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Fit, calibrate, measure and write the checkpoint folder; returns the held-out scores."""
-    judge, told = fit(rows), held_out(rows)
-    files = told.groupby(["name", "tier", "label"], as_index=False)["raw"].mean()
-    calibration = fit_calibration(
-        files["label"].to_numpy(),
-        files["raw"].to_numpy(),
-        "development and talking clips, as they are and re-encoded, scores of judges that saw "
-        "neither the tool nor the source",
-    )
+    names = names_of(rows, JUDGED)
+    judge, told = fit(rows, names, STRENGTH), held_out(rows, names, STRENGTH)
+    calibration = calibrated(told)
     tensors = {
         name: getattr(judge, name).astype(np.float32) for name in ("mean", "spread", "weights")
     }
     tensors["offset"] = np.array([judge.offset], np.float32)
     found = figures(told, calibration.scale, calibration.offset)
+    config = {"model_type": MODEL_TYPE, "measures": list(names)}
     card = with_figures(CARD, found, calibration)
-    config = {"model_type": MODEL_TYPE, "measures": list(judge.names)}
     write_folder(folder, tensors, config, card, INTRO, RECIPE)
-    for figure in card.figures:
-        log.info("%s: %s", figure["name"], figure["value"])
-    devset = told[~(told["kind"] + told["against"]).str.contains("talking-")]
-    for tier, part in devset.groupby("tier"):
-        log.info(
-            "AUC over pairs of a tool and a source, both unseen, %s: %.3f", tier, mean_auc(part)
-        )
+    log_figures(found, told)
     return told
 
 

@@ -23,7 +23,7 @@ from evaluation.tiers import TIERS, copies
 from media.clip import Clip
 from media.faces import FaceFinder
 from media.tracks import FaceTrack, People
-from media.windows import plan, read_window
+from media.windows import Window, plan, read_window
 from training.manifests import devset_items
 from training.talking_people import person_by_name
 
@@ -50,14 +50,14 @@ def items(data: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def windows(path: Path, most: int) -> Iterator[FaceTrack]:
-    """The largest face of each window of a clip."""
+def windows(path: Path, most: int) -> Iterator[tuple[Window, FaceTrack]]:
+    """The windows of a clip, each with its largest face."""
     with Clip(path) as clip, FaceFinder() as finder:
         people = People()
         for stretch in plan(clip.duration_s, "thorough")[:most]:
             window = read_window(clip, stretch, finder, people)
             if window.tracks and window.tracks[0].quality.problem is None:
-                yield window.tracks[0]
+                yield window, window.tracks[0]
 
 
 def rows_of(path: Path, tier: str) -> list[dict]:
@@ -65,7 +65,7 @@ def rows_of(path: Path, tier: str) -> list[dict]:
     found = []
     chosen = next((t for t in TIERS if t.name == tier), None)
     with copies(chosen)(path) if chosen else nullcontext(path) as copy:
-        for number, track in enumerate(windows(copy, MOST_WINDOWS)):
+        for number, (_, track) in enumerate(windows(copy, MOST_WINDOWS)):
             if np.ptp(track.times_s) < SHORTEST_S:
                 continue
             measures = measure_face(track.landmarks, track.crops, track.times_s)

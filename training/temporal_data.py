@@ -1,17 +1,14 @@
 """How do talking clips become pairs of a real and a faulty shot that left through the same encoder?
 
-`Pairs` draws a real shot of a person of one split, films it (`filmed`: noise, exposure), lets one
-fault of `temporal_faults` alter it, and sends both through one `Nuisance`: the same shake, light,
-frame rate, blur and H.264. What differs between the two is the fault, and that a face which was
-drawn has seen no sensor. Imports `media`, `restorer`, `talking_data` and `temporal_faults`.
+`Pairs` draws a real shot of a person of one split, lets one fault of `temporal_faults` alter it,
+and sends both through one `Nuisance`: the same camera, light, frame rate, blur, noise and H.264.
+What differs between the two is the fault. Imports `media`, `talking_data` and `temporal_faults`.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import av
 import cv2
@@ -22,7 +19,6 @@ from media import align
 from training import moving
 from training import temporal_faults as faults
 from training.moving import Shot
-from training.restorer import CRISP_NETWORK, FAST_NETWORK, Restorer, restored
 from training.talking_data import Talking
 from training.temporal_faults import Sources
 
@@ -33,10 +29,8 @@ LEAD = (
     2  # frames that are encoded before the pass, so that it does not always begin with a key frame
 )
 RATE_HZ = 25.0
-UNTOUCHED_SHARE = 0.2  # shots that keep the look of a studio
 CLEAN_SHARE = 0.3  # shots that are only encoded, lightly: a start that can be learned from
-MATCHED_SHARE = 0.75  # pairs whose real shot is blurred to the fake's softness, so that soft alone
-# tells nothing; a fake that is crisper than the film stays so, as those of many tools are
+MATCHED_SHARE = 0.75  # pairs whose sharper shot is blurred until softness tells nothing
 MOTION_LIMIT = 0.35  # a head that moves by more than this share of the canvas leaves the wide crop
 
 
@@ -54,14 +48,10 @@ class Shots:
     Args:
         talking: the prepared clips.
         split: train, val or test.
-        base: folder of the networks of `training.restorer`.
     """
 
-    def __init__(self, talking: Talking, split: str, base: Path) -> None:
+    def __init__(self, talking: Talking, split: str) -> None:
         self.talking = talking
-        slow, fast = (Restorer(name, base) for name in (CRISP_NETWORK, FAST_NETWORK))
-        self.restore = partial(restored, restorer=slow)
-        self.enhance = partial(restored, restorer=fast)
         index = talking.index[talking.index["split"] == split]
         self.clips = {
             part: {
@@ -113,32 +103,12 @@ class Shots:
         while True:
             other, where = self.draw(rng)
             if where["clip"] != clip["clip"]:
-                return Sources(same, other, self.restore, self.enhance)
-
-
-def filmed(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """What a camera leaves in a film before any tool gets hold of it: noise, exposure, encoding.
-
-    A face that is drawn anew does not have it: generated films have seen no sensor.
-    """
-    if rng.random() < UNTOUCHED_SHARE:
-        return frames
-    if rng.random() < 0.35:
-        gain = 1 + rng.uniform(0, 0.05) * moving.wander(rng, len(frames), 1)
-        frames = np.clip(frames * gain[:, :, None, None], 0, 255).astype(np.uint8)
-    spread, grain = rng.uniform(1, 10), rng.choice([0.0, rng.uniform(0.5, 1.2)])
-    colours = 3 if rng.random() < 0.5 else 1
-    noise = rng.standard_normal((*frames.shape[:3], colours), dtype=np.float32)
-    if grain:  # demosaicing and resizing make it coarser
-        noise = np.stack([cv2.GaussianBlur(n, (0, 0), grain) for n in noise]) * (1 + 2 * grain)
-        noise = noise.reshape(*frames.shape[:3], colours)
-    frames = np.clip(frames + spread * noise, 0, 255).astype(np.uint8)
-    return h264(frames, int(rng.integers(18, 36))) if rng.random() < 0.6 else frames
+                return Sources(same, other)
 
 
 @dataclass(frozen=True)
 class Nuisance:
-    """What happens to real and fake alike between tool and detector; drawn once a pair."""
+    """What happens to real and fake alike between camera and detector; drawn once a pair."""
 
     seed: int
 
@@ -200,11 +170,15 @@ def _frame_rate(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _light(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Gamma and colour cast."""
+    """Gamma, colour cast, and brightness that flickers or drifts as lamps and exposure do."""
     gamma, cast = np.exp(rng.normal(0, 0.2)), np.exp(rng.normal(0, 0.06, 3))
     level = np.float32(255) * np.linspace(0, 1, 256, dtype=np.float32) ** gamma
     table = np.clip(level[:, None] * cast + rng.normal(0, 8), 0, 255)
-    return np.stack([table[:, c].astype(np.uint8)[frames[..., c]] for c in range(3)], -1)
+    frames = np.stack([table[:, c].astype(np.uint8)[frames[..., c]] for c in range(3)], -1)
+    if rng.random() < 0.35:
+        gain = 1 + rng.uniform(0, 0.05) * moving.wander(rng, len(frames), 1)
+        frames = np.clip(frames * gain[:, :, None, None], 0, 255).astype(np.uint8)
+    return frames
 
 
 def _filters(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
@@ -224,9 +198,9 @@ def _filters(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """A little noise, new in every frame; sometimes a caption or a logo that stands still."""
-    if rng.random() < 0.1:
-        spread = rng.uniform(1, 5)
+    """Sensor noise, new in every frame; sometimes a caption or a logo that stands still."""
+    if rng.random() < 0.35:
+        spread = rng.uniform(1, 8)
         noise = rng.standard_normal(frames.shape, dtype=np.float32) * spread
         frames = np.clip(frames + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.1:
@@ -279,20 +253,20 @@ def _to_input(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     return np.stack([align.cut(f, matrix, OUT_PX) for f in frames])
 
 
-def as_soft(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
-    """The real shot, blurred as a whole to the fake's softness if that is the softer one.
+def equally_sharp(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both shots, the sharper one blurred as a whole to the other's sharpness.
 
-    Warps and decoders soften a face; without this, "soft" would mean "fake".
+    Warps and decoders soften a face; without this, "soft" would mean "fake", while the tools that
+    people meet are often sharper than a phone.
     """
-    wanted = sharpness(fake)
-    if sharpness(real) <= wanted:
-        return real
-    low, high = 0.2, 3.0
+    if sharpness(a) < sharpness(b):
+        second, first = equally_sharp(b, a)
+        return first, second
+    wanted, low, high = sharpness(b), 0.2, 3.0
     for _ in range(5):  # bisection; 0.1 px is fine enough
         sigma = (low + high) / 2
-        softer = sharpness(_blurred(real[::6], sigma)) <= wanted
-        low, high = (low, sigma) if softer else (sigma, high)
-    return _blurred(real, low) if low > 0.2 else real
+        low, high = (sigma, high) if sharpness(_blurred(a[::6], sigma)) > wanted else (low, sigma)
+    return (_blurred(a, low), b) if low > 0.2 else (a, b)
 
 
 def sharpness(frames: np.ndarray) -> float:
@@ -325,7 +299,6 @@ class Pairs(torch.utils.data.IterableDataset):
     def pair(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
         """One pair."""
         shot, clip = self.shots.draw(rng)
-        shot = Shot(filmed(rng, shot.frames), shot.landmarks)
         names = list(faults.FAULTS)
         number = (
             names.index(self.only) if self.only else int(rng.choice(len(names), p=faults.SHARES))
@@ -336,6 +309,6 @@ class Pairs(torch.utils.data.IterableDataset):
         fake = fault(rng, shot, sources, strength)
         real = shot.frames
         if rng.random() < MATCHED_SHARE:
-            real = as_soft(real, fake)
+            real, fake = equally_sharp(real, fake)
         nuisance = Nuisance(int(rng.integers(2**31)))
         return np.stack([nuisance.apply(real), nuisance.apply(fake)]), number, clip["person"]

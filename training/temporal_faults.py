@@ -39,38 +39,18 @@ from training.moving import (
 )
 
 LIP_SYNC_PX = 96  # Wav2Lip renders the whole face at 96 pixels (Prajwal et al. 2020)
-ENHANCED_SHARE = 0.25  # of the swapped and lip-synced faces are drawn anew at the end
-RESTORED_SHARE = 0.7  # of the animated pictures were drawn, as crisp as a generator draws them
 FACE_SHARE = 0.8  # a face is about this share of the steady crop's side
-
-
-Drawer = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What a fault may draw from besides its own shot.
-
-    Attributes:
-        same, other: the same person elsewhere, somebody else.
-        restore: draws one picture anew, slowly and as crisp as a generator would.
-        enhance: draws one picture anew, fast enough for every frame.
-    """
+    """What a fault may draw from besides its own shot: same person elsewhere, somebody else."""
 
     same: Shot
     other: Shot
-    restore: Drawer
-    enhance: Drawer
 
 
 Fault = Callable[[np.random.Generator, Shot, Sources, float], np.ndarray]
-
-
-def enhanced(rng: np.random.Generator, frames: np.ndarray, sources: Sources) -> np.ndarray:
-    """Every frame drawn anew by itself, as a face enhancer after another tool does it."""
-    share = rng.uniform(0.3, 0.8)
-    drawn = np.stack([sources.enhance(f, rng) for f in frames]).astype(np.float32)
-    return np.clip(share * drawn + (1 - share) * frames, 0, 255).astype(np.uint8)
 
 
 def flicker_blend(
@@ -107,9 +87,7 @@ def face_swap(
     ])  # fmt: skip
     if rng.random() < 0.7:
         fake = low_pass(fake, rng.uniform(0.4, 0.9))
-    if rng.random() < ENHANCED_SHARE:
-        fake = enhanced(rng, fake, sources)
-    elif rng.random() < 0.3:
+    if rng.random() < 0.3:
         fake = sharpen(fake, rng.uniform(0.3, 1.0))
     mask = masks(rng, shot, INNER, 1.5 * strength)
     matched = match_colour(fake, shot.frames, mask)
@@ -133,9 +111,7 @@ def lip_sync(rng: np.random.Generator, shot: Shot, sources: Sources, strength: f
     if rng.random() < 0.8:
         px = LIP_SYNC_PX * rng.uniform(0.7, 1.6)
         fake = low_pass(fake, min(px / (FACE_SHARE * fake.shape[1]), 1.0) * rng.uniform(0.6, 1))
-    if rng.random() < ENHANCED_SHARE:
-        fake = enhanced(rng, fake, sources)
-    elif rng.random() < 0.3:
+    if rng.random() < 0.3:
         fake = sharpen(fake, rng.uniform(0.2, 0.8))
     if rng.random() < 0.35:
         mask = _box_masks(rng, shot, 1.5 * strength)
@@ -232,12 +208,9 @@ def sticking_texture(
 def talking_head(
     rng: np.random.Generator, shot: Shot, sources: Sources, strength: float
 ) -> np.ndarray:
-    """One picture, filmed or drawn, animated by its own clip's or somebody else's landmarks."""
+    """One picture animated by landmark motion: its own clip's or somebody else's."""
     n = len(shot.frames)
     key = rng.integers(n)
-    still, crisp = shot.frames[key], rng.random() < RESTORED_SHARE
-    if crisp:
-        still = sources.restore(still, rng)
     own_motion = rng.random() < 0.6
     driver = shot if own_motion else (sources.same if rng.random() < 0.4 else sources.other)
     track = smooth_over_time(driver.landmarks[:, list(SPARSE)], rng.uniform(0.6, 2.5))
@@ -246,18 +219,16 @@ def talking_head(
     pinned, swim = rng.random() < 0.6, random_fields(rng, n, 5, rng.uniform(0, 0.8))
     swim = smooth_over_time(swim, rng.uniform(0.5, 2))
     fake = np.stack([
-        shift_field(warp_to(still, have, w, pinned), s)
+        shift_field(warp_to(shot.frames[key], have, w, pinned), s)
         for w, s in zip(want, swim, strict=True)
     ])  # fmt: skip
     if own_motion and rng.random() < 0.7:  # a painted mouth: right shape, too little detail
         lips = Shot(fake, shot.landmarks)
         mouth = low_pass(shot.frames, rng.uniform(0.2, 0.5))
         fake = blend(fake, mouth, masks(rng, lips, LIPS_OUTER, 0.4))
-    if crisp and rng.random() < 0.5:
-        fake = enhanced(rng, fake, sources)
-    if not crisp and rng.random() < 0.5:
+    if rng.random() < 0.5:  # many tools are as sharp as a film
         fake = low_pass(fake, rng.uniform(0.45, 1.0))
-    if not crisp and rng.random() < 0.5:
+    if rng.random() < 0.5:
         fake = sharpen(fake, rng.uniform(0.2, 1.0))
     if rng.random() < 0.3:  # pasted back into the moving picture
         return blend(shot.frames, fake, masks(rng, shot, OVAL, 0.3))
@@ -274,7 +245,7 @@ FAULTS: dict[str, Fault] = {
     "sticking_texture": sticking_texture,
     "talking_head": talking_head,
 }
-SHARES = (0.1, 0.2, 0.16, 0.06, 0.06, 0.05, 0.05, 0.32)  # how often training draws each
+SHARES = (0.14, 0.2, 0.16, 0.08, 0.1, 0.07, 0.05, 0.2)  # how often training draws each
 
 
 def draw_strength(rng: np.random.Generator) -> float:

@@ -1,6 +1,6 @@
 """How good is a temporal checkpoint on self-made faults of persons kept for test?
 
-`python -m training.temporal_measure DATA FOLDER --base BASE` prints JSON and, with `--write`, puts
+`python -m training.temporal_measure DATA FOLDER` prints JSON and, with `--write`, puts
 the figures into the card. Imports `hub` and `training`.
 """
 
@@ -80,22 +80,22 @@ def platt(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
     return float(fit.coef_[0, 0]), float(fit.intercept_[0])
 
 
-def cached_pairs(data: Path, base: Path, split: str, each: int, cache: Path) -> dict:
+def cached_pairs(data: Path, split: str, each: int, cache: Path) -> dict:
     """The pairs of one split; made once."""
     file = cache / f"pairs-{split}-{each}.npz"
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        np.savez(file, **validation_pairs(data, base, split, each, {"val": 12, "test": 11}[split]))
+        np.savez(file, **validation_pairs(data, split, each, {"val": 12, "test": 11}[split]))
     return dict(np.load(file))
 
 
-def measure_faults(data: Path, base: Path, folder: Path, each: int, cache: Path) -> dict:
+def measure_faults(data: Path, folder: Path, each: int, cache: Path) -> dict:
     """Figures on the test persons; the line is fitted on the val persons."""
     model = load(folder)
-    fit = cached_pairs(data, base, "val", each, cache)
+    fit = cached_pairs(data, "val", each, cache)
     line = score_pairs(model, fit["pairs"])
     scale, offset = platt(line[:, 0], line[:, 1])
-    check = cached_pairs(data, base, "test", each, cache)
+    check = cached_pairs(data, "test", each, cache)
     scores = score_pairs(model, check["pairs"])
     figures = fault_figures(scores, check["fault"], check["person"])
     people = len({*check["person"]})
@@ -126,7 +126,7 @@ def write_results(folder: Path, result: dict) -> None:
     before = Card.from_json(file.read_text("utf-8")) if file.exists() else CARD
     names = {f["name"] for f in result["figures"]}
     kept = [f for f in before.figures if f["name"] not in names]
-    # a line fitted on self-made faults would mislead on real files, so none is stored
+    # a line fitted on self-made faults would mislead on real files: `temporal_head` fits one
     write_card(folder, with_figures(CARD, kept + result["figures"], None), INTRO, RECIPE)
 
 
@@ -137,7 +137,6 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--base", type=Path, help="folder of the networks of training.restorer")
     parser.add_argument("--each", type=int, default=24, help="pairs a fault")
     parser.add_argument("--cache", type=Path, default=Path("runs-cache"))
     parser.add_argument("--write", action="store_true", help="put the results into card.json")
@@ -145,7 +144,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    result = measure_faults(args.data, args.base, args.folder, args.each, args.cache)
+    result = measure_faults(args.data, args.folder, args.each, args.cache)
     print(json.dumps(result, indent=1, default=int))
     if args.write:
         write_results(args.folder, result)

@@ -72,6 +72,16 @@ def fitted(table) -> tuple[Numbers, dict]:
     return fit_all(table, "synthetic", None)
 
 
+def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
+    sees = {"temporal": 0.6}
+    numbers = Numbers(0, {}, 4.0, 3, 1, -1, "", "", sees)
+    before, after = table.values[:, 1], table.seeing(sees, 4.0).values[:, 1]
+    there = np.isfinite(before)
+    assert np.array_equal(there, np.isfinite(after)) and there.any()
+    wanted = [numbers.evidence("temporal", float(value)) for value in before[there]]
+    assert after[there] == pytest.approx(np.array(wanted))
+
+
 def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
     weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2]), -0.2

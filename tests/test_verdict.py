@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -102,6 +103,16 @@ def test_evidence_that_does_not_survive_re_encoding_is_no_alarm():
 def test_one_detector_cannot_decide_without_limit():
     huge = fuse([finding("spatial", 1e6)], numbers=NUMBERS)
     assert huge.opinion.log_odds == pytest.approx(4.0 - 0.3)
+
+
+def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
+    numbers = replace(NUMBERS, sees={"spatial": 0.7})
+    assert numbers.evidence("spatial", -1e6) == pytest.approx(math.log(0.3 + 0.7 * math.exp(-4)))
+    assert numbers.evidence("spatial", 0.0) == pytest.approx(0.0)
+    assert numbers.evidence("spatial", 3.0) == pytest.approx(3.0, abs=0.4)
+    assert numbers.evidence("sync", -2.0) == -2.0
+    found = fuse([finding("spatial", -3.0)], numbers=numbers).opinion
+    assert found.log_odds == pytest.approx(-0.3 + sum(found.contributions.values()))
 
 
 def test_disagreement_is_said_and_lowers_the_level():

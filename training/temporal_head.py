@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 JUDGED = "pooled_"
 STRENGTH = 0.003  # inverse of the ridge
 SAVE_EVERY = 10  # files
+TALKING_EVERY = 2  # one of so many talking clips of `motion_data`
 
 
 class Eyes:
@@ -74,7 +75,10 @@ def collect(data: Path, folder: Path, out: Path) -> None:
     if file.exists():
         rows = pd.read_parquet(file).to_dict("records")
     done = {(row["name"], row["tier"]) for row in rows}
-    for number, item in enumerate(items(data).itertuples()):
+    table = items(data)
+    talking = table["kind"].str.startswith("talking")
+    table = pd.concat([table[~talking], table[talking][::TALKING_EVERY]])
+    for number, item in enumerate(table.itertuples()):
         for tier in ("clean", *(t.name for t in TIERS)):
             if (item.path.name, tier) in done:
                 continue

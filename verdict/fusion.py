@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Numbers:
         most_log_odds: a finding is limited to plus or minus this, so that none decides alone.
         strong, some, none: thresholds on the sum; between ``none`` and ``some`` is inconclusive.
         fitted_on, date: which data, when.
+        sees: share of all fakes that a detector can see at all; 1 where absent. One that knows
+            talking heads only must not clear a face swap (see `evidence`).
     """
 
     prior_log_odds: float
@@ -44,6 +46,18 @@ class Numbers:
     none: float
     fitted_on: str
     date: str
+    sees: Mapping[str, float] = field(default_factory=dict)
+
+    def evidence(self, detector: str, log_odds: float) -> float:
+        """What a finding says about all fakes, limited to plus or minus ``most_log_odds``.
+
+        Where a detector sees a share s of them, the others look real to it, and a likelihood ratio
+        r becomes s r + 1 - s: what speaks for a fake is hardly less, what speaks against one never
+        goes below log(1 - s).
+        """
+        value = max(-self.most_log_odds, min(self.most_log_odds, log_odds))
+        share = self.sees.get(detector, 1.0)
+        return value if share >= 1 else math.log(share * math.exp(value) + 1 - share)
 
 
 @cache
@@ -129,7 +143,7 @@ def _opinion(
     person: str | None, findings: Sequence[Finding], unstable: bool, numbers: Numbers
 ) -> Opinion:
     counted = {
-        f.detector: max(-numbers.most_log_odds, min(numbers.most_log_odds, f.log_odds))
+        f.detector: numbers.evidence(f.detector, f.log_odds)
         for f in findings
         if f.status == "counted"
         and f.log_odds is not None

@@ -23,7 +23,6 @@ from safetensors.torch import load_file, save_file
 from detectors.landmarks_model import Judge
 from detectors.temporal import prepared, runs_of
 from evaluation.tiers import TIERS, copies
-from hub.checkpoint import Card
 from training.held_out import calibrated, figures, fit, held_out, log_figures, names_of
 from training.motion_data import MOST_WINDOWS, items, windows
 from training.small_cards import with_figures, write_card
@@ -100,10 +99,8 @@ def refit(folder: Path, out: Path) -> None:
     told = held_out(rows, names, STRENGTH, limit=np.inf)
     _write_classifier(folder / "model.safetensors", judge)
     line = calibrated(told)
-    own = Card.from_json((folder / "card.json").read_text("utf-8")).figures
-    kept = [figure for figure in own if figure["name"].startswith("AUC, self-made")]
     found = figures(told, line.scale, line.offset)
-    write_card(folder, with_figures(CARD, [*kept, *found], line), INTRO, RECIPE)
+    write_card(folder, with_figures(CARD, found, line), INTRO, RECIPE)
     told.to_csv(out / "held-out.csv", index=False)
     log_figures(found, told)
 

@@ -35,7 +35,7 @@ TRAINED_ON = (
     "272 web portraits, frames of Arabic news presenters and of actors speaking English (real)",
     "Fakes made from the real faces of each of these sources: self-blends, swaps, re-rendered "
     "faces, lower faces of another moment, animated photos, local edits, up-sampling traces",
-    "2,250 of these faces, as they are, animated or swapped, drawn anew by Real-ESRGAN (BSD-3; none "
+    "2,250 of these faces, as they are, animated or swapped, drawn by Real-ESRGAN (BSD-3; none "
     "of it is in the checkpoint)",
 )
 LIMITS = (

@@ -42,6 +42,7 @@ CARD = Card(
     detector="temporal",
     title="VideoMAE, six layers, self-made faults and talking heads",
     version="3",
+    votes=False,  # it adds nothing to landmarks, see LOG.md
     licence="research use (weights learned from research-only data)",
     margin=0.34,
     size_px=OUT_PX,

@@ -31,7 +31,7 @@ FACE_SETS = {
 }
 TABLE_HEAD = "|---|---|---|---|---|---|\n"
 LEAST = 3  # files of each class, below which there is no figure
-IN_SAMPLE = {("landmarks", "devset"), ("landmarks", "talking"), ("landmarks", "dubbed")}
+IN_SAMPLE = {(d, s) for d in ("landmarks", "temporal") for s in ("devset", "talking", "dubbed")}
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ TRAINED_ON = (
 )
 LIMITS = (
     "Looks at single pictures: wrong motion or changed sound is not seen.",
-    "Talking heads made from one photo are hardly recognised: AUC 0.65 on the development clips.",
+    "Talking heads made from one photo are often missed: AUC 0.68 on the development clips.",
     "Learned from few generators; diffusion portraits and tools newer than the data may pass.",
     "Trained for about five core-hours and still improving when it ended; the figures say how many "
     "real faces of each source are called fake. Retouched portraits are called fake more often.",

@@ -11,16 +11,15 @@ import cv2
 import numpy as np
 
 from detectors.base import Detector, Measurement
-from detectors.sync_model import (
+from detectors.offset_model import (
     LEAST_SPEECH,
     RATE_HZ,
-    SOUND_HZ,
-    SyncModel,
     measure_curve,
     offset_curve,
     out_of_step,
     raw_log_odds,
 )
+from detectors.sync_model import SOUND_HZ, SyncModel
 from hub.checkpoint import Checkpoint
 from media import align
 from media.tracks import FaceTrack

@@ -70,7 +70,7 @@ def test_a_card_keeps_the_figures_of_its_recipe_and_loses_the_old_ones(faces, tm
     assert list(card.figures) == [*recipe, *found]
     readme = (folder / "README.md").read_text("utf-8")
     assert readme.count("AUC, DFDC face swaps, as published") == 1
-    rows = readme.partition(cards.TABLE_HEAD)[2].partition("\n\n")[0]
+    rows = readme.split(cards.TABLE_HEAD)[1].partition("\n\n")[0]
     assert rows.count("\n") + 1 == len(card.figures)
 
 
@@ -80,3 +80,5 @@ def test_card_and_model_card_state_the_same_figures(detector):
     readme = (DEFAULTS / detector / "README.md").read_text("utf-8")
     for figure in card.figures:
         assert f"| {figure['name']} | {figure['value']:.3f} |" in readme
+    assert readme.count(cards.TABLE_HEAD) == 1  # one table, with nothing else in it
+    assert sum(line.startswith("|") for line in readme.splitlines()) == len(card.figures) + 2

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from hub.checkpoint import DETECTORS, Card
-from training.small_cards import auc_figure, figure_row, share_figure
+from training.small_cards import TABLE_HEAD, auc_figure, figure_table, share_figure
 from training.spatial_figures import is_selection
 
 DEFAULTS = Path(__file__).parent.parent / "hub" / "defaults"
@@ -29,7 +29,6 @@ FACE_SETS = {
     "faces-jpeg40": "after JPEG 40",
     "faces-half": "at half size",
 }
-TABLE_HEAD = "|---|---|---|---|---|---|\n"
 LEAST = 3  # files of each class, below which there is no figure
 IN_SAMPLE = {(d, s) for d in ("landmarks", "temporal") for s in ("devset", "talking", "dubbed")}
 
@@ -138,10 +137,9 @@ def rewrite(folder: Path, found: list[dict]) -> None:
     card = dataclasses.replace(card, figures=(*kept, *found))
     path.write_text(card.to_json(), encoding="utf-8")
     readme = folder / "README.md"
-    before, head, rest = readme.read_text("utf-8").partition(TABLE_HEAD)
-    after = [line for line in rest.splitlines() if not line.startswith("|")]
-    rows = [figure_row(f) for f in card.figures]
-    readme.write_text(before + head + "\n".join([*rows, *after]) + "\n", encoding="utf-8")
+    before, rest = readme.read_text("utf-8").split(TABLE_HEAD)  # one table, or this raises
+    after = rest[rest.index("\n\n") :]
+    readme.write_text(before + figure_table(card.figures) + after, encoding="utf-8")
 
 
 def main() -> None:

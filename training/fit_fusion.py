@@ -285,13 +285,13 @@ def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Number
         said: the data in words.
         keep: detectors that vote; chosen by what they are worth when None.
     """
-    share = best_share(table)
-    sees = {name: share for name in PARTIAL if share < 1}
-    table = table.seeing(sees, MOST_LOG_ODDS)
     if keep is None:
         kept, dropped = worthwhile(table)
     else:
         kept, dropped = list(keep), [name for name in DETECTORS if name not in keep]
+    share = best_share(table.without(dropped))
+    sees = {name: share for name in PARTIAL if name in kept and share < 1}
+    table = table.seeing(dict.fromkeys(PARTIAL, share), MOST_LOG_ODDS)
     chosen = table.without(dropped)
     outcome = best_ridge(chosen)
     final = fit(chosen, outcome.ridge)

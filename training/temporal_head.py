@@ -4,14 +4,13 @@ The body learned from self-made faults; which of its pooled features tell the to
 from filmed faces is fitted here, on labelled videos. `python -m training.temporal_head collect DATA
 FOLDER OUT` walks them as the app does, `fit FOLDER OUT` refits the classifier of FOLDER, calibrates
 and measures it on scores of judges that saw neither that tool nor that source, and writes them to
-OUT/held-out.csv for the fusion. Imports `detectors`, `evaluation`, `hub` and `training`.
+OUT/held-out.csv for the fusion. Imports `detectors`, `media` and `training`.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -22,17 +21,18 @@ from safetensors.torch import load_file, save_file
 
 from detectors.landmarks_model import Judge
 from detectors.temporal import prepared, runs_of
-from evaluation.tiers import TIERS, copies
+from media.tracks import FaceTrack
+from media.windows import Window
 from training.held_out import calibrated, figures, fit, held_out, log_figures, names_of
-from training.motion_data import MOST_WINDOWS, items, windows
+from training.motion_data import collect, items
 from training.small_cards import with_figures, write_card
-from training.temporal import CARD, INTRO, RECIPE, load
+from training.temporal import load
+from training.temporal_card import CARD, INTRO, RECIPE
 
 log = logging.getLogger(__name__)
 
 JUDGED = "pooled_"
 STRENGTH = 0.003  # inverse of the ridge
-SAVE_EVERY = 10  # files
 TALKING_EVERY = 2  # one of so many talking clips of `motion_data`
 
 
@@ -45,49 +45,22 @@ class Eyes:
         self.model.classifier.register_forward_pre_hook(lambda _, given: self.seen.append(given[0]))
 
     @torch.inference_mode()
-    def look(self, window, track) -> np.ndarray | None:
-        """(192,) pooled features, the mean of the runs of one window; None without a run."""
+    def look(self, window: Window, track: FaceTrack) -> dict | None:
+        """The 192 pooled features, means of the runs of one window; None without a run."""
         runs = runs_of(window, track, self.card)
         if not runs:
             return None
         self.seen.clear()
         self.model(pixel_values=torch.stack([prepared(run, self.card) for run in runs]))
-        return self.seen[0].mean(0).numpy()
+        pooled = self.seen[0].mean(0).tolist()
+        return {f"{JUDGED}{n:03d}": value for n, value in enumerate(pooled)}
 
 
-def rows_of(path: Path, tier: str, eyes: Eyes) -> list[dict]:
-    """Features of each window of one file in one tier."""
-    found = []
-    chosen = next((t for t in TIERS if t.name == tier), None)
-    with copies(chosen)(path) if chosen else nullcontext(path) as copy:
-        for number, (window, track) in enumerate(windows(copy, MOST_WINDOWS)):
-            pooled = eyes.look(window, track)
-            if pooled is not None:
-                named = {f"{JUDGED}{n:03d}": float(value) for n, value in enumerate(pooled)}
-                found.append({"tier": tier, "window": number} | named)
-    return found
-
-
-def collect(data: Path, folder: Path, out: Path) -> None:
-    """All files in all tiers, one row a window; resumes."""
-    file, rows, eyes = out / "pooled.parquet", [], Eyes(folder)
-    if file.exists():
-        rows = pd.read_parquet(file).to_dict("records")
-    done = {(row["name"], row["tier"]) for row in rows}
+def files(data: Path) -> pd.DataFrame:
+    """The files of `motion_data`, with fewer talking clips."""
     table = items(data)
     talking = table["kind"].str.startswith("talking")
-    table = pd.concat([table[~talking], table[talking][::TALKING_EVERY]])
-    for number, item in enumerate(table.itertuples()):
-        for tier in ("clean", *(t.name for t in TIERS)):
-            if (item.path.name, tier) in done:
-                continue
-            label = {"name": item.path.name, "label": item.label, "kind": item.kind}
-            found = rows_of(item.path, tier, eyes)
-            rows += [label | {"group": item.group} | row for row in found]
-        if number % SAVE_EVERY == SAVE_EVERY - 1:
-            pd.DataFrame(rows).to_parquet(file)
-            log.info("%s: %d windows in all", item.path.name, len(rows))
-    pd.DataFrame(rows).to_parquet(file)
+    return pd.concat([table[~talking], table[talking][::TALKING_EVERY]])
 
 
 def refit(folder: Path, out: Path) -> None:
@@ -133,7 +106,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if chosen.command == "collect":
         chosen.out.mkdir(parents=True, exist_ok=True)
-        collect(chosen.data, chosen.folder, chosen.out)
+        eyes = Eyes(chosen.folder)
+        collect(files(chosen.data), chosen.out / "pooled.parquet", eyes.look)
     else:
         refit(chosen.folder, chosen.out)
 

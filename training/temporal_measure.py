@@ -18,14 +18,12 @@ import torch
 from hub.checkpoint import Card
 from training.small_cards import with_figures, write_card
 from training.temporal import (
-    CARD,
-    INTRO,
-    RECIPE,
     auc,
     load,
     score_pairs,
     validation_pairs,
 )
+from training.temporal_card import CARD, INTRO, RECIPE
 from training.temporal_faults import FAULTS
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,112 @@
+"""By how much are mouth and sound apart, how sure is that, and what does it say about a fake?
+
+Cosines of two rows of unit vectors by lag, the numbers that describe this curve, and the judge that
+reads them. Works on plain arrays. Imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+RATE_HZ = 25  # embeddings a second, mouths and sound alike
+MAX_LAG = 15  # frames, 600 ms: the reach of the offset curve
+# Frames, 160 ms: real recordings are off by as much (ITU-R BT.1359 accepts sound 90 ms early to 185
+# ms late), so a lag up to this is in step.
+IN_STEP = 4
+FAR = 6  # frames, 240 ms: from here on a lag is no longer a matter of recording
+LEAST_PAIRS = 8  # a lag is judged on at least so many frames, else it is NaN
+LEAST_SPEECH = 12  # frames with speech (0.5 s) below which nothing can be judged
+
+
+def offset_curve(
+    mouth_emb: np.ndarray,
+    sound_emb: np.ndarray,
+    max_lag: int = MAX_LAG,
+    speech: np.ndarray | None = None,
+) -> np.ndarray:
+    """Mean cosine between mouth and sound by lag (the method of SyncNet, Chung & Zisserman 2016).
+
+    Args:
+        mouth_emb: (n, d) unit vectors.
+        sound_emb: (k, d) unit vectors of the same stretch; the shorter length counts.
+        max_lag: frames of 40 ms that the sound is tried late (and early).
+        speech: (k,) bool, which frames of the sound hold speech; None means all.
+
+    Returns:
+        (2 max_lag + 1,) float64. Entry max_lag + lag compares the mouth at frame t with the sound
+        at t + lag: a maximum at a positive lag means that the sound comes late, by lag x 40 ms. NaN
+        where fewer than 8 frames could be compared.
+    """
+    n = min(len(mouth_emb), len(sound_emb))
+    speaks = np.ones(n, bool) if speech is None else np.asarray(speech[:n], bool)
+    cosines = mouth_emb[:n] @ sound_emb[:n].T
+    curve = np.full(2 * max_lag + 1, np.nan)
+    for lag in range(-min(max_lag, n - 1), min(max_lag, n - 1) + 1):
+        along = np.diagonal(cosines, lag)[speaks[max(lag, 0) : n + min(lag, 0)]]
+        if len(along) >= LEAST_PAIRS:
+            curve[max_lag + lag] = along.mean()
+    return curve
+
+
+def measure_curve(curve: np.ndarray, speech_frames: int) -> dict[str, float] | None:
+    """What an offset curve says, in numbers.
+
+    Args:
+        curve: (2 max_lag + 1,) of `offset_curve`, or the speech-weighted mean of several.
+        speech_frames: how many frames with speech it was measured on.
+
+    Returns:
+        `lag_frames` and `lag_ms` of the best match (sound late is positive), `confidence` (best
+        minus median cosine), `best_cosine`, `in_step` (best cosine within 160 ms), `far` (best
+        cosine beyond 240 ms), `lead` (in_step minus far), `rise` (in_step above the far mean, in
+        far standard deviations), `speech` (log2 of seconds of speech). None when there is too
+        little to judge.
+    """
+    lags = np.arange(len(curve)) - len(curve) // 2
+    seen = np.isfinite(curve)
+    near, far = seen & (np.abs(lags) <= IN_STEP), seen & (np.abs(lags) >= FAR)
+    if speech_frames < LEAST_SPEECH or not near.any() or far.sum() < 2:
+        return None
+    best = int(np.nanargmax(curve))
+    in_step, beyond = float(curve[near].max()), float(curve[far].max())
+    spread = float(curve[far].std()) + 0.02  # cosine; keeps a flat curve from looking certain
+    return {
+        "lag_frames": float(lags[best]),
+        "lag_ms": float(lags[best]) * 1000 / RATE_HZ,
+        "confidence": float(curve[best] - np.nanmedian(curve)),
+        "best_cosine": float(curve[best]),
+        "in_step": in_step,
+        "far": beyond,
+        "lead": in_step - beyond,
+        "rise": (in_step - float(curve[far].mean())) / spread,
+        "speech": math.log2(speech_frames / RATE_HZ),
+    }
+
+
+def out_of_step(measures: dict[str, float], judge: dict) -> float:
+    """Calibrated log-odds that mouth and sound are not in step; arguments as in `raw_log_odds`."""
+    values = np.array([measures[name] for name in judge["names"]])
+    scaled = (values - np.array(judge["mean"])) / np.array(judge["spread"])
+    return float(judge["scale"] * (scaled @ judge["weights"] + judge["offset"]) + judge["shift"])
+
+
+def raw_log_odds(measures: dict[str, float], judge: dict) -> float:
+    """The evidence for a fake: a likelihood ratio that knows how little being in step proves.
+
+    Most fakes are in step (talking heads, lip-sync tools), and some real recordings are not (voice-
+    over, another speaker, careless editing). With the share of fakes and of real recordings that
+    are out of step, `fake_out` and `real_out`, the evidence stays between log((1 - fake_out) / (1 -
+    real_out)) and log(fake_out / real_out).
+
+    Args:
+        measures: of `measure_curve`.
+        judge: `SyncConfig.judge`, fitted on real speech, in step against not.
+
+    Returns:
+        Log-odds, positive for fake; rises with the odds of being out of step.
+    """
+    out = 1 / (1 + math.exp(-float(np.clip(out_of_step(measures, judge), -50, 50))))
+    fake, real = judge["fake_out"], judge["real_out"]
+    return math.log((fake * out + (1 - fake) * (1 - out)) / (real * out + (1 - real) * (1 - out)))

@@ -189,7 +189,7 @@ def power_spectrum(plane: np.ndarray) -> np.ndarray:
     weights = _window()
     flat = (plane - float((plane * weights).sum() / weights.sum())) * weights
     spectrum = np.asarray(fft.fft2(flat))
-    return (spectrum.real**2 + spectrum.imag**2) / (weights**2).sum()
+    return (np.real(spectrum) ** 2 + np.imag(spectrum) ** 2) / (weights**2).sum()
 
 
 @cache

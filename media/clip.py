@@ -306,7 +306,7 @@ def _mono(frame: av.AudioFrame) -> np.ndarray:
     if samples.dtype.kind == "u":
         samples = samples.astype(np.float32) / 128 - 1
     elif samples.dtype.kind == "i":
-        samples = samples.astype(np.float32) / float(np.iinfo(samples.dtype.type).max)
+        samples = samples.astype(np.float32) / (2.0 ** (8 * samples.dtype.itemsize - 1) - 1)
     return np.nan_to_num(samples.astype(np.float32).mean(0))
 
 

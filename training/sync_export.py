@@ -183,9 +183,10 @@ at different moments, so that the ends of a stretch give nothing away.
 
 ## Figures
 People unseen in training; intervals by 1,000 bootstrap draws over people, or over clips where there
-is one person; n counts windows, or files; "fake" means out of step. `hard`: sound and landmarks disturbed. The
-test people also fitted the calibration, which cannot change an AUC. Files of `devset` have nothing
-to do with the training; one of them decided that 160 ms, not 120, pass as in step.
+is one person; counts are of windows, or of files, and "fake" means out of step. `hard`: sound and
+landmarks disturbed. The test people also fitted the calibration, which cannot change an AUC. Files
+of `devset` have nothing to do with the training; one of them decided that 160 ms, not 120, pass as
+in step.
 
 {table}
 

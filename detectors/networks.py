@@ -19,6 +19,7 @@ import torch
 
 from errors import UserError
 from hub.checkpoint import Checkpoint
+from hub.updates import whole_weights
 
 ABSURD_LOGIT = 1e6
 """A classifier whose logits on a blank input are larger than this is broken."""
@@ -89,9 +90,9 @@ def _facts(checkpoint: Checkpoint) -> ProcessorFacts:
 def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
     name = checkpoint.name
     try:
-        with _quiet():
+        with _quiet(), whole_weights(checkpoint) as folder:
             model, info = auto_class.from_pretrained(
-                str(checkpoint.folder),
+                str(folder),
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,

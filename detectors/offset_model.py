@@ -93,12 +93,13 @@ def out_of_step(measures: dict[str, float], judge: dict) -> float:
 
 
 def raw_log_odds(measures: dict[str, float], judge: dict) -> float:
-    """The evidence for a fake: a likelihood ratio that knows how little being in step proves.
+    """The evidence for a foreign or moved sound, as a likelihood ratio.
 
-    Most fakes are in step (talking heads, lip-sync tools), and some real recordings are not (voice-
-    over, another speaker, careless editing). With the share of fakes and of real recordings that
-    are out of step, `fake_out` and `real_out`, the evidence stays between log((1 - fake_out) / (1 -
-    real_out)) and log(fake_out / real_out).
+    A dubbed mouth may keep step for a while, and some real recordings are out of step (voice-over,
+    another speaker, careless editing). With the shares of files with a foreign sound and of real
+    recordings that are out of step, `fake_out` and `real_out`, the evidence stays between
+    log((1 - fake_out) / (1 - real_out)) and log(fake_out / real_out). It says nothing about the
+    picture: talking heads and lip-sync tools draw lips that are in step.
 
     Args:
         measures: of `measure_curve`.

@@ -15,8 +15,10 @@ from typing import Any
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from hub.checks import SMALL_FILES, WEIGHTS
+from hub.checksums import sha256_of
 from hub.remote import client, endpoint, hub_errors
 from hub.store import resolve
+from hub.updates import whole_weights
 
 ROOT = Path(__file__).parent.parent
 _PIPELINES = {"spatial": "image-classification", "temporal": "video-classification"}
@@ -55,9 +57,11 @@ def publish(
 
     checkpoint = resolve(None, what) if isinstance(what, str) else what
     card = _licensed(checkpoint, licence)
-    files = _files(checkpoint, card)
     api = client(token)
-    with hub_errors(to):
+    with hub_errors(to), whole_weights(checkpoint) as folder:
+        weights = folder / WEIGHTS
+        sha256 = sha256_of(weights)
+        files = _files(checkpoint, card) | {WEIGHTS: str(weights.resolve())}
         api.create_repo(to, private=private, exist_ok=True)
         done = api.create_commit(
             to,
@@ -65,7 +69,7 @@ def publish(
             commit_message=f"{card.title}, version {card.version}",
         )
         info = api.model_info(to, revision=done.oid, files_metadata=True)
-    _verify(to, info, checkpoint.sha256)
+    _verify(to, info, sha256)
     return Published(to, done.oid, f"{endpoint()}/{to}")
 
 
@@ -108,9 +112,9 @@ def _licensed(checkpoint: Checkpoint, licence: str | None) -> Card:
 
 
 def _files(checkpoint: Checkpoint, card: Card) -> dict[str, bytes | str]:
-    """Return path in the repo → bytes, or the local path of the weights."""
+    """Return path in the repo → bytes of everything but the weights."""
     folder = checkpoint.folder
-    files: dict[str, bytes | str] = {WEIGHTS: str((folder / WEIGHTS).resolve())}
+    files: dict[str, bytes | str] = {}
     for name in SMALL_FILES:
         if (folder / name).is_file():
             files[name] = (folder / name).read_bytes()

@@ -13,7 +13,7 @@ from detectors.base import Finding, Reason
 from evaluation.manifest import Item, write_manifest
 from evaluation.run import Kept
 from hub.checkpoint import DETECTORS, Calibration
-from training.fit_fusion import fit_all, held_out, sums, thresholds
+from training.fit_fusion import SOUND_SHARE, fit_all, held_out, sums, thresholds
 from training.fusion_table import folds, read_held_out, read_table
 from verdict.fusion import Numbers, fuse
 
@@ -85,7 +85,8 @@ def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
 def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
     weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2]), -0.2
-    numbers = Numbers(prior, dict(zip(DETECTORS, weights, strict=True)), 4.0, 3, 1, -1, "", "")
+    told = dict(zip(DETECTORS, weights, strict=True))
+    numbers = Numbers(prior, told, 4.0, 3, 1, -1, "", "", sound_share=SOUND_SHARE)
     for _ in range(60):
         values = rng.normal(0, 3, (rng.integers(1, 4), 5))
         values[rng.random(values.shape) < 0.4] = np.nan

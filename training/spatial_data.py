@@ -45,7 +45,7 @@ MIX = {
     "en": 0.05,
 }
 # through which region a restored face is pasted back; most generators draw all of it
-CRISP_REALS = 0.35  # of their reals are sharpened as cameras do it: crisp alone must not mean fake
+CRISP_REALS = 0.45  # of their reals are sharpened as cameras do it: crisp alone must not mean fake
 RESTORED_REGIONS = ("all", "all", "all", "face", "face", "inner", "lower", "mouth", "eyes")
 
 

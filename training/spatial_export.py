@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForImageClassification
 
+from hub.updates import up_to_date
 from training import spatial_data
 from training import spatial_figures as figures
 from training.small_cards import figure_table
@@ -137,7 +138,8 @@ def write(model: PatchLogits, folder: Path) -> float:
 
 def load(folder: Path) -> PatchLogits:
     """A checkpoint folder as the app loads it, in single precision."""
-    network = AutoModelForImageClassification.from_pretrained(folder, dtype=torch.float32)
+    with up_to_date(folder) as whole:
+        network = AutoModelForImageClassification.from_pretrained(whole, dtype=torch.float32)
     return PatchLogits(network).eval()
 
 

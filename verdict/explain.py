@@ -137,11 +137,13 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
             )
         elif finding.detector not in opinion.contributions:
             sentences.append(f"The {finding.detector} detector has no vote in the fusion.")
-    if opinion.weights and any(f.log_odds is None for f in findings):
-        weights = fitted_numbers().weights
-        shared = [f"{n} {weights[n]:.2f} → {w:.2f}" for n, w in opinion.weights.items()]
+    weights = fitted_numbers().weights
+    changed = [f"{n} {weights.get(n, 0):.2f} → {w:.2f}" for n, w in opinion.weights.items()]
+    if changed:
         sentences.append(
-            f"Weights after sharing out those of absent detectors: {', '.join(shared)}."
+            f"Weights in this sum: {', '.join(changed)}. Absent detectors leave theirs to the "
+            "others; picture and sound, two things to manipulate, count by their share of the "
+            "evidence."
         )
     if opinion.level == NOT_ASSESSED and not sentences:
         sentences.append("No detector was asked.")

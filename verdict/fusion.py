@@ -1,8 +1,10 @@
 """What does all the evidence mean together?
 
 Evidence is added in log-odds: ``log_odds = prior + sum of weight * finding``. The contributions are
-therefore the explanation, and no second story can drift from the sum. Weights, thresholds and what
-they were fitted on are in ``fusion.json``. Imports detectors.base (its types) only, never torch.
+therefore the explanation, and no second story can drift from the sum. A file can be faked in its
+picture or in its sound: a spotless picture does not clear a foreign voice, nor a voice in step a
+swapped face (see `picture_share`). Weights, thresholds and what they were fitted on are in
+``fusion.json``. Imports detectors.base (its types) only, never torch.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from detectors.base import Finding
 STRONG, SOME = "Strong signs of manipulation", "Some signs"
 INCONCLUSIVE, NONE, NOT_ASSESSED = "Inconclusive", "No signs found", "Not assessed"
 LEVELS = (STRONG, SOME, INCONCLUSIVE, NONE, NOT_ASSESSED)
+SOUND = ("sync",)  # detectors that judge the sound; all others judge the picture
 NOTABLE = 0.2  # log-odds; a smaller contribution is not worth a sentence
 CONFLICT = 1.5  # log-odds; two contributions beyond this with opposite signs disagree
 NUMBERS_FILE = Path(__file__).with_name("fusion.json")
@@ -36,6 +39,7 @@ class Numbers:
         fitted_on, date: which data, when.
         sees: share of all fakes that a detector can see at all; 1 where absent. One that knows
             talking heads only must not clear a face swap (see `evidence`).
+        sound_share: share of the fakes with sound whose sound is faked and not their picture, 0..1.
     """
 
     prior_log_odds: float
@@ -47,6 +51,7 @@ class Numbers:
     fitted_on: str
     date: str
     sees: Mapping[str, float] = field(default_factory=dict)
+    sound_share: float = 0.3
 
     def evidence(self, detector: str, log_odds: float) -> float:
         """What a finding says about all fakes, limited to plus or minus ``most_log_odds``.
@@ -76,7 +81,7 @@ class Opinion:
         log_odds: prior plus contributions, or None when nothing could be counted.
         probability: the same as 0..1, at equal odds beforehand; None where nothing was calibrated.
         contributions: log-odds by detector; with the prior they add up to ``log_odds`` exactly.
-        weights: the weight that each counted detector had after renormalisation.
+        weights: the weight that each counted detector had in the end (see `used_weights`).
     """
 
     person: str | None
@@ -152,11 +157,52 @@ def _opinion(
     if not counted:
         shown = any(f.log_odds is not None for f in findings)
         return Opinion(person, INCONCLUSIVE if shown else NOT_ASSESSED, None, None, {}, {})
-    weights = renormalised(numbers.weights, counted)
+    weights = used_weights(counted, numbers)
     contributions = {name: weights[name] * value for name, value in counted.items()}
     log_odds = numbers.prior_log_odds + math.fsum(contributions.values())
     level = _level(log_odds, contributions, unstable, numbers)
     return Opinion(person, level, log_odds, _probability(log_odds), contributions, weights)
+
+
+def used_weights(counted: Mapping[str, float], numbers: Numbers) -> dict[str, float]:
+    """How much each finding counts in this sum.
+
+    Within picture and sound the weight of absent detectors is shared; where both were judged, each
+    side counts by its share of the evidence.
+    """
+    sides = [{n: v for n, v in counted.items() if (n in SOUND) is sound} for sound in (False, True)]
+    weights: dict[str, float] = {}
+    for sound, side in zip((False, True), sides, strict=True):
+        if side:
+            fitted = {n: w for n, w in numbers.weights.items() if (n in SOUND) is sound}
+            weights |= renormalised(fitted, side)
+    if all(sides):
+        of_picture, of_sound = (math.fsum(weights[n] * v for n, v in s.items()) for s in sides)
+        share = picture_share(of_picture, of_sound, numbers.sound_share)
+        weights = {n: w * (1 - share if n in SOUND else share) for n, w in weights.items()}
+    return weights
+
+
+def picture_share(of_picture: float, of_sound: float, sound_share: float) -> float:
+    """With which share the picture's evidence counts, the rest is the sound's; 0..1.
+
+    A share q of all fakes is made in the sound and the rest in the picture, and the side that was
+    left alone looks real. So the likelihood ratio of a fake is ``(1 - q) exp(P) + q exp(S)``. Its
+    logarithm is exactly ``a P + (1 - a) S``, where a is the picture's posterior share among the
+    fakes, averaged on the way from no evidence to all of it.
+
+    Args:
+        of_picture, of_sound: summed evidence P and S, log-odds.
+        sound_share: q, above 0 and below 1.
+    """
+    start, difference = math.log((1 - sound_share) / sound_share), of_picture - of_sound
+    if abs(difference) < 1e-6:
+        return 1 - sound_share
+    return (_softplus(start + difference) - _softplus(start)) / difference
+
+
+def _softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
 def renormalised(weights: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:

@@ -235,7 +235,7 @@ def _sum_table(analysis: Analysis) -> str:
     if any(name in SOUND for name in opinion.contributions) and len(opinion.contributions) > 1:
         summed += (
             "<p class='quiet'>A file can be manipulated in its picture or in its sound. Where both "
-            "were judged, each counts by its share of the evidence, so that a spotless picture does "
+            "were judged, each counts by its share of the evidence: a spotless picture does "
             "not clear a foreign voice.</p>"
         )
     return summed

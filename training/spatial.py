@@ -1,10 +1,11 @@
 """Where does the embedded spatial checkpoint come from?
 
 `python -m training.spatial train CROPS RUN --base BASE` trains it (again: resumes), `export RUN
-FOLDER` writes the folder, `evaluate FOLDER CROPS` calibrates it and fills its card. The network is
-DINOv2-small, nine layers deep, with a linear head on the class token and the mean patch token: the
-patch half of the head, applied to each patch alone, is an exact share of the logit, and so the
-heatmap. Imports `media` and `training`.
+FOLDER` writes the folder, `update RUN FOLDER` brings an older one up to date by a small file, and
+`evaluate FOLDER CROPS` calibrates it and fills its card. The network is DINOv2-small, nine layers
+deep, with a linear head on the class token and the mean patch token: the patch half of the head,
+applied to each patch alone, is an exact share of the logit, and so the heatmap. Imports `media` and
+`training`.
 """
 
 from __future__ import annotations
@@ -333,12 +334,26 @@ def export(folder: Path, out: Path) -> None:
     """Write the averaged weights of a run as an uncalibrated checkpoint folder."""
     from training import spatial_export
 
+    model, step = _trained(folder)
+    change = spatial_export.write(model, out)
+    log.info("step %d to %s; bfloat16 moves a logit by %.4f at most", step, out, change)
+
+
+def update(folder: Path, out: Path) -> None:
+    """Bring an existing checkpoint folder to the averaged weights of a run, by a small file."""
+    from training import spatial_export
+
+    model, step = _trained(folder)
+    change = spatial_export.write_update(model, out)
+    log.info("step %d to %s; the small file moves a logit by %.4f at most", step, out, change)
+
+
+def _trained(folder: Path) -> tuple[PatchLogits, int]:
+    """The averaged model of a run, and its step."""
     state = torch.load(folder / "state.pt", weights_only=True)
-    config = spatial_config()
-    model = PatchLogits(Dinov2ForImageClassification(config))
+    model = PatchLogits(Dinov2ForImageClassification(spatial_config()))
     model.load_state_dict(state["average"])
-    change = spatial_export.write(model.eval(), out)
-    log.info("step %d to %s; bfloat16 moves a logit by %.4f at most", state["step"], out, change)
+    return model.eval(), state["step"]
 
 
 def evaluate(folder: Path, crops: Path) -> None:
@@ -369,6 +384,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("export", help="write an uncalibrated checkpoint folder")
     command.add_argument("run", type=Path)
     command.add_argument("folder", type=Path)
+    command = commands.add_parser("update", help="bring a checkpoint folder up to date")
+    command.add_argument("run", type=Path)
+    command.add_argument("folder", type=Path)
     command = commands.add_parser("evaluate", help="calibrate a folder, write its figures and card")
     command.add_argument("folder", type=Path)
     command.add_argument("crops", type=Path)
@@ -385,6 +403,8 @@ def main() -> None:
         train(args.crops, args.run, args.base, args.steps, args.rerender)
     elif args.command == "export":
         export(args.run, args.folder)
+    elif args.command == "update":
+        update(args.run, args.folder)
     else:
         evaluate(args.folder, args.crops)
 

@@ -41,14 +41,14 @@ TRAINED_ON = (
     "272 web portraits, frames of Arabic news presenters and of actors speaking English (real)",
     "Fakes made from the real faces of each of these sources: self-blends, swaps, re-rendered "
     "faces, lower faces of another moment, animated photos, local edits, up-sampling traces",
-    "2,250 of these faces, as they are, animated or swapped, drawn by Real-ESRGAN (BSD-3; none "
-    "of it is in the checkpoint)",
+    "5,950 of these faces, as they are, animated or swapped, drawn by Real-ESRGAN and SPAN "
+    "networks (none of it is in the checkpoint)",
 )
 LIMITS = (
     "Looks at single pictures: wrong motion or changed sound is not seen.",
     "Talking heads made from one photo are often missed: AUC 0.68 on the development clips.",
     "Learned from few generators; diffusion portraits and tools newer than the data may pass.",
-    "Trained for about five core-hours and still improving when it ended; the figures say how many "
+    "Trained for about seven core-hours and still improving at the end; the figures say how many "
     "real faces of each source are called fake. Sharp photos (FFHQ) are called fake more often.",
     "Faces under about 60 pixels and strong compression hide the traces.",
     "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "

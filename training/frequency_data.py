@@ -23,7 +23,7 @@ from training.spatial_data import Source, degraded, load_part, read_restored, tr
 log = logging.getLogger(__name__)
 
 SHARD_PAIRS = 250
-SHARDS = 240
+SHARDS = 160
 # share of the pairs; "swap" and "gan" are published fakes, "restored" faces are drawn anew by a
 # restoration network (`training.restorer`), the rest are made of that source's reals
 MIX = {"swap": 0.5, "gan": 0.25, "restored": 0.2, "web-portraits": 0.05}

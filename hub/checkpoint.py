@@ -262,8 +262,9 @@ class Checkpoint:
 
     @property
     def key(self) -> str:
-        """Tells this checkpoint, used in this way, from every other one."""
-        return f"{self.sha256}-{self.card.facts_key}"
+        """Tells this checkpoint, with this config and used in this way, from every other one."""
+        config = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
+        return f"{self.sha256}-{config[:16]}-{self.card.facts_key}"
 
     @property
     def counts(self) -> bool:

@@ -383,3 +383,13 @@ def test_a_calibration_is_attached_to_exactly_that_checkpoint(
     assert (
         forget_calibration(first) and not store.resolve(spec, "spatial", fake_labels=("0",)).counts
     )
+
+
+def test_the_same_weights_with_another_config_are_another_checkpoint(tmp_path: Path):
+    folder = write_model(tmp_path / "mine")
+    before = store.resolve(str(folder), "spatial")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
+    after = store.resolve(str(folder), "spatial")
+    assert before.sha256 == after.sha256
+    assert before.key != after.key

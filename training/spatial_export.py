@@ -46,7 +46,7 @@ TRAINED_ON = (
 )
 LIMITS = (
     "Looks at single pictures: wrong motion or changed sound is not seen.",
-    "Talking heads made from one photo are often missed: AUC 0.68 on the development clips.",
+    "Talking heads made from one photo are often missed: AUC 0.73 on the development clips.",
     "Learned from few generators; diffusion portraits and tools newer than the data may pass.",
     "Trained for about seven core-hours and still improving at the end; the figures say how many "
     "real faces of each source are called fake. Sharp photos (FFHQ) are called fake more often.",

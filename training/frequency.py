@@ -61,8 +61,6 @@ CARD = Card(
         "450 FFHQ photos and 450 StyleGAN faces, research use",
         "272 web portraits (real) and fakes made of them: self-blends, swaps, re-rendered faces, "
         "animated photos, local edits, up-sampling traces",
-        "Photos of these three sources drawn anew by Real-ESRGAN and SPAN networks (none of it is "
-        "in the checkpoint)",
     ),
     limits=(
         "Judges only faces of at least 112 pixels that kept their fine detail; at half "

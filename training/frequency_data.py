@@ -18,16 +18,14 @@ from detectors.frequency_model import LENGTH, LOOK_PX, describe, picture_blocks_
 from media import align
 from training import pseudo_fakes, textures
 from training.pseudo_fakes import Donors, Face
-from training.spatial_data import Source, degraded, load_part, read_restored, training_sources
+from training.spatial_data import Source, degraded, load_part, training_sources
 
 log = logging.getLogger(__name__)
 
 SHARD_PAIRS = 250
-SHARDS = 160
-# share of the pairs; "swap" and "gan" are published fakes, "restored" faces are drawn anew by a
-# restoration network (`training.restorer`), the rest are made of that source's reals
-MIX = {"swap": 0.5, "gan": 0.25, "restored": 0.2, "web-portraits": 0.05}
-PHOTOS = ("dfdc", "ffhq", "web-portraits")  # large enough for a look without resampling
+SHARDS = 100
+# share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
+MIX = {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}
 CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation pictures are worn
 PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published picture
 FACE_SHARE = 0.9  # of that width is the face, roughly
@@ -60,7 +58,6 @@ def write_bank(crops: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     missing = [n for n in range(SHARDS) if not (folder / f"shard-{n:03d}.npz").exists()]
     sources = training_sources(crops) if missing else {}
-    read_restored(sources, crops)
     for number in missing:
         write_shard(sources, folder / f"shard-{number:03d}.npz", number)
         log.info("shard %d of %d", number + 1, SHARDS)
@@ -70,10 +67,6 @@ def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Genera
     """(2, 1029): real and fake of one source, worn and cut alike."""
     if kind in ("swap", "gan"):
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
-    elif kind == "restored":
-        source = sources[str(rng.choice(PHOTOS))]
-        picture, real, _ = source.restored_pair(rng)
-        fake = Face(picture, real.landmarks)
     else:
         source = sources[kind]
         real = source.face(source.reals[rng.integers(len(source.reals))])

@@ -91,8 +91,8 @@ Says whether one picture of a face looks manipulated: label 0 is real, label 1 i
 
 ## How to use it
 Inside this program's repository further training lies beside the weights as `update.safetensors`:
-`with hub.updates.up_to_date(FOLDER) as whole:` gives a folder whose weights carry it. A copy that was
-published (`cli.py publish`) is whole.
+`with hub.updates.up_to_date(FOLDER) as whole:` gives a folder whose weights carry it. A copy that
+was published (`cli.py publish`) is whole.
 
 `AutoModelForImageClassification.from_pretrained(FOLDER)`, 168 x 168 pixels, RGB, ImageNet mean and
 deviation, on the tight upright crop of a face (eyes level, side 2.75 times the distance from eyes

@@ -32,11 +32,12 @@ from media.shaken import shaken
 from media.tracks import People
 from media.windows import Stretch, Window, plan, read_window
 from verdict.explain import explain
-from verdict.fusion import Verdict, fitted_numbers, fuse
+from verdict.fusion import Verdict, fuse
 
 __version__ = "0.1.0"
 MODES = ("quick", "thorough")
 SHOTS_IN_REPORT = 8  # pictures that are kept to the end, with their faces marked
+SUSPICIOUS = 1.3  # log-odds (79 %) of a face's pictures, from which on they are looked at again
 CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_sound")
 Progress = Callable[[float, str], None]
 POOL = Pool()
@@ -287,7 +288,7 @@ class _Evidence:
             for track in window.tracks:
                 before = self._looks["spatial", track.person][-1:]
                 raw = before[0][1].raw if before else None
-                if raw is None or calibration.apply(raw) < fitted_numbers().some:
+                if raw is None or calibration.apply(raw) < SUSPICIOUS:
                     continue
                 after = detector.look(window, shaken(track)).raw
                 if after is not None:

@@ -19,7 +19,7 @@ import torch
 
 from errors import UserError
 from hub.checkpoint import Checkpoint
-from hub.updates import whole_weights
+from hub.updates import up_to_date
 
 ABSURD_LOGIT = 1e6
 """A classifier whose logits on a blank input are larger than this is broken."""
@@ -90,7 +90,7 @@ def _facts(checkpoint: Checkpoint) -> ProcessorFacts:
 def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
     name = checkpoint.name
     try:
-        with _quiet(), whole_weights(checkpoint) as folder:
+        with _quiet(), up_to_date(checkpoint.folder) as folder:
             model, info = auto_class.from_pretrained(
                 str(folder),
                 local_files_only=True,

@@ -28,7 +28,7 @@ from evaluation.scores import DETECTOR_NAMES, Number, Score
 from hub.checkpoint import Checkpoint
 from verdict.fusion import NOT_ASSESSED, Numbers, fuse
 
-VERSION = 2  # of the lines that are kept
+VERSION = 3  # of the lines that are kept
 STABILITY_OF = "spatial"  # the detector whose evidence is looked at again after re-encoding
 Progress = Callable[[int, int, str], None]  # files done, files in all, what is being done
 

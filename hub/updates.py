@@ -3,7 +3,8 @@
 What further training changed lies beside ``model.safetensors`` as ``update.safetensors``: thin
 factors of each matrix's change (LoRA, Hu et al. 2021, arXiv:2106.09685), the new values of every
 small tensor. So a repository that keeps its history grows by megabytes and not by tens of them.
-Only embedded checkpoints have one. Imports hub, torch and safetensors.
+It belongs to folders of this machine; from the Hub it is never fetched, and what is published there
+is whole. Imports hub, torch and safetensors.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hub.checkpoint import Checkpoint
 from hub.checks import WEIGHTS
 from hub.checksums import sha256_of
 
@@ -27,22 +27,12 @@ UPDATE = "update.safetensors"
 UP, DOWN = ".up", ".down"  # NAME.up (o, r) @ NAME.down (r, i) is added to NAME (o, i)
 
 
-def checksum(folder: Path, embedded: bool) -> str:
+def checksum(folder: Path) -> str:
     """Return 64 hex digits that stand for the weights of a folder, its update included."""
     weights = sha256_of(folder / WEIGHTS)
-    if not (embedded and (folder / UPDATE).is_file()):
+    if not (folder / UPDATE).is_file():
         return weights
     return hashlib.sha256((weights + sha256_of(folder / UPDATE)).encode()).hexdigest()
-
-
-@contextmanager
-def whole_weights(checkpoint: Checkpoint) -> Iterator[Path]:
-    """`up_to_date` for the folder of a checkpoint; strangers' folders are taken as they are."""
-    if not checkpoint.embedded:
-        yield checkpoint.folder
-        return
-    with up_to_date(checkpoint.folder) as folder:
-        yield folder
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from report.words import (
     size,
     title,
 )
-from verdict.fusion import SOUND, Opinion, fitted_numbers
+from verdict.fusion import Opinion, fitted_numbers
 
 CSS = Path(__file__).with_name("report.css")
 CREDENTIALS = {
@@ -231,14 +231,7 @@ def _sum_table(analysis: Analysis) -> str:
     for name, value in sorted(opinion.contributions.items(), key=lambda item: -abs(item[1])):
         rows.append((escape(title(name)), f"× {opinion.weights[name]:.2f}", _bar(value)))
     rows.append(("<strong>Sum</strong>", "", _bar(opinion.log_odds)))
-    summed = table(("Evidence", "Weight", "Adds (log-odds)"), rows, "How the verdict adds up")
-    if any(name in SOUND for name in opinion.contributions) and len(opinion.contributions) > 1:
-        summed += (
-            "<p class='quiet'>A file can be manipulated in its picture or in its sound. Where both "
-            "were judged, each counts by its share of the evidence: a spotless picture does "
-            "not clear a foreign voice.</p>"
-        )
-    return summed
+    return table(("Evidence", "Weight", "Adds (log-odds)"), rows, "How the verdict adds up")
 
 
 def _bar(value: float) -> str:

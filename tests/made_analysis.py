@@ -25,6 +25,7 @@ NUMBERS = Numbers(
     none=-1.0,
     fitted_on="drawn faces",
     date="2026-01-01",
+    sound_share=0.25,
 )
 CENTRES = {"Face A": (200.0, 170.0), "Face B": (460.0, 180.0)}
 FACE_PX = 110.0

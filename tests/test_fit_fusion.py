@@ -74,7 +74,7 @@ def fitted(table) -> tuple[Numbers, dict]:
 
 def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
     sees = {"temporal": 0.6}
-    numbers = Numbers(0, {}, 4.0, 3, 1, -1, "", "", sees)
+    numbers = Numbers(0, {}, 4.0, 3, 1, -1, "", "", SOUND_SHARE, sees)
     before, after = table.values[:, 1], table.seeing(sees, 4.0).values[:, 1]
     there = np.isfinite(before)
     assert np.array_equal(there, np.isfinite(after)) and there.any()
@@ -86,7 +86,7 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
     weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2]), -0.2
     told = dict(zip(DETECTORS, weights, strict=True))
-    numbers = Numbers(prior, told, 4.0, 3, 1, -1, "", "", sound_share=SOUND_SHARE)
+    numbers = Numbers(prior, told, 4.0, 3, 1, -1, "", "", SOUND_SHARE)
     for _ in range(60):
         values = rng.normal(0, 3, (rng.integers(1, 4), 5))
         values[rng.random(values.shape) < 0.4] = np.nan

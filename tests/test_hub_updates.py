@@ -1,8 +1,7 @@
-"""A small file brings embedded weights up to date, and nobody else's."""
+"""A small file brings the weights of a folder up to date, and never those of the Hub."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from detectors.networks import load_image_classifier
+from errors import UserError
 from hub import store, updates
 from hub.checkpoint import Checkpoint
 from hub.publish import publish
@@ -19,7 +19,7 @@ from tests.tiny_models import write_model
 
 @pytest.fixture
 def changed(tmp_path: Path) -> tuple[Checkpoint, dict[str, torch.Tensor]]:
-    """A checkpoint that plays an embedded one, with an update, and the weights that it leads to."""
+    """A checkpoint with an update, and the weights that it leads to."""
     folder = write_model(tmp_path / "mine")
     before = load_file(folder / updates.WEIGHTS)
     torch.manual_seed(0)
@@ -30,9 +30,7 @@ def changed(tmp_path: Path) -> tuple[Checkpoint, dict[str, torch.Tensor]]:
             change = torch.randn(old.shape[0], 2) @ torch.randn(2, old.shape[1])
         after[name] = old + 0.1 * change
     save_file(updates.difference(before, after, rank=2), folder / updates.UPDATE)
-    checkpoint = store.resolve(str(folder), "spatial")
-    embedded = replace(checkpoint, embedded=True, sha256=updates.checksum(folder, embedded=True))
-    return embedded, after
+    return store.resolve(str(folder), "spatial"), after
 
 
 def test_the_network_that_runs_carries_the_update(changed):
@@ -41,21 +39,37 @@ def test_the_network_that_runs_carries_the_update(changed):
     torch.testing.assert_close(
         network.state_dict()["classifier.weight"], after["classifier.weight"], atol=0.01, rtol=0.01
     )
-    with updates.whole_weights(checkpoint) as folder:
+    with updates.up_to_date(checkpoint.folder) as folder:
         whole = load_file(folder / updates.WEIGHTS)
     assert not folder.exists()
     for name, value in after.items():
         torch.testing.assert_close(whole[name].float(), value, atol=0.01, rtol=0.01)
 
 
-def test_an_update_beside_strangers_weights_is_ignored(changed):
+def test_an_update_on_the_hub_is_ignored(changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     checkpoint, after = changed
-    stranger = store.resolve(str(checkpoint.folder), "spatial")
+    with serving(tmp_path, monkeypatch) as server:
+        server.add("other/stranger", checkpoint.folder)
+        stranger = store.resolve("other/stranger", "spatial")
+    assert not (stranger.folder / updates.UPDATE).exists()
     network, _ = load_image_classifier(stranger)
     assert not torch.allclose(
         network.state_dict()["classifier.weight"], after["classifier.weight"], atol=0.01
     )
     assert stranger.sha256 != checkpoint.sha256
+
+
+def test_an_update_that_does_not_fit_is_refused_in_words(changed):
+    checkpoint, _ = changed
+    path = checkpoint.folder / updates.UPDATE
+    save_file({"classifier.weight.up": torch.ones(5, 2)}, path)
+    with pytest.raises(UserError) as caught:
+        load_image_classifier(checkpoint)
+    assert caught.value.code == "weights_refused"
+    path.write_bytes(b"no tensors")
+    with pytest.raises(UserError) as caught:
+        store.resolve(str(checkpoint.folder), "spatial")
+    assert "update.safetensors is not" in caught.value.sentence
 
 
 def test_a_rank_too_small_keeps_the_strongest_part():

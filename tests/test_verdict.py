@@ -26,9 +26,8 @@ from verdict.fusion import (
 )
 
 NAMES = ("spatial", "temporal", "frequency", "sync", "landmarks")
-NUMBERS = Numbers(
-    -0.3, dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True)), 4.0, 3.0, 1.5, -0.5, "test", ""
-)
+FITTED = dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True))
+NUMBERS = Numbers(-0.3, FITTED, 4.0, 3.0, 1.5, -0.5, "test", "", 0.25)
 
 
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
@@ -118,7 +117,7 @@ def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
 
 def test_disagreement_is_said_and_lowers_the_level():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = Numbers(0, weights, 6.0, 3.0, 1.5, -0.5, "test", "")
+    numbers = Numbers(0, weights, 6.0, 3.0, 1.5, -0.5, "test", "", 0.25)
     verdict = fuse([finding("spatial", 4.0), finding("landmarks", -2.0)], numbers=numbers)
     assert verdict.level == INCONCLUSIVE
     assert any("disagree" in w for w in verdict.warnings)
@@ -135,7 +134,7 @@ def test_a_fake_is_made_in_its_picture_or_in_its_sound(picture, sound, share):
 
 def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_round():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = Numbers(0, weights, 4.0, 3.0, 1.0, -0.5, "test", "", sound_share=0.25)
+    numbers = Numbers(0, weights, 4.0, 3.0, 1.0, -0.5, "test", "", 0.25)
     dubbed = fuse([finding("spatial", -3.0), finding("sync", 3.4)], numbers=numbers)
     swapped = fuse([finding("spatial", 3.0), finding("sync", -2.3)], numbers=numbers)
     clean = fuse([finding("spatial", -3.0), finding("sync", -2.3)], numbers=numbers)

@@ -2,10 +2,8 @@
 
 `python -m training.spatial train CROPS RUN --base BASE` trains it (again: resumes), `export RUN
 FOLDER` writes the folder, `update RUN FOLDER` brings an older one up to date by a small file, and
-`evaluate FOLDER CROPS` calibrates it and fills its card. The network is DINOv2-small, nine layers
-deep, with a linear head on the class token and the mean patch token: the patch half of the head,
-applied to each patch alone, is an exact share of the logit, and so the heatmap. Imports `media` and
-`training`.
+`evaluate FOLDER CROPS` calibrates it and fills its card. The network is that of
+`training.spatial_network`. Imports `training`.
 """
 
 from __future__ import annotations
@@ -23,16 +21,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from transformers import Dinov2Config, Dinov2ForImageClassification
+from transformers import Dinov2ForImageClassification
 
-from training import spatial_data
-from training.base_weights import dinov2_small
+from training import spatial_data, spatial_export
+from training.spatial_figures import selection_figures
+from training.spatial_network import (
+    LAYERS,
+    PatchLogits,
+    new_network,
+    normalised,
+    spatial_config,
+)
 
 log = logging.getLogger(__name__)
 
-LAYERS = 9  # of 12: a quarter cheaper; the last ones hold semantics more than traces
 FROZEN_BLOCKS = 2  # their low-level filters are good, and their backward pass is saved
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as DINOv2 was trained
 KEPT_PATCHES = 0.5  # share of the patch tokens that training sees (PatchDropout, arXiv:2208.07220)
 FULL_TOKENS_FROM = 0.95  # the last part of the run sees all tokens
 PAIRS = 16
@@ -48,99 +51,6 @@ PAIR_LOSS = 0.5
 FITTED_ON = "DFDC, StyleGAN, FFHQ, portraits, talking faces and self-made fakes, held out"
 SAVE_EVERY_S = 240
 VALIDATE_EVERY_S = 1200
-
-
-def new_network(base: Path) -> Dinov2ForImageClassification:
-    """The untrained detector: DINOv2-small's first layers and a zero head.
-
-    The 37x37 positions are interpolated to the 12x12 grid once, here, so that the saved folder
-    needs no interpolation when it is loaded.
-    """
-    body = dinov2_small(base)
-    network = Dinov2ForImageClassification(spatial_config())
-    state = {k: v for k, v in body.state_dict().items() if _kept_layer(k)}
-    state["embeddings.position_embeddings"] = _smaller_grid(state["embeddings.position_embeddings"])
-    network.dinov2.load_state_dict(state)
-    nn.init.zeros_(network.classifier.weight)
-    nn.init.zeros_(network.classifier.bias)
-    return network
-
-
-def spatial_config() -> Dinov2Config:
-    """The architecture: what config.json holds."""
-    return Dinov2Config(
-        hidden_size=384,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=6,
-        image_size=spatial_data.INPUT_PX,
-        patch_size=14,
-        id2label={0: "real", 1: "fake"},
-        label2id={"real": 0, "fake": 1},
-    )
-
-
-def _kept_layer(name: str) -> bool:
-    parts = name.split(".")
-    return not (name.startswith("encoder.layer.") and int(parts[2]) >= LAYERS)
-
-
-def _smaller_grid(positions: torch.Tensor) -> torch.Tensor:
-    """(1, 1 + 37 * 37, 384) to (1, 1 + 12 * 12, 384), bicubic."""
-    grid = spatial_data.INPUT_PX // 14
-    old = int((positions.shape[1] - 1) ** 0.5)
-    picture = positions[:, 1:].reshape(1, old, old, -1).permute(0, 3, 1, 2)
-    picture = nn.functional.interpolate(picture, size=(grid, grid), mode="bicubic", antialias=True)
-    return torch.cat([positions[:, :1], picture.flatten(2).transpose(1, 2)], 1)
-
-
-class PatchLogits(nn.Module):
-    """The network with its logit and what each patch adds to it.
-
-    Attributes:
-        scale, bias: turn a patch's share into the logit "this patch was touched"; used in training
-            only.
-    """
-
-    def __init__(self, network: Dinov2ForImageClassification) -> None:
-        super().__init__()
-        self.network = network
-        self.scale = nn.Parameter(torch.tensor(0.5))
-        self.bias = nn.Parameter(torch.tensor(-1.0))
-
-    def forward(
-        self, pixels: torch.Tensor, kept: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of fake against real.
-
-        Args:
-            pixels: (b, 3, 168, 168) normalised float.
-            kept: (b, k) indices of the patches to look at, or None for all.
-
-        Returns:
-            (b,) logit and (b, k) shares of the patches: the logit is their mean plus the class
-            token's part and the bias.
-        """
-        body = self.network.dinov2
-        tokens = body.embeddings(pixels)
-        if kept is not None:
-            index = kept[..., None].expand(-1, -1, tokens.shape[-1])
-            tokens = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, index)], 1)
-        for block in body.encoder.layer:
-            tokens = block(tokens)
-        tokens = body.layernorm(tokens)
-        head = self.network.classifier
-        weight = head.weight[1] - head.weight[0]
-        class_weight, patch_weight = weight.split(tokens.shape[-1])
-        shares = tokens[:, 1:] @ patch_weight
-        logit = tokens[:, 0] @ class_weight + shares.mean(1) + head.bias[1] - head.bias[0]
-        return logit, shares
-
-
-def normalised(pictures: np.ndarray) -> torch.Tensor:
-    """(b, 168, 168, 3) uint8 RGB to (b, 3, 168, 168) float."""
-    pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
-    return (pixels - mean) / std
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -223,8 +133,6 @@ def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | No
             _save(run, folder / "state.pt")
             saved = now
         if run.step >= steps or now - validated > VALIDATE_EVERY_S:
-            from training.spatial_figures import selection_figures
-
             log.info("step %d %s", run.step, json.dumps(selection_figures(averaged(run), crops)))
             validated = last = time.monotonic()
         if done:
@@ -332,8 +240,6 @@ def _as_is(batch: spatial_data.Batch) -> spatial_data.Batch:
 
 def export(folder: Path, out: Path) -> None:
     """Write the averaged weights of a run as an uncalibrated checkpoint folder."""
-    from training import spatial_export
-
     model, step = _trained(folder)
     change = spatial_export.write(model, out)
     log.info("step %d to %s; bfloat16 moves a logit by %.4f at most", step, out, change)
@@ -341,8 +247,6 @@ def export(folder: Path, out: Path) -> None:
 
 def update(folder: Path, out: Path) -> None:
     """Bring an existing checkpoint folder to the averaged weights of a run, by a small file."""
-    from training import spatial_export
-
     model, step = _trained(folder)
     change = spatial_export.write_update(model, out)
     log.info("step %d to %s; the small file moves a logit by %.4f at most", step, out, change)
@@ -358,8 +262,6 @@ def _trained(folder: Path) -> tuple[PatchLogits, int]:
 
 def evaluate(folder: Path, crops: Path) -> None:
     """Calibrate a checkpoint folder, log what it reaches, and write its card."""
-    from training import spatial_export
-
     model = spatial_export.load(folder)
     other = spatial_export.scores(model, crops, selection=False)
     chosen = spatial_export.scores(model, crops, selection=True, tiers=("clean",))

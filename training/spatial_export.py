@@ -28,7 +28,7 @@ from hub.updates import UPDATE, difference, up_to_date
 from training import spatial_data
 from training import spatial_figures as figures
 from training.small_cards import figure_table
-from training.spatial import MEAN, STD, PatchLogits
+from training.spatial_network import MEAN, STD, PatchLogits
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 from training import pseudo_fakes, spatial_data
 from training.pseudo_fakes import Donors, Face
 from training.spatial_data import Source
+from training.spatial_network import normalised
 
 FALSE_ALARMS = 0.1  # share of real DFDC faces above the threshold that sources are compared at
 FRAMES_PER_PERSON = 24  # of the talking clips
@@ -103,8 +104,6 @@ def to_input(face: Face, harm: Callable[[np.ndarray], np.ndarray] = HARM["clean"
 
 def logits(model, pictures: list[np.ndarray]) -> np.ndarray:
     """Raw logit of every (168, 168, 3) picture."""
-    from training.spatial import normalised
-
     found = []
     with torch.no_grad():
         for start in range(0, len(pictures), BATCH):

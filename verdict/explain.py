@@ -14,6 +14,7 @@ from verdict.fusion import (
     NOT_ASSESSED,
     NOTABLE,
     SOME,
+    SOUND,
     STRONG,
     Opinion,
     Verdict,
@@ -138,12 +139,15 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
         elif finding.detector not in opinion.contributions:
             sentences.append(f"The {finding.detector} detector has no vote in the fusion.")
     weights = fitted_numbers().weights
-    changed = [f"{n} {weights.get(n, 0):.2f} → {w:.2f}" for n, w in opinion.weights.items()]
-    if changed:
+    used = [f"{n} {weights.get(n, 0):.2f} → {w:.2f}" for n, w in opinion.weights.items()]
+    if used:
         sentences.append(
-            f"Weights in this sum: {', '.join(changed)}. Absent detectors leave theirs to the "
-            "others; picture and sound, two things to manipulate, count by their share of the "
-            "evidence."
+            f"Weights in this sum: {', '.join(used)}. Absent detectors leave theirs to the others."
+        )
+    if len(used) > 1 and any(name in opinion.weights for name in SOUND):
+        sentences.append(
+            "A file can be manipulated in its picture or in its sound: each counts by its share of "
+            "the evidence, so that a spotless picture does not clear a foreign voice."
         )
     if opinion.level == NOT_ASSESSED and not sentences:
         sentences.append("No detector was asked.")

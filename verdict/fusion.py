@@ -37,9 +37,9 @@ class Numbers:
         most_log_odds: a finding is limited to plus or minus this, so that none decides alone.
         strong, some, none: thresholds on the sum; between ``none`` and ``some`` is inconclusive.
         fitted_on, date: which data, when.
+        sound_share: share of the fakes with sound whose sound is faked and not their picture, 0..1.
         sees: share of all fakes that a detector can see at all; 1 where absent. One that knows
             talking heads only must not clear a face swap (see `evidence`).
-        sound_share: share of the fakes with sound whose sound is faked and not their picture, 0..1.
     """
 
     prior_log_odds: float
@@ -50,8 +50,8 @@ class Numbers:
     none: float
     fitted_on: str
     date: str
+    sound_share: float
     sees: Mapping[str, float] = field(default_factory=dict)
-    sound_share: float = 0.3
 
     def evidence(self, detector: str, log_odds: float) -> float:
         """What a finding says about all fakes, limited to plus or minus ``most_log_odds``.

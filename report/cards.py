@@ -227,7 +227,9 @@ def _sum_table(analysis: Analysis) -> str:
     opinion = analysis.verdict.opinion
     if opinion.log_odds is None:
         return "<p class='quiet'>No detector could be counted, so there is no sum.</p>"
-    rows = [("Before looking (prior)", "", _bar(analysis.verdict.prior_log_odds))]
+    judged = analysis.verdict.judged
+    prior = "prior" if judged < 2 else f"prior, one of {judged} people"
+    rows = [(f"Before looking ({prior})", "", _bar(analysis.verdict.prior_log_odds))]
     for name, value in sorted(opinion.contributions.items(), key=lambda item: -abs(item[1])):
         rows.append((escape(title(name)), f"× {opinion.weights[name]:.2f}", _bar(value)))
     rows.append(("<strong>Sum</strong>", "", _bar(opinion.log_odds)))

@@ -89,6 +89,28 @@ def test_the_file_gets_the_opinion_on_its_most_suspicious_person():
     assert [o.person for o in verdict.people] == ["Face B", "Face A"]
 
 
+def test_many_real_faces_are_no_more_suspicious_than_one():
+    one = fuse([finding("spatial", 1.0, "Face A")])
+    crowd = fuse(
+        [finding("spatial", 1.0, "Face A")]
+        + [finding("spatial", -3.0, f"Face {n}") for n in "BCDEF"]
+    )
+    ratios = [math.exp(1.0 * one.opinion.weights["spatial"])] + 5 * [
+        math.exp(-3.0 * one.opinion.weights["spatial"])
+    ]
+    mean = math.log(sum(ratios) / 6)
+    assert crowd.opinion.log_odds == pytest.approx(one.prior_log_odds + mean)
+    assert crowd.opinion.log_odds < one.opinion.log_odds - 1
+    assert crowd.judged == 6
+    assert any("6 people were judged" in s for s in explain(crowd, [], 0.0, 0.0))
+
+
+def test_where_all_faces_look_made_the_file_is_as_suspicious_as_one():
+    one = fuse([finding("spatial", 2.0, "Face A")])
+    group = fuse([finding("spatial", 2.0, f"Face {n}") for n in "ABC"])
+    assert group.opinion.log_odds == pytest.approx(one.opinion.log_odds)
+
+
 def test_levels_follow_their_thresholds():
     for value, level in ((3.9, STRONG), (2.5, SOME), (0.5, INCONCLUSIVE), (-2.0, NONE)):
         assert fuse([finding("spatial", value)], numbers=NUMBERS).level == level

@@ -47,17 +47,19 @@ WORTH = 0.001  # mean log loss that a detector must save to keep its vote
 
 
 def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float) -> np.ndarray:
-    """(files,) fused log-odds of the most suspicious person, NaN where nothing could be counted.
+    """(files,) fused log-odds of whole files, NaN where nothing could be counted.
 
     The same as `verdict.fusion.fuse`, for all files at once (tests compare the two).
     """
     picture, seen = _side(values, np.where(SOUND_COLUMNS, 0.0, weights))
     sound, heard = _side(values, np.where(SOUND_COLUMNS, weights, 0.0))
     both = np.logaddexp(math.log(1 - SOUND_SHARE) + picture, math.log(SOUND_SHARE) + sound)
-    people = prior + np.select([seen & heard, seen, heard], [both, picture, sound], -np.inf)
+    people = np.select([seen & heard, seen, heard], [both, picture, sound], -np.inf)
     starts = np.flatnonzero(np.diff(file, prepend=-1))
-    most = np.maximum.reduceat(people, starts)
-    return np.where(np.isfinite(most), most, np.nan)
+    judged = np.add.reduceat((seen | heard).astype(float), starts)
+    with np.errstate(divide="ignore", invalid="ignore"):  # files without a number become NaN
+        found = prior + np.logaddexp.reduceat(people, starts) - np.log(judged)
+    return np.where(judged > 0, found, np.nan)
 
 
 def _side(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -35,14 +35,14 @@ CANDIDATES = 12  # faces looked at to find a donor of similar pose
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
 # share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
 MIX = {
-    "swap": 0.36,
-    "gan": 0.18,
-    "restored": 0.2,
-    "dfdc": 0.07,
-    "ffhq": 0.07,
+    "swap": 0.34,
+    "gan": 0.24,
+    "restored": 0.18,
+    "dfdc": 0.05,
+    "ffhq": 0.05,
     "web-portraits": 0.06,
-    "ar": 0.05,
-    "en": 0.05,
+    "ar": 0.04,
+    "en": 0.04,
 }
 # through which region a restored face is pasted back; most generators draw all of it
 CRISP_REALS = 0.45  # of their reals are sharpened as cameras do it: crisp alone must not mean fake

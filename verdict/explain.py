@@ -114,11 +114,18 @@ def _measured(finding: Finding) -> str:
 
 
 def _other_people(verdict: Verdict) -> list[str]:
-    return [
+    sentences = [
         f"{o.person}: {o.level.lower()} ({o.log_odds:+.1f})."
         for o in verdict.people[1:]
         if o.log_odds is not None
     ]
+    if verdict.judged > 1:
+        lower = fitted_numbers().prior_log_odds - verdict.prior_log_odds
+        sentences.append(
+            f"{verdict.judged} people were judged, and each is a chance of a false alarm, so every "
+            f"sum starts {lower:.1f} lower."
+        )
+    return sentences
 
 
 def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:

@@ -99,7 +99,8 @@ class Verdict:
     Attributes:
         opinion: that person's sum.
         people: the opinions on all people, most suspicious first.
-        prior_log_odds: what every sum starts from.
+        prior_log_odds: what every sum starts from; less where several people were judged
+            (see `one_of_many`).
         against: sentences with the evidence for the other side.
         warnings: sentences on what weakens the verdict.
     """
@@ -109,6 +110,11 @@ class Verdict:
     prior_log_odds: float
     against: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def judged(self) -> int:
+        """On how many people there is a sum."""
+        return sum(opinion.log_odds is not None for opinion in self.people)
 
     @property
     def level(self) -> str:
@@ -129,24 +135,34 @@ def fuse(
     numbers = numbers or fitted_numbers()
     whole = [f for f in findings if f.person is None]
     names = list(dict.fromkeys(f.person for f in findings if f.person is not None)) or [None]
-    opinions = []
-    for name in names:
-        own = [f for f in findings if f.person == name and name is not None]
-        opinions.append(_opinion(name, own + whole, unstable, numbers))
+    shown = [[f for f in findings if f.person == n and n is not None] + whole for n in names]
+    votes = [_votes(own, numbers) for own in shown]
+    sums = [math.fsum(vote.contributions.values()) for vote in votes if vote.contributions]
+    start = numbers.prior_log_odds + one_of_many(sums)
+    opinions = [
+        _opinion(name, own, vote, start, unstable, numbers)
+        for name, own, vote in zip(names, shown, votes, strict=True)
+    ]
     opinions.sort(key=lambda o: -math.inf if o.log_odds is None else o.log_odds, reverse=True)
     chosen = opinions[0]
     return Verdict(
         opinion=chosen,
         people=tuple(opinions),
-        prior_log_odds=numbers.prior_log_odds,
+        prior_log_odds=start,
         against=_against(chosen),
         warnings=_warnings(chosen, findings, unstable),
     )
 
 
-def _opinion(
-    person: str | None, findings: Sequence[Finding], unstable: bool, numbers: Numbers
-) -> Opinion:
+@dataclass(frozen=True)
+class _Votes:
+    """What is added up for one person, log-odds by detector, and with which weights."""
+
+    contributions: Mapping[str, float]
+    weights: Mapping[str, float]
+
+
+def _votes(findings: Sequence[Finding], numbers: Numbers) -> _Votes:
     counted = {
         f.detector: numbers.evidence(f.detector, f.log_odds)
         for f in findings
@@ -155,13 +171,40 @@ def _opinion(
         and numbers.weights.get(f.detector, 0) > 0
     }
     if not counted:
+        return _Votes({}, {})
+    weights = used_weights(counted, numbers)
+    return _Votes({name: weights[name] * value for name, value in counted.items()}, weights)
+
+
+def one_of_many(sums: Sequence[float]) -> float:
+    """By how much each sum starts lower because several people were judged, log-odds, 0 or less.
+
+    In a fake with k people any one may be the altered one, so its likelihood ratio is the mean of
+    theirs, not the largest: many real faces are many chances for a false alarm. What lies between
+    the two is taken from every person's start, so that the most suspicious one's sum is the file's.
+    """
+    if len(sums) < 2:
+        return 0.0
+    most = max(sums)
+    return math.log(math.fsum(math.exp(value - most) for value in sums) / len(sums))
+
+
+def _opinion(
+    person: str | None,
+    findings: Sequence[Finding],
+    votes: _Votes,
+    start: float,
+    unstable: bool,
+    numbers: Numbers,
+) -> Opinion:
+    if not votes.contributions:
         shown = any(f.log_odds is not None for f in findings)
         return Opinion(person, INCONCLUSIVE if shown else NOT_ASSESSED, None, None, {}, {})
-    weights = used_weights(counted, numbers)
-    contributions = {name: weights[name] * value for name, value in counted.items()}
-    log_odds = numbers.prior_log_odds + math.fsum(contributions.values())
-    level = _level(log_odds, contributions, unstable, numbers)
-    return Opinion(person, level, log_odds, _probability(log_odds), contributions, weights)
+    log_odds = start + math.fsum(votes.contributions.values())
+    level = _level(log_odds, votes.contributions, unstable, numbers)
+    return Opinion(
+        person, level, log_odds, _probability(log_odds), votes.contributions, votes.weights
+    )
 
 
 def used_weights(counted: Mapping[str, float], numbers: Numbers) -> dict[str, float]:

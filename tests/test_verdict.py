@@ -22,12 +22,11 @@ from verdict.fusion import (
     fitted_numbers,
     fuse,
     picture_share,
-    renormalised,
 )
 
 NAMES = ("spatial", "temporal", "frequency", "sync", "landmarks")
 FITTED = dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True))
-NUMBERS = Numbers(-0.3, FITTED, 4.0, 3.0, 1.5, -0.5, "test", "", 0.25)
+NUMBERS = Numbers(-0.3, FITTED, 4.0, 2.8, 1.5, -0.5, "test", "", 0.25)
 
 
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
@@ -59,14 +58,11 @@ def test_no_number_is_not_zero():
     assert verdict.opinion.probability is None
 
 
-def test_absent_weight_is_shared_and_never_exceeds_one():
-    shared = renormalised(NUMBERS.weights, {"spatial": 1.0})
-    assert shared == {"spatial": 1.0}
-    shared = renormalised(NUMBERS.weights, {"frequency": 1.0, "landmarks": 1.0})
-    assert shared["frequency"] == pytest.approx(1.0)  # grown until the largest is 1
-    assert shared["landmarks"] == pytest.approx(0.1 / 0.3)  # in the fitted proportion
-    shared = renormalised(NUMBERS.weights, {n: 1.0 for n in NAMES if n != "landmarks"})
-    assert shared["spatial"] == pytest.approx(0.8 * 2.1 / 2.0)  # only the absent weight is shared
+def test_an_absent_detector_adds_nothing_and_leaves_the_others_as_they_are():
+    alone = fuse([finding("spatial", 2.0), finding("frequency", None)], numbers=NUMBERS).opinion
+    assert alone.contributions == {"spatial": pytest.approx(0.8 * 2.0)}
+    both = fuse([finding("spatial", 2.0), finding("frequency", 1.0)], numbers=NUMBERS).opinion
+    assert both.log_odds - alone.log_odds == pytest.approx(0.3 * 1.0)
 
 
 def test_uncalibrated_is_shown_and_not_counted():
@@ -124,7 +120,7 @@ def test_evidence_that_does_not_survive_re_encoding_is_no_alarm():
 
 def test_one_detector_cannot_decide_without_limit():
     huge = fuse([finding("spatial", 1e6)], numbers=NUMBERS)
-    assert huge.opinion.log_odds == pytest.approx(4.0 - 0.3)
+    assert huge.opinion.log_odds == pytest.approx(0.8 * 4.0 - 0.3)
 
 
 def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():

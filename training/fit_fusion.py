@@ -3,8 +3,8 @@
 ``python -m training.fit_fusion RESULTS…`` reads folders that ``cli.py evaluate`` wrote, fits
 non-negative weights and the prior jointly, cross-validated over kinds of fakes, chooses the
 thresholds, shows with and without each detector, and writes ``verdict/fusion.json``. The sum that
-is fitted is the sum of ``verdict.fusion``: missing detectors are renormalised away in the same
-manner, and fakes are made in the picture or in the sound. Only the picture's weights are fitted:
+is fitted is the sum of ``verdict.fusion``: a missing detector adds nothing, and fakes are made in
+the picture or in the sound. Only the picture's weights are fitted:
 no other kind of fake could teach what a foreign voice is worth when that kind is left out, so sync
 counts as itself, as it was calibrated. Imports evaluation and verdict.
 """
@@ -28,7 +28,7 @@ from training.fusion_table import Table, folds, read_held_out, read_table, usabl
 from verdict.fusion import NUMBERS_FILE, SOUND, Numbers
 
 MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
-RIDGES = (0.003, 0.01, 0.03, 0.1)  # strengths of the pull towards no weight that are tried
+RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # pulls towards no weight that are tried
 PRIOR_LIMIT = 2.0  # log-odds
 STRONG_MARGIN = 0.25  # log-odds above the most suspicious real file
 STRONG_FLOOR, SOME_FLOOR, NONE_CEILING = 2.2, 0.8, -0.5  # 90 %, 69 % and 38 % fake
@@ -65,12 +65,8 @@ def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float
 def _side(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(people,) summed evidence of the picture or of the sound, and whether there is any."""
     present = np.isfinite(values) & (weights > 0)
-    here, largest = present @ weights, (present * weights).max(axis=1)
-    share = np.divide(weights.sum(), here, out=np.ones_like(here), where=here > 0)
-    room = np.divide(1.0, largest, out=np.ones_like(here), where=here > 0)
-    used = weights * np.maximum(1.0, np.minimum(share, room))[:, None]
     limited = np.clip(np.nan_to_num(values), -MOST_LOG_ODDS, MOST_LOG_ODDS)
-    return (used * limited * present).sum(axis=1), here > 0
+    return (weights * limited * present).sum(axis=1), present.any(axis=1)
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def fit(table: Table, ridge: float) -> Fitted:
     """Weights 0..1 of the picture's detectors and prior of least penalised log loss.
 
     Detectors without enough files of each class have no weight. Numeric gradients: the sum has
-    kinks where people change places and where renormalised weights reach their limit.
+    kinks where a finding reaches its limit.
     """
     able = usable(table)
     judged = able & ~SOUND_COLUMNS

@@ -61,12 +61,14 @@ CARD = Card(
         "450 FFHQ photos and 450 StyleGAN faces, research use",
         "272 web portraits (real) and fakes made of them: self-blends, swaps, re-rendered faces, "
         "animated photos, local edits, up-sampling traces",
+        "524 official portraits and athletes' portraits (real) and fakes made of them, 99 pictures "
+        "and clips by some forty image and video generators, out of public packages",
     ),
     limits=(
         "Judges only faces of at least 112 pixels that kept their fine detail; at half "
         "size it judges one real face in four, after JPEG 40 hardly any.",
-        "Learned from swaps of 2019 and one GAN, and weak on these: a witness beside others, not "
-        "one alone.",
+        "Learned from swaps of 2019, one GAN and a few pictures of other generators, and weak on "
+        "these: a witness beside others, not one alone.",
         "Beauty filters, strong denoising and sharpening of real pictures change the same "
         "statistics.",
         "Not evidence about a person: it must not be the only ground for an accusation, a "

@@ -18,14 +18,17 @@ from detectors.frequency_model import LENGTH, LOOK_PX, describe, picture_blocks_
 from media import align
 from training import pseudo_fakes, textures
 from training.pseudo_fakes import Donors, Face
-from training.spatial_data import Source, degraded, load_part, training_sources
+from training.spatial_data import Source, degraded, generated_pair, load_part, training_sources
 
 log = logging.getLogger(__name__)
 
 SHARD_PAIRS = 250
-SHARDS = 100
-# share of the pairs; "swap" and "gan" are published fakes, the rest are made of that source's reals
-MIX = {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}
+# how many shards hold which shares of pairs; "swap", "gan" and "generated" are other people's
+# fakes, the rest are made of that source's reals
+MIXES = (
+    (100, {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}),
+    (24, {"generated": 0.55, "officials": 0.35, "athletes": 0.1}),
+)
 CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation pictures are worn
 PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published picture
 FACE_SHARE = 0.9  # of that width is the face, roughly
@@ -35,12 +38,10 @@ WORN_EVERY = 4  # one of so many held-out faces is also described worn
 # --- pairs ---------------------------------------------------------------------------------------
 
 
-def write_shard(sources: dict[str, Source], file: Path, seed: int) -> None:
+def write_shard(sources: dict[str, Source], mix: dict[str, float], file: Path, seed: int) -> None:
     """Some pairs into one file: (2n, 1029) descriptions (real, fake, real, …) and (n,) kinds."""
     rng = np.random.default_rng(seed)
-    kinds = rng.choice(
-        list(MIX), p=np.array(list(MIX.values())) / sum(MIX.values()), size=SHARD_PAIRS
-    )
+    kinds = rng.choice(list(mix), p=list(mix.values()), size=SHARD_PAIRS)
     told = np.zeros((2 * SHARD_PAIRS, LENGTH), np.float32)
     for number, kind in enumerate(kinds):
         told[2 * number : 2 * number + 2] = _described_pair(str(kind), sources, rng)
@@ -56,17 +57,21 @@ def read_bank(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def write_bank(crops: Path, folder: Path) -> None:
     """All shards that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [n for n in range(SHARDS) if not (folder / f"shard-{n:03d}.npz").exists()]
+    mixes = [mix for count, mix in MIXES for _ in range(count)]
+    files = [folder / f"shard-{number:03d}.npz" for number in range(len(mixes))]
+    missing = [number for number, file in enumerate(files) if not file.exists()]
     sources = training_sources(crops) if missing else {}
     for number in missing:
-        write_shard(sources, folder / f"shard-{number:03d}.npz", number)
-        log.info("shard %d of %d", number + 1, SHARDS)
+        write_shard(sources, mixes[number], files[number], number)
+        log.info("shard %d of %d", number + 1, len(files))
 
 
 def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Generator) -> np.ndarray:
     """(2, 1029): real and fake of one source, worn and cut alike."""
     if kind in ("swap", "gan"):
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
+    elif kind == "generated":
+        fake, real = generated_pair(sources, rng)
     else:
         source = sources[kind]
         real = source.face(source.reals[rng.integers(len(source.reals))])

@@ -149,7 +149,8 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
     used = [f"{n} {weights.get(n, 0):.2f} → {w:.2f}" for n, w in opinion.weights.items()]
     if used:
         sentences.append(
-            f"Weights in this sum: {', '.join(used)}. Absent detectors leave theirs to the others."
+            f"Weights in this sum: {', '.join(used)}. An absent detector adds nothing, and the "
+            "others count no more for it."
         )
     if len(used) > 1 and any(name in opinion.weights for name in SOUND):
         sentences.append(

@@ -210,15 +210,11 @@ def _opinion(
 def used_weights(counted: Mapping[str, float], numbers: Numbers) -> dict[str, float]:
     """How much each finding counts in this sum.
 
-    Within picture and sound the weight of absent detectors is shared; where both were judged, each
-    side counts by its share of the evidence.
+    Each by its fitted weight: an absent detector adds nothing, and the others say no more for it.
+    Where picture and sound were both judged, each side counts by its share of the evidence.
     """
     sides = [{n: v for n, v in counted.items() if (n in SOUND) is sound} for sound in (False, True)]
-    weights: dict[str, float] = {}
-    for sound, side in zip((False, True), sides, strict=True):
-        if side:
-            fitted = {n: w for n, w in numbers.weights.items() if (n in SOUND) is sound}
-            weights |= renormalised(fitted, side)
+    weights = {name: numbers.weights[name] for name in counted}
     if all(sides):
         of_picture, of_sound = (math.fsum(weights[n] * v for n, v in s.items()) for s in sides)
         share = picture_share(of_picture, of_sound, numbers.sound_share)
@@ -246,19 +242,6 @@ def picture_share(of_picture: float, of_sound: float, sound_share: float) -> flo
 
 def _softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
-
-
-def renormalised(weights: Mapping[str, float], present: Mapping[str, float]) -> dict[str, float]:
-    """Share the weight of absent detectors among those present.
-
-    All present weights grow by one factor, so that they keep the proportions in which they were
-    fitted, and until the largest is 1 at most: calibrated evidence that stands alone counts as
-    itself, never more.
-    """
-    total = math.fsum(weights.values())
-    here = math.fsum(weights[name] for name in present)
-    factor = max(1.0, min(total / here, 1 / max(weights[name] for name in present)))
-    return {name: weights[name] * factor for name in present}
 
 
 def _probability(log_odds: float) -> float:

@@ -74,6 +74,11 @@ class Clip:
         """Let go of decoded pictures."""
         self._pictures = []
 
+    @property
+    def paged(self) -> bool:
+        """Its pictures are pages that Pillow read, still or moving; FFmpeg reads all else."""
+        return bool(self._pictures)
+
     def warn(self, sentence: str) -> None:
         """Add a sentence for the user, once."""
         if sentence not in self.warnings:

@@ -69,7 +69,7 @@ class Provenance:
 def read_provenance(clip: Clip) -> Provenance:
     """Collect the facts of an open clip; what cannot be read is left out, never guessed."""
     facts = {"container": clip.container, "size on disk": f"{clip.bytes / 1e6:.2f} MB"}
-    facts |= _picture_facts(clip) if clip.kind == "picture" else _stream_facts(clip)
+    facts |= _picture_facts(clip) if clip.paged else _stream_facts(clip)
     credentials, credential_facts, generated = _content_credentials(clip)
     facts |= credential_facts
     text = " ".join(facts.values()).lower()

@@ -10,7 +10,7 @@ from analysis import Settings, analyze
 from errors import UserError
 from hub.checkpoint import DETECTORS
 from report.export import to_json
-from tests.conftest import write_clip
+from tests.conftest import moving_portrait, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,16 @@ def test_memory_does_not_grow_with_the_pictures_kept(tmp_path, portrait):
     found = analyze(path, Settings(mode="thorough", detectors=("landmarks",)))
     assert len(found.shots) <= 8
     assert found.examined_s == pytest.approx(found.duration_s, abs=0.1)
+
+
+def test_a_moving_picture_is_examined_like_a_silent_clip(tmp_path, portrait):
+    pages = [Image.fromarray(p) for p in moving_portrait(portrait, 12)]
+    path = tmp_path / "moving.webp"
+    pages[0].save(path, save_all=True, append_images=pages[1:], duration=66, quality=90)
+    found = analyze(path, Settings(detectors=("spatial", "sync")))
+    told = {finding.detector: finding for finding in found.findings}
+    assert told["spatial"].log_odds is not None
+    assert told["sync"].reason.code == "no_audio"
 
 
 def test_settings_that_make_no_sense_are_refused():

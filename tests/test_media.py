@@ -157,6 +157,7 @@ def test_animated_pictures_are_clips(tmp_path):
         with Clip(tmp_path / name) as clip:
             assert clip.kind == "video"
             assert clip.duration_s == pytest.approx(0.8, abs=0.15)
+            assert read_provenance(clip).facts["container"] == clip.container
 
 
 def test_a_decompression_bomb_is_refused(tmp_path):

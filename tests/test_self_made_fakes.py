@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import temporal_data
+from training import spatial_data, temporal_data
 from training.spatial_data import Source
 from training.temporal_data import Nuisance, equally_sharp, sharpness
 
@@ -38,12 +38,18 @@ def test_what_comes_after_the_tool_is_the_same_for_both(shot):
         assert np.array_equal(nuisance.apply(shot), nuisance.apply(shot))
 
 
-def test_a_restored_face_is_pasted_only_where_the_mask_says():
-    rng = np.random.default_rng(0)
+@pytest.fixture
+def marks() -> np.ndarray:
+    """(468, 2) float32: landmarks of a face in the middle of 320 pixels."""
     angles = np.linspace(0, 2 * np.pi, 468, endpoint=False)
     marks = (160 + 60 * np.stack([np.cos(angles), np.sin(angles)], 1)).astype(np.float32)
     marks[[33, 133, 362, 263], 1] = 130  # eyes above the mouth, so that the face has a size
     marks[[61, 291, 13, 14], 1] = 190
+    return marks
+
+
+def test_a_restored_face_is_pasted_only_where_the_mask_says(marks):
+    rng = np.random.default_rng(0)
     real = np.full((1, 320, 320, 3), 90, np.uint8)
     source = Source(real, marks[None], np.array([0]))
     side = source.face(0).picture.shape[0]
@@ -53,3 +59,19 @@ def test_a_restored_face_is_pasted_only_where_the_mask_says():
         assert picture.shape == face.picture.shape
         assert np.all(picture[mask == 0] == 90)
         assert np.all(picture[mask > 0.9] > 90 + 0.3 * 110)
+
+
+@pytest.mark.parametrize("small", ["fake", "real"])
+def test_a_generated_face_and_the_real_one_beside_it_are_equally_fine(marks, small):
+    noise = np.random.default_rng(1).integers(0, 256, (1, 320, 320, 3), dtype=np.uint8)
+    native = {"fake": np.array([224.0]), "real": np.array([224.0])} | {small: np.array([70.0])}
+    drawn = np.array([[0, -1]])
+    sources = {
+        "generated": Source(noise, marks[None], np.zeros(0, int), drawn, native_px=native["fake"]),
+        "officials": Source(noise, marks[None], np.array([0]), native_px=native["real"]),
+    }
+    for seed in range(6):
+        pair = spatial_data.generated_pair(sources, np.random.default_rng(seed))
+        fake, real = (sharpness(np.repeat(face.picture[None], 2, 0)) for face in pair)
+        assert fake == pytest.approx(real, rel=1e-6)
+        assert fake < sharpness(np.repeat(noise, 2, 0)) / 2

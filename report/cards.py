@@ -25,7 +25,7 @@ from report.words import (
     size,
     title,
 )
-from verdict.fusion import Opinion, fitted_numbers
+from verdict.fusion import Opinion, Verdict, fitted_numbers
 
 CSS = Path(__file__).with_name("report.css")
 CREDENTIALS = {
@@ -46,7 +46,7 @@ def verdict_card(analysis: Analysis) -> str:
         f"<p class='eyebrow'>Verdict</p>"
         f"<h2><span class='sign' aria-hidden='true'>{look.sign}</span> "
         f"{escape(opinion.level)}</h2>{who}<p class='meaning'>{escape(look.meaning)}</p>"
-        f"{_scale(opinion)}{_probability(opinion)}"
+        f"{_scale(analysis.verdict)}{_probability(opinion)}"
         "</section>"
     )
 
@@ -200,10 +200,10 @@ def _share(log_odds: float) -> float:
     return 50 + 50 * limited / MOST_SHOWN
 
 
-def _scale(opinion: Opinion) -> str:
+def _scale(verdict: Verdict) -> str:
     """The strength bar: where the sum lies between the thresholds."""
-    fitted = fitted_numbers()
-    cuts = [_share(v) for v in (fitted.none, fitted.some, fitted.strong)]
+    opinion, limits = verdict.opinion, verdict.thresholds
+    cuts = [_share(v) for v in (limits.none, limits.some, limits.strong)]
     edges = [0.0, *cuts, 100.0]
     names = ("no signs", "inconclusive", "some", "strong")
     zones = "".join(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def _verdict(analysis: Analysis) -> dict[str, Any]:
     return {
         **_opinion(analysis.verdict.opinion),
         "prior_log_odds": float(analysis.verdict.prior_log_odds),
+        "thresholds": numbers(asdict(analysis.verdict.thresholds)),
         "against": list(analysis.verdict.against),
         "warnings": list(analysis.verdict.warnings),
         "calibrated_on": {"data": fitted.fitted_on, "date": fitted.date},

@@ -13,16 +13,15 @@ from media.provenance import Provenance
 from media.seen import Followed, PersonSeen, Shot
 from media.tracks import Quality
 from verdict.explain import explain
-from verdict.fusion import Numbers, fuse
+from verdict.fusion import Numbers, Thresholds, fuse
 
 SIZE_WH, FPS, DURATION_S = (640, 360), 25, 6.0
 NUMBERS = Numbers(
     prior_log_odds=-0.3,
     weights={"spatial": 0.6, "temporal": 0.3, "frequency": 0.4, "sync": 0.5, "landmarks": 0.1},
     most_log_odds=6.0,
-    strong=3.0,
-    some=1.0,
-    none=-1.0,
+    picture=Thresholds(3.0, 1.0, -1.0),
+    video=Thresholds(3.0, 1.0, -1.0),
     fitted_on="drawn faces",
     date="2026-01-01",
     sound_share=0.25,
@@ -104,7 +103,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         finding("landmarks", "Face A", (0.4, 0.3), "experimental"),
         no_finding("landmarks", "Face B", "clip_too_short"),
     )
-    verdict = fuse(findings, numbers=NUMBERS)
+    verdict = fuse(findings, picture=False, numbers=NUMBERS)
     times = np.arange(0, DURATION_S, 1 / FPS)
     people = tuple(
         PersonSeen(
@@ -151,7 +150,7 @@ def made_picture() -> Analysis:
             ("sync", "single_picture"),
         )
     )
-    verdict = fuse(findings, numbers=NUMBERS)
+    verdict = fuse(findings, picture=False, numbers=NUMBERS)
     return replace(
         made_analysis("picture.png"),
         kind="picture", container="PNG", duration_s=0.0, examined_s=0.0, fps=0.0, has_sound=False,

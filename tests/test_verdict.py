@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.base import Finding, Reason, WindowScore
+from verdict import fusion
 from verdict.explain import explain
 from verdict.fusion import (
     INCONCLUSIVE,
@@ -19,14 +21,16 @@ from verdict.fusion import (
     SOME,
     STRONG,
     Numbers,
+    Thresholds,
     fitted_numbers,
-    fuse,
     picture_share,
 )
 
+fuse = partial(fusion.fuse, picture=False)
 NAMES = ("spatial", "temporal", "frequency", "sync", "landmarks")
 FITTED = dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True))
-NUMBERS = Numbers(-0.3, FITTED, 4.0, 2.8, 1.5, -0.5, "test", "", 0.25)
+LIMITS = Thresholds(2.8, 1.5, -0.5)
+NUMBERS = Numbers(-0.3, FITTED, 4.0, LIMITS, LIMITS, "test", "", 0.25)
 
 
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
@@ -135,7 +139,7 @@ def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
 
 def test_disagreement_is_said_and_lowers_the_level():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = Numbers(0, weights, 6.0, 3.0, 1.5, -0.5, "test", "", 0.25)
+    numbers = Numbers(0, weights, 6.0, LIMITS, LIMITS, "test", "", 0.25)
     verdict = fuse([finding("spatial", 4.0), finding("landmarks", -2.0)], numbers=numbers)
     assert verdict.level == INCONCLUSIVE
     assert any("disagree" in w for w in verdict.warnings)
@@ -152,7 +156,7 @@ def test_a_fake_is_made_in_its_picture_or_in_its_sound(picture, sound, share):
 
 def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_round():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = Numbers(0, weights, 4.0, 3.0, 1.0, -0.5, "test", "", 0.25)
+    numbers = Numbers(0, weights, 4.0, LIMITS, LIMITS, "test", "", 0.25)
     dubbed = fuse([finding("spatial", -3.0), finding("sync", 3.4)], numbers=numbers)
     swapped = fuse([finding("spatial", 3.0), finding("sync", -2.3)], numbers=numbers)
     clean = fuse([finding("spatial", -3.0), finding("sync", -2.3)], numbers=numbers)
@@ -175,4 +179,13 @@ def test_the_fitted_numbers_are_complete():
     numbers = fitted_numbers()
     assert set(numbers.weights) == set(NAMES)
     assert all(0 <= w <= 1.5 for w in numbers.weights.values())
-    assert numbers.strong > numbers.some > numbers.none
+    for limits in (numbers.picture, numbers.video):
+        assert limits.strong > limits.some > limits.none
+
+
+def test_a_picture_and_a_clip_have_levels_of_their_own():
+    numbers = replace(NUMBERS, picture=Thresholds(2.8, 2.0, -0.5))
+    found = [finding("spatial", 2.5)]  # 1.7 in all
+    assert fuse(found, picture=True, numbers=numbers).level == INCONCLUSIVE
+    verdict = fuse(found, numbers=numbers)
+    assert verdict.level == SOME and verdict.thresholds == LIMITS

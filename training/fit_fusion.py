@@ -25,13 +25,14 @@ from scipy.optimize import minimize
 from evaluation.metrics import auc_figure, calibration, intervals, ranking
 from hub.checkpoint import DETECTORS
 from training.fusion_table import Table, folds, read_held_out, read_table, usable
-from verdict.fusion import NUMBERS_FILE, SOUND, Numbers
+from verdict.fusion import NUMBERS_FILE, SOUND, Numbers, Thresholds
 
 MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
 RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # pulls towards no weight that are tried
 PRIOR_LIMIT = 2.0  # log-odds
 STRONG_MARGIN = 0.25  # log-odds above the most suspicious real file
-STRONG_FLOOR, SOME_FLOOR, NONE_CEILING = 2.2, 0.8, -0.5  # 90 %, 69 % and 38 % fake
+STRONG_FLOOR, SOME_FLOOR, NONE_CEILING = 2.95, 0.8, -0.5  # 95 %, 69 % and 38 % fake
+LEAST_OF_ORIGIN = 20  # files of one folder and medium, below which they set no share
 REAL_WITH_STRONG = 0.002  # share of real files that may get "strong signs": none of a few hundred
 REAL_WITH_SOME = 0.065  # share of real files that may be called suspicious: 2 of 31
 FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
@@ -167,15 +168,6 @@ def worthwhile(table: Table) -> tuple[list[str], list[str]]:
 # ------------------------------------------------------------------------------- thresholds
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """Where the levels begin, log-odds."""
-
-    strong: float
-    some: float
-    none: float
-
-
 def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
     """No real file strong, few with some signs, few fakes with no signs; never below the floors.
 
@@ -186,16 +178,25 @@ def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
         own = (table.origins == origin) & np.isfinite(log_odds)
         reals = np.sort(log_odds[own & (table.labels == 0)])
         fakes = log_odds[own & (table.labels == 1)]
-        if len(reals):
+        if len(reals) >= LEAST_OF_ORIGIN:
             some.append(float(reals[-math.floor(REAL_WITH_SOME * len(reals)) - 1]) + 1e-3)
+        if len(reals):
             most = float(reals[-math.floor(REAL_WITH_STRONG * len(reals)) - 1])
             strong.append(most + STRONG_MARGIN)
-        if len(fakes):
+        if len(fakes) >= LEAST_OF_ORIGIN:
             none.append(float(np.quantile(fakes, FAKE_WITH_NONE)))
     lowest = max(some)
     return Thresholds(
         round(max(*strong, lowest + STRONG_MARGIN), 3), round(lowest, 3), round(min(none), 3)
     )
+
+
+def by_medium(table: Table, log_odds: np.ndarray) -> dict[str, Thresholds]:
+    """`thresholds` of single pictures and of clips."""
+    return {
+        name: thresholds(table.only(own), log_odds[own])
+        for name, own in (("picture", table.pictures), ("video", ~table.pictures))
+    }
 
 
 def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
@@ -204,10 +205,12 @@ def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
     strong, some, none = (np.zeros(len(fold), dtype=bool) for _ in range(3))
     for number in np.unique(fold):
         test = fold == number
-        limits = thresholds(table.only(~test), log_odds[~test])
-        strong[test] = log_odds[test] >= limits.strong
-        some[test] = log_odds[test] >= limits.some
-        none[test] = log_odds[test] <= limits.none
+        limits = by_medium(table.only(~test), log_odds[~test])
+        for name, medium in (("picture", table.pictures), ("video", ~table.pictures)):
+            own = test & medium
+            strong[own] = log_odds[own] >= limits[name].strong
+            some[own] = log_odds[own] >= limits[name].some
+            none[own] = log_odds[own] <= limits[name].none
     real, fake = table.labels == 0, table.labels == 1
     return {
         "reals": int(real.sum()),
@@ -297,12 +300,11 @@ def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Number
     chosen = table.without(dropped)
     outcome = best_ridge(chosen)
     final = fit(chosen, outcome.ridge)
-    limits = thresholds(table, outcome.log_odds)
     numbers = Numbers(
         prior_log_odds=round(final.prior, 4),
         weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)},
         most_log_odds=MOST_LOG_ODDS,
-        **asdict(limits),
+        **by_medium(table, outcome.log_odds),
         fitted_on=said,
         date=date.today().isoformat(),
         sees={name: share for name, share in SEES.items() if name in kept},

@@ -33,6 +33,7 @@ class Table:
         file: (people,) which file; ascending.
         labels, weights: (files,) truth, and weight in the fit.
         kinds, sources, units: (files,) kind of fake, source of real, group.
+        pictures: (files,) bool, one picture and not a clip.
         origins: (files,) name of the result folder.
     """
 
@@ -43,13 +44,15 @@ class Table:
     kinds: np.ndarray
     sources: np.ndarray
     units: np.ndarray
+    pictures: np.ndarray
     origins: np.ndarray
 
     def only(self, chosen: np.ndarray) -> Table:
         """The files of a mask (files,) bool, numbered anew; their weights in balance again."""
         rows = chosen[self.file]
         new_number = np.cumsum(chosen) - 1
-        per_file = (self.labels, self.weights, self.kinds, self.sources, self.units, self.origins)
+        per_file = (self.labels, self.weights, self.kinds, self.sources, self.units)
+        per_file += (self.pictures, self.origins)
         labels, weights, *rest = (column[chosen] for column in per_file)
         return Table(
             self.values[rows], new_number[self.file[rows]], labels, balanced(labels, weights), *rest
@@ -104,7 +107,7 @@ def read_table(folders: Sequence[Path], held_out: HeldOut | None = None) -> Tabl
         folders: written by ``cli.py evaluate``.
         held_out: detector → scores of `read_held_out`, which take the place of its own raw scores.
     """
-    values, file, labels, weights, kinds, sources, units, origins = ([] for _ in range(8))
+    values, file, labels, weights, kinds, sources, units, pictures, origins = ([] for _ in range(9))
     for folder in folders:
         items, records, lines = _read_folder(folder)
         own = np.array([item.label for item in items])
@@ -118,6 +121,7 @@ def read_table(folders: Sequence[Path], held_out: HeldOut | None = None) -> Tabl
             kinds.append(item.kind.split("+")[0] if item.label else "real")
             sources.append(f"{folder.name}/{item.source or item.kind}")
             units.append(f"{folder.name}/{item.unit}")
+            pictures.append(kept.facts.get("kind") == "picture")
             origins.append(folder.name)
     all_labels = np.array(labels)
     return Table(
@@ -128,6 +132,7 @@ def read_table(folders: Sequence[Path], held_out: HeldOut | None = None) -> Tabl
         np.array(kinds),
         np.array(sources),
         np.array(units),
+        np.array(pictures),
         np.array(origins),
     )
 

@@ -28,6 +28,15 @@ NUMBERS_FILE = Path(__file__).with_name("fusion.json")
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """Where the levels begin, log-odds; between ``none`` and ``some`` is inconclusive."""
+
+    strong: float
+    some: float
+    none: float
+
+
+@dataclass(frozen=True)
 class Numbers:
     """The fitted numbers of the fusion.
 
@@ -35,7 +44,8 @@ class Numbers:
         prior_log_odds: what the sum starts from.
         weights: of each detector's calibrated log-odds, 0..1.
         most_log_odds: a finding is limited to plus or minus this, so that none decides alone.
-        strong, some, none: thresholds on the sum; between ``none`` and ``some`` is inconclusive.
+        picture, video: where the levels begin for one picture and for a clip. Real pictures of
+            unknown origin reach higher sums than real clips, which more detectors judge.
         fitted_on, date: which data, when.
         sound_share: share of the fakes with sound whose sound is faked and not their picture, 0..1.
         sees: share of all fakes that a detector can see at all; 1 where absent. One that knows
@@ -45,13 +55,18 @@ class Numbers:
     prior_log_odds: float
     weights: Mapping[str, float]
     most_log_odds: float
-    strong: float
-    some: float
-    none: float
+    picture: Thresholds
+    video: Thresholds
     fitted_on: str
     date: str
     sound_share: float
     sees: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, told: Mapping) -> Numbers:
+        """The numbers of ``fusion.json``, as ``dataclasses.asdict`` wrote them."""
+        limits = {medium: Thresholds(**told[medium]) for medium in ("picture", "video")}
+        return cls(**{**told, **limits})
 
     def evidence(self, detector: str, log_odds: float) -> float:
         """What a finding says about all fakes, limited to plus or minus ``most_log_odds``.
@@ -68,7 +83,7 @@ class Numbers:
 @cache
 def fitted_numbers() -> Numbers:
     """The numbers of ``fusion.json``."""
-    return Numbers(**json.loads(NUMBERS_FILE.read_text("utf-8")))
+    return Numbers.from_json(json.loads(NUMBERS_FILE.read_text("utf-8")))
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,7 @@ class Verdict:
         people: the opinions on all people, most suspicious first.
         prior_log_odds: what every sum starts from; less where several people were judged
             (see `one_of_many`).
+        thresholds: where the levels begin for a file of this medium.
         against: sentences with the evidence for the other side.
         warnings: sentences on what weakens the verdict.
     """
@@ -108,6 +124,7 @@ class Verdict:
     opinion: Opinion
     people: tuple[Opinion, ...]
     prior_log_odds: float
+    thresholds: Thresholds
     against: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -123,16 +140,21 @@ class Verdict:
 
 
 def fuse(
-    findings: Sequence[Finding], unstable: bool = False, numbers: Numbers | None = None
+    findings: Sequence[Finding],
+    picture: bool,
+    unstable: bool = False,
+    numbers: Numbers | None = None,
 ) -> Verdict:
     """Add the evidence up, person by person, and say what it means.
 
     Args:
         findings: of all detectors and people.
+        picture: of one picture, not of a clip.
         unstable: the strongest evidence vanished when the clip was re-encoded and rescaled.
         numbers: fitted numbers; those of ``fusion.json`` by default.
     """
     numbers = numbers or fitted_numbers()
+    thresholds = numbers.picture if picture else numbers.video
     whole = [f for f in findings if f.person is None]
     names = list(dict.fromkeys(f.person for f in findings if f.person is not None)) or [None]
     shown = [[f for f in findings if f.person == n and n is not None] + whole for n in names]
@@ -140,7 +162,7 @@ def fuse(
     sums = [math.fsum(vote.contributions.values()) for vote in votes if vote.contributions]
     start = numbers.prior_log_odds + one_of_many(sums)
     opinions = [
-        _opinion(name, own, vote, start, unstable, numbers)
+        _opinion(name, own, vote, start, unstable, thresholds)
         for name, own, vote in zip(names, shown, votes, strict=True)
     ]
     opinions.sort(key=lambda o: -math.inf if o.log_odds is None else o.log_odds, reverse=True)
@@ -149,6 +171,7 @@ def fuse(
         opinion=chosen,
         people=tuple(opinions),
         prior_log_odds=start,
+        thresholds=thresholds,
         against=_against(chosen),
         warnings=_warnings(chosen, findings, unstable),
     )
@@ -195,13 +218,13 @@ def _opinion(
     votes: _Votes,
     start: float,
     unstable: bool,
-    numbers: Numbers,
+    thresholds: Thresholds,
 ) -> Opinion:
     if not votes.contributions:
         shown = any(f.log_odds is not None for f in findings)
         return Opinion(person, INCONCLUSIVE if shown else NOT_ASSESSED, None, None, {}, {})
     log_odds = start + math.fsum(votes.contributions.values())
-    level = _level(log_odds, votes.contributions, unstable, numbers)
+    level = _level(log_odds, votes.contributions, unstable, thresholds)
     return Opinion(
         person, level, log_odds, _probability(log_odds), votes.contributions, votes.weights
     )
@@ -249,17 +272,17 @@ def _probability(log_odds: float) -> float:
 
 
 def _level(
-    log_odds: float, contributions: Mapping[str, float], unstable: bool, numbers: Numbers
+    log_odds: float, contributions: Mapping[str, float], unstable: bool, limits: Thresholds
 ) -> str:
-    if unstable and log_odds >= numbers.some:
+    if unstable and log_odds >= limits.some:
         return INCONCLUSIVE
-    if log_odds >= numbers.some and in_conflict(contributions):
-        return SOME if log_odds >= numbers.strong else INCONCLUSIVE
-    if log_odds >= numbers.strong:
+    if log_odds >= limits.some and in_conflict(contributions):
+        return SOME if log_odds >= limits.strong else INCONCLUSIVE
+    if log_odds >= limits.strong:
         return STRONG
-    if log_odds >= numbers.some:
+    if log_odds >= limits.some:
         return SOME
-    return NONE if log_odds <= numbers.none else INCONCLUSIVE
+    return NONE if log_odds <= limits.none else INCONCLUSIVE
 
 
 def in_conflict(contributions: Mapping[str, float]) -> bool:

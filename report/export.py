@@ -19,7 +19,7 @@ from analysis import Analysis, PersonSeen
 from detectors.base import Finding
 from verdict.fusion import Opinion, fitted_numbers
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 

@@ -1,7 +1,7 @@
 """Which figures on faces-val and the development clips stand in the model cards?
 
 ``python -m training.cards RESULTS`` reads what ``cli.py evaluate`` wrote for the manifests of
-`training.manifests` (one folder each, named as its manifest) and puts those figures into card.json
+`training.manifests` and `training.outside` (one folder each, named as its manifest) and puts those figures into card.json
 and README.md of every embedded checkpoint, in place of the former ones. Figures of a recipe's own
 test (self-made fakes, shifted sound) stay. Imports evaluation, hub and training.
 """
@@ -50,7 +50,8 @@ class Results:
     @property
     def protocol(self) -> str:
         """How the figures were made."""
-        return f"{PROTOCOL} {self.name}.csv (training.manifests), one number a file"
+        maker = "outside" if self.name == "outside" else "manifests"
+        return f"{PROTOCOL} {self.name}.csv (training.{maker}), one number a file"
 
 
 def read_results(folder: Path) -> Results:

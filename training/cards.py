@@ -1,9 +1,10 @@
 """Which figures on faces-val and the development clips stand in the model cards?
 
 ``python -m training.cards RESULTS`` reads what ``cli.py evaluate`` wrote for the manifests of
-`training.manifests` and `training.outside` (one folder each, named as its manifest) and puts those figures into card.json
-and README.md of every embedded checkpoint, in place of the former ones. Figures of a recipe's own
-test (self-made fakes, shifted sound) stay. Imports evaluation, hub and training.
+`training.manifests` and `training.outside` (one folder each, named as its manifest) and puts those
+figures into card.json and README.md of every embedded checkpoint, in place of the former ones.
+Figures of a recipe's own test (self-made fakes, shifted sound) stay. Imports evaluation, hub and
+training.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training import spatial_data, temporal_data
-from training.spatial_data import Source
+from training.sources import Source
 from training.temporal_data import Nuisance, equally_sharp, sharpness
 
 SIDE = 96

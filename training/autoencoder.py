@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from training import spatial_data
+from training.sources import training_sources
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def _pixels(pictures: np.ndarray) -> torch.Tensor:
 
 def _batches(crops: Path, seed: int) -> Iterator[torch.Tensor]:
     """Real training faces of all sources in balance, at varying scale."""
-    sources = list(spatial_data.training_sources(crops).values())
+    sources = [source for source in training_sources(crops).values() if len(source.reals)]
     rng = np.random.default_rng(seed)
     while True:
         found = []

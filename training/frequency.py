@@ -4,7 +4,7 @@
 bank
 of described pairs and the held-out faces (`training.frequency_data`), the fit of a few seeds, their
 selection on one half of the held-out groups, calibration and figures on the other half, and the
-checkpoint folder. DATA holds the published tables, CROPS what `training.spatial_data` made of them.
+checkpoint folder. DATA holds the published tables, CROPS what `training.face_crops` made of them.
 Imports `detectors`, `evaluation`, `hub` and `training`.
 """
 

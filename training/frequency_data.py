@@ -17,8 +17,11 @@ import pandas as pd
 from detectors.frequency_model import LENGTH, LOOK_PX, describe, picture_blocks_db
 from media import align
 from training import pseudo_fakes, textures
+from training.face_crops import load_part
 from training.pseudo_fakes import Donors, Face
-from training.spatial_data import Source, degraded, generated_pair, load_part, training_sources
+from training.sources import Source, training_sources
+from training.spatial_data import generated_pair
+from training.wear import degraded
 
 log = logging.getLogger(__name__)
 

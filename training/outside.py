@@ -5,7 +5,7 @@ packages: real ones (press photos, official portraits, snapshots, laboratory rec
 that image and video generators of many makers drew. `outside.csv` names each file and its hash.
 The test split is for measuring and gives ``outside.csv``, a manifest for ``python cli.py
 evaluate``; the rest, other people and other makers, gives ``outside-train.csv`` for
-`training.spatial_data`. They belong to whoever made them and are never kept in the repository.
+`training.face_crops`. They belong to whoever made them and are never kept in the repository.
 Imports evaluation.
 """
 

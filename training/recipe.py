@@ -31,7 +31,7 @@ class Step:
 
 CROPS = (
     Step("outside {out}", "{out}/outside-train.csv"),
-    Step("spatial_data {data} {crops} --outside {out}/outside-train.csv"),
+    Step("face_crops {data} {crops} --outside {out}/outside-train.csv"),
 )
 TALKING = (
     Step("talking_data {data}/talking {crops}/talking", "{crops}/talking/index.parquet"),

@@ -23,7 +23,7 @@ from training import pseudo_fakes
 from training.autoencoder import Rerenderer
 from training.base_weights import fetch
 from training.pseudo_fakes import Face
-from training.spatial_data import Source, training_sources
+from training.sources import Source, training_sources
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Draw training faces anew.")
-    parser.add_argument("crops", type=Path, help="made by training.spatial_data")
+    parser.add_argument("crops", type=Path, help="made by training.face_crops")
     parser.add_argument("base", type=Path, help="folder for the networks")
     parser.add_argument("rerender", type=Path, help="made by training.autoencoder")
     arguments = parser.parse_args()

@@ -277,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Train, judge and export the spatial checkpoint.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("train", help="train, or resume")
-    command.add_argument("crops", type=Path, help="made by training.spatial_data")
+    command.add_argument("crops", type=Path, help="made by training.face_crops")
     command.add_argument("run", type=Path)
     command.add_argument(
         "--base", type=Path, required=True, help="base weights, or a checkpoint folder"

@@ -17,8 +17,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from training import pseudo_fakes, spatial_data
+from training.face_crops import load_part
 from training.pseudo_fakes import Donors, Face
-from training.spatial_data import Source
+from training.sources import TALKING_SETS, Source, trimmed
 from training.spatial_network import normalised
 
 FALSE_ALARMS = 0.1  # share of real DFDC faces above the threshold that sources are compared at
@@ -51,10 +52,10 @@ def held_out(crops: Path, selection: bool) -> pd.DataFrame:
     """One row a held-out face of one half: set, row, label, source, kind, group."""
     tables = []
     for part in ("faces-val", "portraits"):
-        table = spatial_data.load_part(crops, part)[2]
+        table = load_part(crops, part)[2]
         table = table.assign(part=part, row=np.arange(len(table)))
         tables.append(table[table["split"] == "val"])
-    for name in spatial_data.TALKING_SETS:
+    for name in TALKING_SETS:
         if (crops / "talking" / "index.parquet").exists():
             tables.append(_talking_rows(crops / "talking", name))
     rows = pd.concat(tables)[["part", "row", "label", "source", "kind", "group"]]
@@ -81,8 +82,8 @@ class Faces:
     """The held-out faces' pictures, by row of a table from `held_out`."""
 
     def __init__(self, crops: Path) -> None:
-        self._arrays = {p: spatial_data.load_part(crops, p)[:2] for p in ("faces-val", "portraits")}
-        for name in spatial_data.TALKING_SETS:
+        self._arrays = {p: load_part(crops, p)[:2] for p in ("faces-val", "portraits")}
+        for name in TALKING_SETS:
             if (crops / "talking" / "index.parquet").exists():
                 stems = (f"{name}_wide", f"{name}_landmarks_crop")
                 self._arrays[name] = tuple(
@@ -92,7 +93,7 @@ class Faces:
     def face(self, part: str, row: int) -> Face:
         """One face with its surroundings."""
         pictures, marks = self._arrays[part]
-        return spatial_data.trimmed(Face(np.asarray(pictures[row]), np.asarray(marks[row])))
+        return trimmed(Face(np.asarray(pictures[row]), np.asarray(marks[row])))
 
 
 def to_input(face: Face, harm: Callable[[np.ndarray], np.ndarray] = HARM["clean"]) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""How are the faces cut that picture recipes read?
+
+`python -m training.face_crops DATA OUT` cuts them once (DATA: a folder with faces-train.parquet,
+faces-val.parquet, portraits.parquet), with ``--outside MANIFEST`` also those of
+`training.outside`. Imports `evaluation` and `media`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from evaluation.manifest import read_manifest
+from media import align
+from media.faces import FaceFinder
+from media.picture import read_picture
+
+log = logging.getLogger(__name__)
+
+PARTS = ("faces-train", "faces-val", "portraits")
+OUTSIDE = "outside-train"  # the part that `training.outside` gives
+LEAST_FACE_PX = 45.0  # tight side of a face that is worth learning from
+MOMENTS = 6  # pictures of one clip
+
+
+def prepare(parquet: Path, out: Path) -> None:
+    """Find and cut the faces of one table; writes NAME-img.npy, NAME-lm.npy, NAME-meta.parquet."""
+    table = pd.read_parquet(parquet)
+    crops, marks, rows = [], [], []
+    with FaceFinder() as finder:
+        for row, data in enumerate(table["image"]):
+            picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            faces = finder.find(picture)
+            if faces:
+                matrix = align.face_matrix(faces[0].landmarks)
+                crops.append(align.cut(picture, matrix, align.CROP_PX))
+                marks.append(align.move(faces[0].landmarks, matrix))
+                rows.append(row)
+    log.info("%s: a face in %d of %d pictures", parquet.stem, len(rows), len(table))
+    np.save(out / f"{parquet.stem}-img.npy", np.stack(crops))
+    np.save(out / f"{parquet.stem}-lm.npy", np.stack(marks))
+    meta = table.drop(columns="image").iloc[rows].reset_index(drop=True)
+    meta.to_parquet(out / f"{parquet.stem}-meta.parquet")
+
+
+def prepare_outside(manifest: Path, out: Path) -> None:
+    """Find and cut all faces of the pictures and clips of `training.outside`, as `prepare`."""
+    crops, marks, rows = [], [], []
+    with FaceFinder() as finder:
+        for item in read_manifest(manifest):
+            for number, picture in enumerate(_moments(item.path)):
+                for face in finder.find(picture):
+                    native = align.TIGHT_SIDE * align.face_scale_px(face.landmarks)
+                    if native < LEAST_FACE_PX:
+                        continue
+                    matrix = align.face_matrix(face.landmarks)
+                    crops.append(align.cut(picture, matrix, align.CROP_PX))
+                    marks.append(align.move(face.landmarks, matrix))
+                    name = f"{item.path.name}-{number}"
+                    rows.append((name, item.label, item.kind, item.source, item.group, native))
+    log.info("%s: %d faces", OUTSIDE, len(rows))
+    np.save(out / f"{OUTSIDE}-img.npy", np.stack(crops))
+    np.save(out / f"{OUTSIDE}-lm.npy", np.stack(marks))
+    columns = ["name", "label", "kind", "source", "group", "native_px"]
+    pd.DataFrame(rows, columns=columns).to_parquet(out / f"{OUTSIDE}-meta.parquet")
+
+
+def _moments(path: Path) -> list[np.ndarray]:
+    """A picture, or a few pages of a moving one, RGB."""
+    pages, _ = read_picture(path, path.suffix)
+    places = np.linspace(0, len(pages) - 1, min(MOMENTS, len(pages))).astype(int)
+    return [pages[place][1] for place in places]
+
+
+def load_part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Crops, landmarks and table of one prepared part."""
+    return (
+        np.load(folder / f"{part}-img.npy", mmap_mode="r"),
+        np.load(folder / f"{part}-lm.npy", mmap_mode="r"),
+        pd.read_parquet(folder / f"{part}-meta.parquet"),
+    )
+
+
+def main() -> None:
+    """Command line: prepare the crops."""
+    parser = argparse.ArgumentParser(
+        description="Cut the face crops that the picture recipes read."
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--outside", type=Path, help="outside-train.csv of training.outside")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        if not (arguments.out / f"{part}-meta.parquet").exists():
+            prepare(arguments.data / f"{part}.parquet", arguments.out)
+    if arguments.outside:
+        prepare_outside(arguments.outside, arguments.out)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    main()

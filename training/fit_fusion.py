@@ -273,15 +273,19 @@ def ablation(
 
 def as_markdown(rows: Sequence[dict]) -> str:
     """The ablation as a table for a model card or the log."""
-    lines = ["| detectors | AUC (95 %) | ECE | log loss | coverage |", "|---|---|---|---|---|"]
+    lines = [
+        "| detectors | AUC (95 %) | ECE | at equal odds | log loss | coverage |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in rows:
         if "note" in row:
-            lines.append(f"| {row['detectors']} | {row['note']} | | | |")
+            lines.append(f"| {row['detectors']} | {row['note']} | | | | |")
             continue
         low, high = row["auc_interval"] or (math.nan, math.nan)
         lines.append(
             f"| {row['detectors']} | {row['auc']:.3f} ({low:.3f} to {high:.3f}) | {row['ece']:.3f} "
-            f"| {row['weighted_log_loss']:.3f} | {row['coverage']:.2f} |"
+            f"| {row['ece_equal_odds']:.3f} | {row['weighted_log_loss']:.3f} "
+            f"| {row['coverage']:.2f} |"
         )
     return "\n".join(lines)
 

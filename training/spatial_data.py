@@ -25,17 +25,17 @@ INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
 # share of the pairs; "swap", "gan", "generated" and "progan" are others' fakes, the rest are made
 # of that source's reals
 MIX = {
-    "swap": 0.22,
-    "gan": 0.19,
-    "generated": 0.12,
-    "progan": 0.06,
-    "restored": 0.09,
+    "swap": 0.20,
+    "gan": 0.15,
+    "generated": 0.11,
+    "progan": 0.05,
+    "restored": 0.20,
     "dfdc": 0.04,
-    "ffhq": 0.05,
+    "ffhq": 0.04,
     "web-portraits": 0.05,
     "officials": 0.04,
-    "athletes": 0.03,
-    "stock": 0.06,
+    "athletes": 0.02,
+    "stock": 0.05,
     "ar": 0.03,
     "en": 0.02,
 }

@@ -44,7 +44,7 @@ RECIPES = {
         *TALKING,
         Step("autoencoder {crops} {out}/ae.pt", "{out}/ae.pt"),
         Step("restorer {crops} {base} {out}/ae.pt"),
-        Step("spatial train {crops} {run} --base {base} --rerender {out}/ae.pt --steps 9700"),
+        Step("spatial train {crops} {run} --base {base} --rerender {out}/ae.pt --steps 9600"),
         Step("spatial export {run} {folder}", "{folder}/card.json"),
         Step("spatial evaluate {folder} {crops}"),
     ),

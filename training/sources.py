@@ -140,7 +140,7 @@ def outside_sources(folder: Path) -> dict[str, Source]:
     pictures, marks, table = load_part(folder, OUTSIDE)
     native = table["native_px"].to_numpy()
     sources = {}
-    for name in outside.STUDIO:
+    for name in outside.LEARNED:
         rows = np.flatnonzero(table["source"] == name)
         sources[name] = Source(pictures, marks, rows, native_px=native)
     sources["generated"] = drawn_source(pictures, marks, table)

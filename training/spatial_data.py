@@ -20,7 +20,7 @@ from training.pseudo_fakes import Donors, Face
 from training.sources import DRAWN, Source, read_restored, training_sources
 from training.wear import degraded
 
-BESIDE_DRAWN = (*outside.STUDIO, "ffhq", "web-portraits")  # reals beside generated ones
+BESIDE_DRAWN = (*outside.LEARNED, "ffhq", "web-portraits")  # reals beside generated ones
 INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
 # share of the pairs; "swap", "gan", "generated" and "progan" are others' fakes, the rest are made
 # of that source's reals

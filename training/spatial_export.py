@@ -52,6 +52,8 @@ LIMITS = (
     "Talking heads made from one photo are often missed (AUC, devset).",
     "Pictures and clips that a generator of today drew as a whole are often missed (AUC, outside); "
     "it saw 120 of them, by other makers.",
+    "A generator of a kind that it never saw can look real to it: before it learned from ProGAN's "
+    "faces it ranked them no higher than real photos.",
     "Trained for about thirteen core-hours; the figures say how many real faces of each source are "
     "called fake. Photos of sources that it never saw are called fake more often (packages).",
     "Faces under about 60 pixels and strong compression hide the traces.",

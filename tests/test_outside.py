@@ -98,7 +98,7 @@ def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
     assert all((tmp_path / i.name).samefile(i.path) for i in items)
     told = outside.manifests(items)
     assert {n: len(own) for n, own in told.items()} == {
-        "outside": 2, "studio": 0, "stock": 0, "outside-train": 1
+        "outside": 2, "studio": 0, "outside-train": 1
     }  # fmt: skip
     assert len(list((tmp_path / "outside").glob("*/*"))) == 3
     again = outside.outside_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import spatial_data, temporal_data, wear
+from training import spatial_data, temporal_data
 from training.sources import Source
 from training.temporal_data import Nuisance, equally_sharp, sharpness
 
@@ -71,19 +71,7 @@ def test_a_generated_face_and_the_real_one_beside_it_are_equally_fine(marks, sma
         "officials": Source(noise, marks[None], np.array([0]), native_px=native["real"]),
     }
     for seed in range(6):
-        pair = spatial_data.drawn_pair(sources, "generated", np.random.default_rng(seed))
+        pair = spatial_data.generated_pair(sources, np.random.default_rng(seed))
         fake, real = (sharpness(np.repeat(face.picture[None], 2, 0)) for face in pair)
         assert fake == pytest.approx(real, rel=1e-6)
         assert fake < sharpness(np.repeat(noise, 2, 0)) / 2
-
-
-@pytest.mark.parametrize("codec", [codec for codec, *_ in wear.CODECS])
-def test_every_codec_of_video_leaves_the_same_face_a_little_worse(codec, monkeypatch):
-    ours = [(*known[:3], float(known[0] == codec)) for known in wear.CODECS]
-    monkeypatch.setattr(wear, "CODECS", ours)
-    ys, xs = np.mgrid[0:97, 0:121]
-    picture = np.stack([120 + 80 * np.sin(xs / 9) * np.cos(ys / 7)] * 3, -1).astype(np.uint8)
-    filmed = wear.filmed(picture, np.random.default_rng(0))
-    assert filmed.shape == picture.shape and filmed.dtype == np.uint8
-    assert 0.2 < np.abs(filmed.astype(float) - picture).mean() < 12
-    assert np.array_equal(filmed, wear.filmed(picture, np.random.default_rng(0)))

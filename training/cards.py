@@ -51,7 +51,7 @@ class Results:
     @property
     def protocol(self) -> str:
         """How the figures were made."""
-        maker = "outside" if self.name in ("outside", "studio", "stock") else "manifests"
+        maker = "outside" if self.name in ("outside", "studio") else "manifests"
         return f"{PROTOCOL} {self.name}.csv (training.{maker}), one number a file"
 
 

@@ -1,8 +1,8 @@
 """How are the faces cut that picture recipes read?
 
 `python -m training.face_crops DATA OUT` cuts them once (DATA: a folder with faces-train.parquet,
-faces-val.parquet, portraits.parquet), with ``--outside MANIFEST…`` also those of
-`training.outside` and `training.progan`. Imports `evaluation` and `media`.
+faces-val.parquet, portraits.parquet), with ``--outside MANIFEST`` also those of
+`training.outside`. Imports `evaluation` and `media`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from media.picture import read_picture
 log = logging.getLogger(__name__)
 
 PARTS = ("faces-train", "faces-val", "portraits")
-OUTSIDE, PROGAN = "outside-train", "progan"  # the manifests that may be given as ``--outside``
+OUTSIDE = "outside-train"  # the part that `training.outside` gives
 LEAST_FACE_PX = 45.0  # tight side of a face that is worth learning from
 MOMENTS = 6  # pictures of one clip
 
@@ -46,7 +46,7 @@ def prepare(parquet: Path, out: Path) -> None:
 
 
 def prepare_outside(manifest: Path, out: Path) -> None:
-    """Find and cut all faces of a manifest's pictures and clips, as `prepare`."""
+    """Find and cut all faces of the pictures and clips of `training.outside`, as `prepare`."""
     cuts, rows = [], []
     with FaceFinder() as finder:
         for item in read_manifest(manifest):
@@ -58,9 +58,9 @@ def prepare_outside(manifest: Path, out: Path) -> None:
                     cuts.append(_cut(picture, face.landmarks))
                     name = f"{item.path.name}-{number}"
                     rows.append((name, item.label, item.kind, item.source, item.group, native))
-    log.info("%s: %d faces", manifest.stem, len(rows))
+    log.info("%s: %d faces", OUTSIDE, len(rows))
     columns = ["name", "label", "kind", "source", "group", "native_px"]
-    _save(out, manifest.stem, cuts, pd.DataFrame(rows, columns=columns))
+    _save(out, OUTSIDE, cuts, pd.DataFrame(rows, columns=columns))
 
 
 def _cut(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,20 +100,14 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument(
-        "--outside",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="outside-train.csv of training.outside, progan.csv of training.progan",
-    )
+    parser.add_argument("--outside", type=Path, help="outside-train.csv of training.outside")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         if not (arguments.out / f"{part}-meta.parquet").exists():
             prepare(arguments.data / f"{part}.parquet", arguments.out)
-    for manifest in arguments.outside:
-        prepare_outside(manifest, arguments.out)
+    if arguments.outside:
+        prepare_outside(arguments.outside, arguments.out)
 
 
 if __name__ == "__main__":

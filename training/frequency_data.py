@@ -20,7 +20,7 @@ from training import pseudo_fakes, textures
 from training.face_crops import load_part
 from training.pseudo_fakes import Donors, Face
 from training.sources import Source, training_sources
-from training.spatial_data import drawn_pair
+from training.spatial_data import generated_pair
 from training.wear import degraded
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Genera
     if kind in ("swap", "gan"):
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
     elif kind == "generated":
-        fake, real = drawn_pair(sources, kind, rng)
+        fake, real = generated_pair(sources, rng)
     else:
         source = sources[kind]
         real = source.face(source.reals[rng.integers(len(source.reals))])

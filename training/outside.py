@@ -4,8 +4,8 @@
 packages: real ones (press photos, official and stock portraits, snapshots, laboratory recordings)
 and ones that image and video generators of many makers drew. `outside.csv` names each file and its
 hash. The test split is for measuring, ``python cli.py evaluate``: ``outside.csv`` (of these sources
-and makers no detector has seen anything), ``studio.csv`` and ``stock.csv`` (other people of the
-kinds of portrait that it learns from). The rest is ``outside-train.csv``, for
+and makers no detector has seen anything) and ``studio.csv`` (other people of the kinds of portrait
+that it learns from). The rest is ``outside-train.csv``, for
 `training.face_crops`. All of it belongs to whoever made it and is never kept in the repository.
 Imports `evaluation` and `training.packages`.
 """
@@ -23,8 +23,7 @@ from evaluation.manifest import Item, write_manifest
 from training.packages import Archive, Download, checked, fetched, unpacked
 
 LIST = Path(__file__).with_suffix(".csv")
-# sources of real portraits that detectors learn from, and in which manifest their others are
-LEARNED = {"officials": "studio", "athletes": "studio", "stock": "stock"}
+LEARNED = ("officials", "athletes")  # sources of real portraits that detectors learn from
 GENERATED = ("generated+photo", "generated+video")  # kinds that are fake
 
 
@@ -67,9 +66,9 @@ def named(sha256: str, name: str) -> str:
 
 def manifests(items: Sequence[Item]) -> dict[str, list[Item]]:
     """The items of each manifest, by its name."""
-    found: dict[str, list[Item]] = {"outside": [], "studio": [], "stock": [], "outside-train": []}
+    found: dict[str, list[Item]] = {"outside": [], "studio": [], "outside-train": []}
     for item in items:
-        measured = LEARNED.get(item.source, "outside")
+        measured = "studio" if item.source in LEARNED else "outside"
         found[measured if item.path.parent.name == "test" else "outside-train"].append(item)
     return found
 

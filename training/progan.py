@@ -1,9 +1,9 @@
-"""Which faces does a GAN of another family than the published ones draw?
+"""Which faces does a GAN draw that no detector has learned from?
 
 ``python -m training.progan OUT`` writes faces of ProGAN (Karras et al. 2018, arXiv:1710.10196), 128
-pixels, trained on CelebA: the weights of TensorFlow Hub's progan-128 (Apache-2.0) lie in a
-JavaScript package, as plain numbers. The manifest ``progan.csv`` is for `training.face_crops`.
-Imports `evaluation` and `training.packages`.
+pixels, trained on CelebA, and ``progan.csv`` for ``cli.py evaluate``. The weights of TensorFlow
+Hub's progan-128 (Apache-2.0) lie in a JavaScript package, as plain numbers. Imports `evaluation`
+and `training.packages`.
 """
 
 from __future__ import annotations

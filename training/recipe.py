@@ -31,8 +31,7 @@ class Step:
 
 CROPS = (
     Step("outside {out}", "{out}/outside-train.csv"),
-    Step("progan {out}", "{out}/progan.csv"),
-    Step("face_crops {data} {crops} --outside {out}/outside-train.csv {out}/progan.csv"),
+    Step("face_crops {data} {crops} --outside {out}/outside-train.csv"),
 )
 TALKING = (
     Step("talking_data {data}/talking {crops}/talking", "{crops}/talking/index.parquet"),
@@ -44,7 +43,7 @@ RECIPES = {
         *TALKING,
         Step("autoencoder {crops} {out}/ae.pt", "{out}/ae.pt"),
         Step("restorer {crops} {base} {out}/ae.pt"),
-        Step("spatial train {crops} {run} --base {base} --rerender {out}/ae.pt --steps 9600"),
+        Step("spatial train {crops} {run} --base {base} --rerender {out}/ae.pt --steps 8400"),
         Step("spatial export {run} {folder}", "{folder}/card.json"),
         Step("spatial evaluate {folder} {crops}"),
     ),

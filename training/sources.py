@@ -15,11 +15,10 @@ import pandas as pd
 
 from media import align
 from training import outside, pseudo_fakes, textures
-from training.face_crops import OUTSIDE, PROGAN, load_part
+from training.face_crops import OUTSIDE, load_part
 from training.pseudo_fakes import Face
 
 TALKING_SETS = ("ar", "en")
-DRAWN = ("generated", PROGAN)  # sources without reals: what generators drew
 FACES_A_MAKER = 12  # every generator, or made-up person, weighs the same
 CANDIDATES = 12  # faces looked at to find a donor of similar pose
 WORK_SIDE = 1.4  # the part of the wide crop that training touches, in tight sides
@@ -130,30 +129,22 @@ def training_sources(folder: Path) -> dict[str, Source]:
             sources[name] = talking_source(folder / "talking", name, "train")
     if (folder / f"{OUTSIDE}-meta.parquet").exists():
         sources |= outside_sources(folder)
-    if (folder / f"{PROGAN}-meta.parquet").exists():
-        sources[PROGAN] = drawn_source(*load_part(folder, PROGAN))
     return sources
 
 
 def outside_sources(folder: Path) -> dict[str, Source]:
-    """Its real people, and what generators drew."""
+    """Its real people, and generated faces, which have no original of their own."""
     pictures, marks, table = load_part(folder, OUTSIDE)
     native = table["native_px"].to_numpy()
     sources = {}
     for name in outside.LEARNED:
         rows = np.flatnonzero(table["source"] == name)
         sources[name] = Source(pictures, marks, rows, native_px=native)
-    sources["generated"] = drawn_source(pictures, marks, table)
-    return sources
-
-
-def drawn_source(pictures: np.ndarray, marks: np.ndarray, table: pd.DataFrame) -> Source:
-    """The generated faces of a part, which have no original; every maker weighs the same."""
     made = table.index[table["label"] == 1].to_series().groupby(table["group"])
     drawn = np.concatenate([np.resize(rows, FACES_A_MAKER) for _, rows in made])
     fakes = np.stack([drawn, np.full_like(drawn, -1)], 1)
-    native = table["native_px"].to_numpy()
-    return Source(pictures, marks, np.zeros(0, int), fakes, native_px=native)
+    sources["generated"] = Source(pictures, marks, np.zeros(0, int), fakes, native_px=native)
+    return sources
 
 
 def read_restored(sources: dict[str, Source], folder: Path) -> None:

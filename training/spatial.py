@@ -24,7 +24,6 @@ from torch import nn
 from transformers import Dinov2ForImageClassification
 
 from training import spatial_data, spatial_export
-from training.sources import DRAWN
 from training.spatial_figures import selection_figures
 from training.spatial_network import (
     LAYERS,
@@ -49,7 +48,7 @@ EMA = 0.998
 SMOOTHING = 0.05
 PATCH_LOSS = 0.3
 PAIR_LOSS = 0.5
-PUBLISHED = ("swap", "gan", *DRAWN)  # kinds of pairs whose fake others made
+PUBLISHED = ("swap", "gan", "generated")  # kinds of pairs whose fake others made
 FITTED_ON = "DFDC, StyleGAN, FFHQ, portraits, talking faces and self-made fakes, held out"
 SAVE_EVERY_S = 240
 VALIDATE_EVERY_S = 1200

@@ -17,25 +17,23 @@ import numpy as np
 from media import align
 from training import outside, pseudo_fakes
 from training.pseudo_fakes import Donors, Face
-from training.sources import DRAWN, Source, read_restored, training_sources
+from training.sources import Source, read_restored, training_sources
 from training.wear import degraded
 
-BESIDE_DRAWN = (*outside.LEARNED, "ffhq", "web-portraits")  # reals beside generated ones
+BESIDE_GENERATED = (*outside.LEARNED, "ffhq", "web-portraits")  # reals beside generated ones
 INPUT_PX = 168  # side of the network's input: 12 x 12 patches of 14 pixels
-# share of the pairs; "swap", "gan", "generated" and "progan" are others' fakes, the rest are made
-# of that source's reals
+# share of the pairs; "swap", "gan" and "generated" are other people's fakes, the rest are made of
+# that source's reals
 MIX = {
-    "swap": 0.20,
-    "gan": 0.15,
-    "generated": 0.11,
-    "progan": 0.05,
-    "restored": 0.20,
-    "dfdc": 0.04,
-    "ffhq": 0.04,
+    "swap": 0.26,
+    "gan": 0.17,
+    "generated": 0.14,
+    "restored": 0.14,
+    "dfdc": 0.05,
+    "ffhq": 0.05,
     "web-portraits": 0.05,
-    "officials": 0.04,
-    "athletes": 0.02,
-    "stock": 0.05,
+    "officials": 0.06,
+    "athletes": 0.03,
     "ar": 0.03,
     "en": 0.02,
 }
@@ -63,7 +61,7 @@ def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batc
     cv2.setNumThreads(1)
     sources = training_sources(folder)
     read_restored(sources, folder)
-    found = {*sources, "swap", "gan"}
+    found = {*sources, "swap", "gan"}  # "generated" is a source of its own
     if any(source.restored for source in sources.values()):
         found.add("restored")
     kinds = [k for k in MIX if k in found]
@@ -88,8 +86,8 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
         side = fake.picture.shape[0]
         mask = np.full((side, side), 1.0 if kind == "gan" else -1.0, np.float32)
-    elif kind in DRAWN:
-        fake, real = drawn_pair(sources, kind, rng)
+    elif kind == "generated":
+        fake, real = generated_pair(sources, rng)
         mask = np.ones(fake.picture.shape[:2], np.float32)
     elif kind == "restored":
         source = sources[str(rng.choice([n for n, s in sources.items() if s.restored]))]
@@ -105,15 +103,13 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
     return degraded_pair(real, fake, mask, rng)
 
 
-def drawn_pair(
-    sources: dict[str, Source], kind: str, rng: np.random.Generator
-) -> tuple[Face, Face]:
+def generated_pair(sources: dict[str, Source], rng: np.random.Generator) -> tuple[Face, Face]:
     """A generated face and a real one of another person, brought to one size and one encoder.
 
     The smaller of the two faces sets the size, or the finer picture would give itself away.
     """
-    drawn = sources[kind]
-    beside = sources[str(rng.choice([n for n in BESIDE_DRAWN if n in sources]))]
+    drawn = sources["generated"]
+    beside = sources[str(rng.choice([n for n in BESIDE_GENERATED if n in sources]))]
     rows = int(rng.choice(drawn.fakes[:, 0])), int(rng.choice(beside.reals))
     least = min(drawn.native(rows[0]), beside.native(rows[1]), float(align.TIGHT_PX))
     seed = int(rng.integers(2**31))

@@ -43,18 +43,15 @@ TRAINED_ON = (
     "faces, lower faces of another moment, animated photos, local edits, up-sampling traces",
     "5,950 of these faces, as they are, animated or swapped, drawn by Real-ESRGAN and SPAN "
     "networks (none of it is in the checkpoint)",
-    "388 official, 136 athletes' and 143 stock portraits (real), and 120 pictures and clips by "
+    "388 official portraits and 136 athletes' portraits (real), and 120 pictures and clips by "
     "image and video generators, out of public packages (`training.outside`), research use",
-    "240 faces drawn by ProGAN, 128 pixels, trained on CelebA (`training.progan`)",
 )
 LIMITS = (
     "Looks at single pictures: wrong motion or changed sound is not seen.",
     "Talking heads made from one photo are often missed (AUC, devset).",
     "Pictures and clips that a generator of today drew as a whole are often missed (AUC, outside); "
     "it saw 120 of them, by other makers.",
-    "A generator of a kind that it never saw can look real to it: before it learned from ProGAN's "
-    "faces it ranked them no higher than real photos.",
-    "Trained for about thirteen core-hours; the figures say how many real faces of each source are "
+    "Trained for about eleven core-hours; the figures say how many real faces of each source are "
     "called fake. Photos of sources that it never saw are called fake more often (packages).",
     "Faces under about 60 pixels and strong compression hide the traces.",
     "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "

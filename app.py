@@ -1,6 +1,6 @@
 """How does a person use it in a browser, and another program over the wire?
 
-The page of tabs/ and the endpoint `/analyze`. Nothing happens at import; ``build()`` makes the page
+The page of ui/ and the endpoint `/analyze`. Nothing happens at import; ``build()`` makes the page
 and ``main()`` serves it.
 """
 
@@ -19,11 +19,11 @@ from analysis import Settings, load_detector
 from errors import UserError
 from hub.space import read_spacefile
 from report import cards, export
-from tabs.about import about_tab
-from tabs.analyse import analyse_tab
-from tabs.compare import compare_tab
-from tabs.models import models_tab
-from tabs.session import (
+from ui.about import about_tab
+from ui.analyze import analyze_tab
+from ui.compare import compare_tab
+from ui.models import models_tab
+from ui.session import (
     KEEP_S,
     QUEUE,
     ROLES,
@@ -71,7 +71,7 @@ def build() -> gr.Blocks:
         )
         with gr.Tabs():
             with gr.Tab("Analyse"):
-                analyse_tab(space)
+                analyze_tab(space)
             with gr.Tab("Compare checkpoints"):
                 compare_tab()
             with gr.Tab("Models"):

@@ -16,7 +16,7 @@ import app
 from errors import UserError
 from hub.space import read_spacefile
 from report.export import schema
-from tabs import analyse, results, session
+from ui import analyze, results, session
 from tests.conftest import ROOT
 from tests.tiny_models import write_model
 
@@ -246,7 +246,7 @@ def test_an_answer_about_labels_counts_only_with_a_chosen_checkpoint():
 def run_page(spec: str, answer: str = "") -> list:
     """Press the button with one detector, its checkpoint and an answer about its labels."""
     others = [""] * (len(session.ROLES) - 1)
-    return analyse.runner(read_spacefile())(
+    return analyze.runner(read_spacefile())(
         str(PICTURE), "quick", ["spatial"], False, spec, *others, answer, *others,
         progress=lambda fraction, desc: None,
     )  # fmt: skip

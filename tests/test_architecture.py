@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "errors", "hub", "media", "detectors", "verdict", "analysis", "report", "evaluation", "tabs",
+    "errors", "hub", "media", "detectors", "verdict", "analysis", "report", "evaluation", "ui",
 )  # fmt: skip
 ENDS = ("app", "cli", "training")
 FILES = [
@@ -50,7 +50,7 @@ def test_a_part_imports_only_parts_to_its_left(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_the_page_imports_gradio(path):
-    if room(path) not in ("app", "tabs"):
+    if room(path) not in ("app", "ui"):
         assert not any(name.split(".")[0] == "gradio" for name in imports(path))
 
 

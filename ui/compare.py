@@ -1,6 +1,6 @@
 """The tab where two checkpoints of one role look at one file.
 
-Imports report and tabs.session.
+Imports report and ui.session.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from detectors.registry import DETECTORS
 from errors import UserError
 from hub.store import EMBEDDED
 from report import models
-from tabs.session import (
+from ui.session import (
     QUEUE,
     ROLES,
     alert,

@@ -1,6 +1,6 @@
 """The tab of checkpoints: catalogue, check, calibration on one's own files, downloads.
 
-Imports evaluation, hub, report and tabs.session.
+Imports evaluation, hub, report and ui.session.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hub.selfcheck import MIN_OF_EACH as MIN_FOR_DIRECTION
 from hub.selfcheck import check_sign
 from hub.store import empty_cache, list_cache, resolve
 from report import models
-from tabs.session import (
+from ui.session import (
     QUEUE,
     QUIET,
     ROLES,

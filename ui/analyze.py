@@ -18,7 +18,7 @@ from errors import UserError
 from hub.space import Space
 from hub.store import EMBEDDED, resolve
 from media.sniff import sniff
-from tabs.results import (
+from ui.results import (
     WELCOME,
     Places,
     draw_video,
@@ -28,7 +28,7 @@ from tabs.results import (
     seek_by_click,
     seek_by_picture,
 )
-from tabs.session import (
+from ui.session import (
     KEEP_S,
     QUEUE,
     QUIET,
@@ -47,7 +47,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PLAYABLE = ("MP4 / QuickTime", "Matroska / WebM", "Ogg")
 
 
-def analyse_tab(space: Space) -> None:
+def analyze_tab(space: Space) -> None:
     """Layout and wiring of the main tab."""
     done = gr.State(None, time_to_live=KEEP_S)
     with gr.Row():

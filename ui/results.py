@@ -1,6 +1,6 @@
 """The places where an analysis is shown, and what moves the player.
 
-What is shown is made in report/. Imports report and tabs.session.
+What is shown is made in report/. Imports report and ui.session.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from errors import UserError
 from report import cards, export, feedback, page, timeline, video
 from report.draw import annotated, heatmap_figure
 from report.words import clock
-from tabs.session import QUIET, Done, boxed, fresh_folder
+from ui.session import QUIET, Done, boxed, fresh_folder
 
 WELCOME = (
     "<section class='empty'><h2>Choose a file to begin</h2><p>You will read which face, which "

@@ -1,6 +1,6 @@
 """The tab that says what the program can and cannot see, with the model cards.
 
-Imports report and tabs.session.
+Imports report and ui.session.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gradio as gr
 
 from detectors.registry import DETECTORS
 from report import models
-from tabs.session import boxed
+from ui.session import boxed
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 ROOT = Path(__file__).resolve().parent.parent

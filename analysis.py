@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,6 +41,7 @@ SHOTS_IN_REPORT = 8  # pictures that are kept to the end, with their faces marke
 SUSPICIOUS = 1.3  # log-odds (79 %) of a face's pictures, from which on they are looked at again
 CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_sound")
 Progress = Callable[[float, str], None]
+Listener = Callable[[Finding, float], None]
 POOL = Pool()
 
 
@@ -82,7 +84,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All that a report needs."""
+    """All that a report needs.
+
+    Attributes:
+        analyzed_at: when, in UTC, to the second; ISO 8601.
+    """
 
     name: str
     sha256: str
@@ -106,6 +112,7 @@ class Analysis:
     checkpoints: Mapping[str, str]
     versions: Mapping[str, str]
     seconds_by_stage: Mapping[str, float]
+    analyzed_at: str
 
 
 class _Stopwatch:
@@ -126,6 +133,7 @@ def analyze(
     settings: Settings | None = None,
     on_progress: Progress = lambda fraction, text: None,
     pool: Pool = POOL,
+    on_finding: Listener = lambda finding, share: None,
 ) -> Analysis:
     """From a file to a verdict.
 
@@ -134,6 +142,8 @@ def analyze(
         settings: what the user chose.
         on_progress: called with a fraction 0..1 and what is being done.
         pool: where loaded networks are kept.
+        on_finding: called with what a detector says so far and the share 0..1 of the windows that
+            it has seen; the verdict waits for all of them.
 
     Raises:
         UserError: when the file cannot be read at all, or a checkpoint that the user chose cannot
@@ -151,7 +161,8 @@ def analyze(
             detectors, failed = _load_detectors(settings, pool)
         stretches = plan(clip.duration_s, settings.mode)
         windows = _read_windows(clip, stretches, finder, on_progress, watch)
-        evidence, seen = _examine(windows, len(stretches), detectors, settings, watch)
+        evidence = _Evidence(detectors, on_finding)
+        seen = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
         findings = evidence.findings(failed)
         verdict = fuse(findings, clip.kind == "picture", evidence.unstable())
@@ -172,6 +183,7 @@ def analyze(
         checkpoints={d.name: d.checkpoint.label for d in detectors},
         versions=_versions(),
         seconds_by_stage=dict(watch.seconds),
+        analyzed_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -198,22 +210,23 @@ def _read_windows(
 def _examine(
     windows: Iterator[Reading],
     count: int,
-    detectors: list[Detector],
+    evidence: _Evidence,
     settings: Settings,
     watch: _Stopwatch,
-) -> tuple[_Evidence, Seen]:
+) -> Seen:
     """Let every detector look at every window; what was seen is kept, the window is let go."""
-    evidence, seen = _Evidence(detectors), Seen()
+    seen, detectors = Seen(), evidence.detectors
     for index, (window, progress) in enumerate(windows):
         seen.add(window, _share(SHOTS_IN_REPORT, index, count))
         for step, detector in enumerate(detectors):
             progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.title.lower()}")
             with watch.stage(detector.name):
                 evidence.look(detector, window)
+            evidence.tell(detector, (index + 1) / count)
         if settings.stability:
             with watch.stage("stability"):
                 evidence.look_again(window)
-    return evidence, seen
+    return seen
 
 
 def _part(on_progress: Progress, index: int, count: int) -> Progress:
@@ -265,8 +278,9 @@ def _load_detectors(settings: Settings, pool: Pool) -> tuple[list[Detector], lis
 class _Evidence:
     """Collects what the detectors saw, window by window."""
 
-    def __init__(self, detectors: list[Detector]) -> None:
-        self._detectors = detectors
+    def __init__(self, detectors: list[Detector], on_finding: Listener) -> None:
+        self.detectors = detectors
+        self._on_finding = on_finding
         self._looks: dict[tuple[str, str | None], list[Look]] = defaultdict(list)
         self._again: dict[str, list[float]] = defaultdict(list)
 
@@ -281,7 +295,7 @@ class _Evidence:
 
     def look_again(self, window: Window) -> None:
         """Ask the picture detector again about re-encoded, half-size copies of suspicious faces."""
-        for detector in self._detectors:
+        for detector in self.detectors:
             calibration = detector.checkpoint.card.calibration
             if detector.name != "spatial" or calibration is None:
                 continue
@@ -294,13 +308,22 @@ class _Evidence:
                 if after is not None:
                     self._again[track.person].append(calibration.apply(after))
 
+    def of(self, detector: Detector) -> list[Finding]:
+        """One finding a person; faceless windows matter only if nobody was seen."""
+        people = sorted(p for d, p in self._looks if d == detector.name and p is not None)
+        return [
+            collect(detector, person, self._looks[detector.name, person])
+            for person in people or [None]
+        ]
+
+    def tell(self, detector: Detector, share: float) -> None:
+        """Report what a detector says so far."""
+        for finding in self.of(detector):
+            self._on_finding(finding, share)
+
     def findings(self, failed: list[Finding]) -> tuple[Finding, ...]:
-        """One finding a detector and person; faceless windows matter only if nobody was seen."""
-        found = list(failed)
-        for detector in self._detectors:
-            people = sorted(p for d, p in self._looks if d == detector.name and p is not None)
-            for person in people or [None]:
-                found.append(collect(detector, person, self._looks[detector.name, person]))
+        """The findings of all detectors, in the order of the registry, then by person."""
+        found = [*failed, *(f for detector in self.detectors for f in self.of(detector))]
         order = [d.name for d in DETECTORS]
         return tuple(sorted(found, key=lambda f: (order.index(f.detector), f.person or "")))
 

@@ -137,6 +137,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         checkpoints={"spatial": "spatial@0123456789ab"},
         versions={"program": "0.1.0"},
         seconds_by_stage={"open": 0.1},
+        analyzed_at="2026-01-02T03:04:05+00:00",
     )
 
 

@@ -44,6 +44,17 @@ def test_progress_rises_to_the_end(talking_clip):
     assert told[0] == 0.0 and 0.9 < told[-1] <= 1.0
 
 
+def test_findings_are_told_one_after_the_other_and_end_as_they_are_weighed(talking_clip):
+    told: list[tuple] = []
+    whole = analyze(talking_clip, on_finding=lambda finding, share: told.append((finding, share)))
+    last = {finding.detector: (finding, share) for finding, share in told}
+    assert list(last) == list(DETECTORS)
+    assert all(share == 1.0 for _, share in last.values())
+    assert {n: f.log_odds for n, (f, _) in last.items()} == {
+        f.detector: f.log_odds for f in whole.findings
+    }
+
+
 def test_a_file_without_faces_is_not_assessed(tmp_path):
     path = write_clip(tmp_path / "grey.mp4", [np.full((120, 160, 3), 90, np.uint8)] * 30)
     found = analyze(path)

@@ -16,9 +16,9 @@ import app
 from errors import UserError
 from hub.space import read_spacefile
 from report.export import schema
-from ui import analyze, results, session
 from tests.conftest import ROOT
 from tests.tiny_models import write_model
+from ui import analyze, results, session
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARTIFACTS = ROOT / "artifacts"

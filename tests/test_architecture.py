@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     "errors", "hub", "media", "detectors", "verdict", "analysis", "report", "evaluation", "ui",
 )  # fmt: skip
-ENDS = ("app", "cli", "training")
+ENDS = ("app", "cli", "training", "examples")
 FILES = [
     path
     for path in ROOT.rglob("*.py")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hub.checkpoint import DETECTORS, Card
-from training import cards
+from training.cards import figures as cards
 
 DEFAULTS = Path(cards.DEFAULTS)
 

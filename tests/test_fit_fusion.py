@@ -13,8 +13,8 @@ from detectors.base import Finding, Reason
 from evaluation.manifest import Item, write_manifest
 from evaluation.run import Kept
 from hub.checkpoint import DETECTORS, Calibration
-from training.fit_fusion import SOUND_SHARE, fit_all, held_out, sums, thresholds
-from training.fusion_table import folds, read_held_out, read_table
+from training.fusion.evidence import folds, read_held_out, read_table
+from training.fusion.fit import SOUND_SHARE, fit_all, held_out, sums, thresholds
 from verdict.fusion import Numbers, Thresholds, fuse
 
 KINDS, SOURCES = ("swap", "head", "head+superres", "lips"), ("phone", "studio", "lab", "web")

@@ -16,7 +16,7 @@ from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from media.tracks import FaceTrack, Quality
 from media.windows import Stretch, Window
-from training.held_out import fit, held_out, mean_auc, scores
+from training.landmarks.held_out import fit, held_out, mean_auc, scores
 
 EYE_PX = 60.0
 MEASURES = ["blink_rate_hz", "mouth_opening_range"]

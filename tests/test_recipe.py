@@ -20,7 +20,8 @@ def test_there_is_a_recipe_for_each_detector():
 def test_no_place_is_left_open_and_every_module_is_there(detector: str, tmp_path: Path):
     for command in recipe.commands(detector, tmp_path / "data", tmp_path / "out"):
         _, _, module, *arguments = command
-        assert Path(module.replace(".", "/") + ".py").is_file()
+        place = Path(module.replace(".", "/"))
+        assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()
         assert not any("{" in word for word in arguments)
 
 
@@ -28,7 +29,7 @@ def test_what_was_made_is_not_made_again(tmp_path: Path):
     before = recipe.commands("spatial", tmp_path, tmp_path)
     (tmp_path / "ae.pt").touch()
     after = recipe.commands("spatial", tmp_path, tmp_path)
-    assert [c[2] for c in before if c not in after] == ["training.autoencoder"]
+    assert [c[2] for c in before if c not in after] == ["training.data.autoencoder"]
 
 
 def test_the_commands_can_be_shown_without_running(tmp_path: Path):
@@ -38,5 +39,5 @@ def test_the_commands_can_be_shown_without_running(tmp_path: Path):
         text=True,
         check=True,
     )
-    assert shown.stdout.splitlines()[0].startswith("-m training.motion_data DATA ")
+    assert shown.stdout.splitlines()[0].startswith("-m training.data.labelled_videos DATA ")
     assert not list(tmp_path.iterdir())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import spatial_data, temporal_data
-from training.sources import Source
-from training.temporal_data import Nuisance, equally_sharp, sharpness
+from training.data.sources import Source
+from training.spatial import data as spatial_data
+from training.temporal import data as temporal_data
+from training.temporal.data import Nuisance, equally_sharp, sharpness
 
 SIDE = 96
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from detectors.landmarks_model import Judge
 from tests.conftest import ROOT
-from training.temporal_head import _write_classifier
+from training.temporal.head import _write_classifier
 
 FEATURES = 192
 

@@ -30,19 +30,19 @@ class Step:
 
 
 CROPS = (
-    Step("outside {out}", "{out}/outside-train.csv"),
-    Step("face_crops {data} {crops} --outside {out}/outside-train.csv"),
+    Step("data.external {out}", "{out}/outside-train.csv"),
+    Step("data.face_crops {data} {crops} --outside {out}/outside-train.csv"),
 )
 TALKING = (
-    Step("talking_data {data}/talking {crops}/talking", "{crops}/talking/index.parquet"),
-    Step("talking_people {crops}/talking {base}", "{crops}/talking/people.png"),
+    Step("data.talking {data}/talking {crops}/talking", "{crops}/talking/index.parquet"),
+    Step("data.talking_people {crops}/talking {base}", "{crops}/talking/people.png"),
 )
 RECIPES = {
     "spatial": (
         *CROPS,
         *TALKING,
-        Step("autoencoder {crops} {out}/ae.pt", "{out}/ae.pt"),
-        Step("restorer {crops} {base} {out}/ae.pt"),
+        Step("data.autoencoder {crops} {out}/ae.pt", "{out}/ae.pt"),
+        Step("data.restorer {crops} {base} {out}/ae.pt"),
         Step("spatial train {crops} {run} --base {base} --rerender {out}/ae.pt --steps 8400"),
         Step("spatial export {run} {folder}", "{folder}/card.json"),
         Step("spatial evaluate {folder} {crops}"),
@@ -53,13 +53,13 @@ RECIPES = {
         Step("temporal pairs {crops}/talking {run} --pairs 2500"),
         Step("temporal train {crops}/talking {run} --pairs 2500 --minutes 60"),
         Step("temporal export {run} {folder}", "{folder}/card.json"),
-        Step("temporal_measure {crops}/talking {folder} --cache {run}/measured --write"),
-        Step("temporal_head collect {data} {folder} {run}/pooled"),
-        Step("temporal_head fit {folder} {run}/pooled"),
+        Step("temporal.measure {crops}/talking {folder} --cache {run}/measured --write"),
+        Step("temporal.head collect {data} {folder} {run}/pooled"),
+        Step("temporal.head fit {folder} {run}/pooled"),
     ),
     "sync": (*TALKING, Step("sync {crops}/talking {run}")),
     "landmarks": (
-        Step("motion_data {data} {run}"),
+        Step("data.labelled_videos {data} {run}"),
         Step("landmarks {run} {folder}"),
     ),
 }

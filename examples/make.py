@@ -1,0 +1,160 @@
+"""Which files can a visitor try, and what was done to each of them?
+
+Writes this folder from one portrait in the public domain (the astronaut of scikit-image, NASA)
+and a synthetic voice (espeak-ng): the portrait as it is, the portrait with its face blended with a
+moved copy of itself, and the portrait animated to speech. No other face is used.
+
+    python -m examples.make
+"""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from PIL import Image
+
+from media import align
+from media.faces import FaceFinder
+
+FOLDER = Path(__file__).resolve().parent
+FPS, SECONDS, SOUND_HZ = 25, 5, 16_000
+SIDE_PX = 512
+TEXT = "This voice was made by a machine, and so was the movement of these lips."
+LABELS = (
+    ("portrait.jpg", "Portrait (NASA, public domain), as it is"),
+    ("blended.jpg", "The same, face blended by us"),
+    ("animated.mp4", "The same, animated by us, synthetic voice"),
+)
+LOWER_LIP, CHIN = 14, 152  # indices of the face mesh
+
+
+def main() -> None:
+    """Write the examples and their labels."""
+    portrait = load_portrait()
+    with FaceFinder() as finder:
+        (face, *_) = finder.find(portrait)
+    Image.fromarray(portrait).save(FOLDER / LABELS[0][0], quality=92)
+    Image.fromarray(self_blended(portrait, face.landmarks)).save(FOLDER / LABELS[1][0], quality=92)
+    voice = speech(TEXT)
+    write_clip(FOLDER / LABELS[2][0], animate(portrait, face.landmarks, voice), voice)
+    with (FOLDER / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("file", "label"), *LABELS])
+
+
+def load_portrait() -> np.ndarray:
+    """(512, 512, 3) uint8 RGB: head and shoulders, enlarged twice."""
+    from skimage.data import astronaut
+
+    return cv2.resize(astronaut()[:300, 70:370], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
+
+
+def self_blended(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Blend a moved, resampled, slightly tinted copy into the face.
+
+    The idea of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376): the traces of a
+    face swap without another person's face.
+    """
+    centre = landmarks.mean(0)
+    unit = align.face_scale_px(landmarks)
+    small = cv2.resize(picture, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    copy = cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    matrix = cv2.getRotationMatrix2D(centre.tolist(), 2.0, 1.04)
+    matrix[:, 2] += 0.04 * unit
+    copy = cv2.warpAffine(copy, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
+    copy = np.clip(copy * np.array([1.05, 1.0, 0.94]) + 4, 0, 255)
+    mask = np.zeros(picture.shape[:2], np.float32)
+    hull = cv2.convexHull(np.round(centre + 0.92 * (landmarks - centre)).astype(np.int32))
+    cv2.fillConvexPoly(mask, hull, 1.0)
+    mask = cv2.GaussianBlur(mask, (0, 0), 0.06 * unit)[..., None]
+    return np.clip(picture * (1 - mask) + copy * mask, 0, 255).astype(np.uint8)
+
+
+def speech(text: str) -> np.ndarray:
+    """(n,) float32 -1..1 at 16 kHz: a synthetic voice that says a text."""
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        subprocess.run(["espeak-ng", "-s", "150", "-w", file.name, text], check=True)
+        with av.open(file.name) as container:
+            resampler = av.AudioResampler("flt", "mono", SOUND_HZ)
+            frames = [r for f in container.decode(audio=0) for r in resampler.resample(f)]
+            frames += resampler.resample(None)
+    heard = np.concatenate([frame.to_ndarray().ravel() for frame in frames])
+    wanted = np.zeros(SECONDS * SOUND_HZ, np.float32)
+    wanted[: min(len(heard), len(wanted))] = heard[: len(wanted)]
+    return wanted
+
+
+def loudness(voice: np.ndarray) -> np.ndarray:
+    """(frames,) 0..1: how loud the voice is in each picture, smoothed over three of them."""
+    parts = voice[: SECONDS * SOUND_HZ].reshape(SECONDS * FPS, -1)
+    level = np.sqrt((parts**2).mean(1))
+    level = np.convolve(level, [0.25, 0.5, 0.25], "same")
+    return np.clip(level / max(np.percentile(level, 95), 1e-6), 0, 1)
+
+
+def animate(picture: np.ndarray, landmarks: np.ndarray, voice: np.ndarray) -> Iterator[np.ndarray]:
+    """Pictures in which the jaw follows the loudness and the head sways."""
+    unit = align.face_scale_px(landmarks)
+    for index, open_share in enumerate(loudness(voice)):
+        time_s = index / FPS
+        moved = _drop_jaw(picture, landmarks, 0.13 * unit * float(open_share))
+        sway = np.array([[1, 0, 3 * np.sin(1.7 * time_s)], [0, 1, 2 * np.sin(1.1 * time_s)]])
+        size_wh = picture.shape[1::-1]
+        yield cv2.warpAffine(moved, sway, size_wh, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _drop_jaw(picture: np.ndarray, landmarks: np.ndarray, drop_px: float) -> np.ndarray:
+    """Pull everything below the upper teeth down and darken the gap that opens."""
+    unit = align.face_scale_px(landmarks)
+    lip, chin = landmarks[LOWER_LIP], landmarks[CHIN]
+    rows, columns = _grid(picture)
+    across = np.exp(-(((columns - lip[0]) / (0.6 * unit)) ** 2))
+    down = np.clip((rows - lip[1] + 0.02 * unit) / (0.04 * unit), 0, 1)
+    fade = np.clip((chin[1] + 0.5 * unit - rows) / (0.6 * unit), 0, 1)
+    pulled = _sampled(picture, columns, rows - drop_px * across * down * fade)
+    half_width, half_height = 0.24 * unit, 0.6 * drop_px + 1
+    gap = ((columns - lip[0]) / half_width) ** 2 + (
+        (rows - lip[1] - drop_px / 2) / half_height
+    ) ** 2
+    dark = np.clip(1.5 - 1.5 * gap, 0, 1)[..., None] * min(1.0, drop_px / (0.05 * unit)) * 0.8
+    return (pulled * (1 - dark) + np.array([58, 24, 24]) * dark).astype(np.uint8)
+
+
+def _grid(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of each pixel, two (h, w) float32 arrays."""
+    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
+    return rows, columns
+
+
+def _sampled(picture: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The picture read at other places, (h, w, 3) uint8 RGB."""
+    across, down = columns.astype(np.float32), rows.astype(np.float32)
+    return cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def write_clip(path: Path, pictures: Iterator[np.ndarray], voice: np.ndarray) -> None:
+    """Write an MP4 with H.264 and AAC, pictures and sound starting together."""
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
+        video = out.add_stream("libx264", rate=FPS, options={"crf": "21"})
+        video.width = video.height = SIDE_PX
+        video.pix_fmt = "yuv420p"
+        sound = out.add_stream("aac", rate=SOUND_HZ, layout="mono")
+        for picture in pictures:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(voice[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_HZ, 0, Fraction(1, SOUND_HZ)
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+
+
+if __name__ == "__main__":
+    main()

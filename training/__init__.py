@@ -1,0 +1,1 @@
+"""Where do the embedded weights and numbers come from?"""

@@ -1,0 +1,1 @@
+"""How do figures become calibrations and model cards?"""

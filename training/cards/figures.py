@@ -1,0 +1,162 @@
+"""Which figures on faces-val and the development clips stand in the model cards?
+
+``python -m training.cards RESULTS`` reads what ``cli.py evaluate`` wrote for the manifests of
+`training.data.manifests` and `training.data.external` (one folder each, named as its manifest) and
+puts those figures into card.json and README.md of every embedded checkpoint, in place of the former
+ones. Figures of a recipe's own test (self-made fakes, shifted sound) stay. Imports evaluation, hub
+and training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hub.checkpoint import DETECTORS, Card
+from training.cards.writer import TABLE_HEAD, auc_figure, figure_table, share_figure
+from training.spatial.figures import is_selection
+
+DEFAULTS = Path(__file__).parent.parent.parent / "hub" / "defaults"
+PROTOCOL = "cli.py evaluate"  # how the protocol of every figure of this module begins
+FACE_SETS = {
+    "faces": "as published",
+    "faces-jpeg40": "after JPEG 40",
+    "faces-half": "at half size",
+}
+LEAST = 3  # files of each class, below which there is no figure
+IN_SAMPLE = {(d, s) for d in ("landmarks", "temporal") for s in ("devset", "talking", "dubbed")}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What ``evaluate`` found on one set.
+
+    Attributes:
+        name: of the manifest.
+        table: a row a file: label, group, kind, source, and ``NAME_log_odds`` of each detector.
+        baselines: of metrics.json.
+    """
+
+    name: str
+    table: pd.DataFrame
+    baselines: dict
+
+    @property
+    def protocol(self) -> str:
+        """How the figures were made."""
+        maker = "outside" if self.name in ("outside", "studio") else "manifests"
+        return f"{PROTOCOL} {self.name}.csv (training.{maker}), one number a file"
+
+
+def read_results(folder: Path) -> Results:
+    """One folder of ``cli.py evaluate``."""
+    scores = pd.read_csv(folder / "scores.csv")
+    items = pd.read_csv(folder / "items.csv", keep_default_na=False)
+    sources = items["source"].str.replace(r"^package-.*", "packages", regex=True)
+    table = scores.assign(source=sources.to_numpy(), group=items["group"].to_numpy())
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    return Results(folder.name, table, metrics["baselines"])
+
+
+def figures(detector: str, results: Results) -> Iterator[dict]:
+    """All figures of one detector on one set, as far as it gave numbers."""
+    table = results.table.assign(value=results.table[f"{detector}_log_odds"])
+    deaf = results.name == "dubbed" and detector != "sync"  # both copies show the same pictures
+    if deaf or table.value.notna().sum() < LEAST:
+        return
+    protocol = results.protocol
+    if (detector, results.name) in IN_SAMPLE:
+        protocol += "; its recipe was fitted on files of this set"
+    for name, part in _parts(results.name, table):
+        yield from _ranked(name, part, protocol)
+    if results.name == "faces" and detector in ("spatial", "frequency"):
+        chosen_nothing = ~table.group.str.partition("-")[2].map(is_selection)
+        swaps = table[chosen_nothing & (table.source == "dfdc")]
+        name = "AUC, DFDC face swaps, groups that chose nothing"
+        yield from _ranked(name, swaps, protocol)
+    for source, part in table[table.label == 0].groupby("source"):
+        alarms = part.value.fillna(-1.0) > 0
+        name = f"False alarms, real {source}, {FACE_SETS.get(results.name, results.name)}"
+        yield share_figure(name, alarms, part.group, 0, protocol + ", log-odds above 0")
+        judged = part.value.notna()
+        if results.name in FACE_SETS and judged.mean() < 0.9:
+            name = f"Judged, real {source}, {FACE_SETS[results.name]}"
+            yield share_figure(name, judged, part.group, 0, protocol)
+
+
+def _parts(name: str, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Names and files of the rankings of one set."""
+    if name in FACE_SETS:
+        said = FACE_SETS[name]
+        yield f"AUC, DFDC face swaps, {said}", table[table.source == "dfdc"]
+        generated = table[table.source.isin(["ffhq", "stylegan"])]
+        yield f"AUC, StyleGAN against FFHQ, {said}", generated
+        yield f"AUC, faces-val, {said}", table
+        return
+    yield f"AUC, {name}", table
+    kinds = sorted(table.kind[table.label == 1].unique())
+    for kind in kinds if len(kinds) > 1 else []:
+        yield f"AUC, {name}, {kind}", table[(table.label == 0) | (table.kind == kind)]
+
+
+def _ranked(name: str, part: pd.DataFrame, protocol: str) -> Iterator[dict]:
+    """An AUC over the files that have a number, if there are enough of both classes."""
+    part = part[part.value.notna()]
+    if part.label.value_counts().reindex([0, 1], fill_value=0).min() >= LEAST:
+        yield auc_figure(name, part.label, part.value, part.group, protocol)
+
+
+def baseline_figures(results: Results) -> Iterator[dict]:
+    """What metadata alone and file size alone reach on the set."""
+    counts = results.table.label.value_counts()
+    for key, name in (("metadata", "metadata alone"), ("file_size", "file size alone")):
+        found = results.baselines[key]["auc"]
+        if found is None:
+            continue
+        value = found if isinstance(found, float) else found["value"]
+        yield {
+            "name": f"AUC of {name}, {results.name}",
+            "value": round(value, 3),
+            "low": None if isinstance(found, float) else round(found["low"], 3),
+            "high": None if isinstance(found, float) else round(found["high"], 3),
+            "n_real": int(counts.get(0, 0)),
+            "n_fake": int(counts.get(1, 0)),
+            "protocol": f"{results.protocol}, baseline",
+        }
+
+
+def rewrite(folder: Path, found: list[dict]) -> None:
+    """Replace this module's figures in card.json, and the table of README.md."""
+    path = folder / "card.json"
+    card = Card.from_json(path.read_text("utf-8"))
+    kept = [f for f in card.figures if not f["protocol"].startswith(PROTOCOL)]
+    card = dataclasses.replace(card, figures=(*kept, *found))
+    path.write_text(card.to_json(), encoding="utf-8")
+    readme = folder / "README.md"
+    before, rest = readme.read_text("utf-8").split(TABLE_HEAD)  # one table, or this raises
+    after = rest[rest.index("\n\n") :]
+    readme.write_text(before + figure_table(card.figures) + after, encoding="utf-8")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Put figures of evaluate into the model cards.")
+    parser.add_argument("results", nargs="+", type=Path, help="folders of cli.py evaluate")
+    parser.add_argument("--defaults", type=Path, default=DEFAULTS, help="checkpoint folders")
+    arguments = parser.parse_args()
+    results = [read_results(folder) for folder in arguments.results]
+    for detector in DETECTORS:
+        found = []
+        for one in results:
+            own = list(figures(detector, one))
+            found += own
+            if own and np.ptp(one.table.label) > 0:
+                found += baseline_figures(one)
+        rewrite(arguments.defaults / detector, found)

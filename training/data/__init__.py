@@ -1,0 +1,1 @@
+"""Where do images, clips and base weights come from, and how are they prepared?"""

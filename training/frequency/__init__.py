@@ -1,0 +1,1 @@
+"""How is the frequency checkpoint trained and measured?"""

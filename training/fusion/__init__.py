@@ -1,0 +1,1 @@
+"""How much does each detector weigh, and where do the levels begin?"""

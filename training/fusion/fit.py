@@ -1,0 +1,371 @@
+"""How much does each detector's evidence weigh, and where do the levels begin?
+
+``python -m training.fusion.fit RESULTS…`` reads folders that ``cli.py evaluate`` wrote, fits
+non-negative weights and the prior jointly, cross-validated over kinds of fakes, chooses the
+thresholds, shows with and without each detector, and writes ``verdict/fusion.json``. The sum that
+is fitted is the sum of ``verdict.fusion``: a missing detector adds nothing, and fakes are made in
+the picture or in the sound. Only the picture's weights are fitted:
+no other kind of fake could teach what a foreign voice is worth when that kind is left out, so sync
+counts as itself, as it was calibrated. Imports evaluation and verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from evaluation.metrics import auc_figure, calibration, intervals, ranking
+from hub.checkpoint import DETECTORS
+from training.fusion.evidence import Table, folds, read_held_out, read_table, usable
+from verdict.fusion import NUMBERS_FILE, SOUND, Numbers, Thresholds
+
+MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
+RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # pulls towards no weight that are tried
+PRIOR_LIMIT = 2.0  # log-odds
+STRONG_MARGIN = 0.25  # log-odds above the most suspicious real file
+STRONG_FLOOR, SOME_FLOOR, NONE_CEILING = 2.95, 0.8, -0.5  # 95 %, 69 % and 38 % fake
+LEAST_OF_ORIGIN = 10  # files of one folder and medium, below which they set no share
+REAL_WITH_STRONG = 0.002  # share of real files that may get "strong signs": none of a few hundred
+REAL_WITH_SOME = 0.065  # share of real files that may be called suspicious: 2 of 31
+FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
+# Assumptions about the world that no set of ours can tell: most of its faked videos are talking
+# heads, its swaps are old, its generators few, and a twentieth of its fakes is dubbed.
+# Share of the fakes that a judge of talking heads sees, and one of fine detail, which newer
+# generators draw as cameras do: neither may clear the others.
+SEES = {"temporal": 0.6, "landmarks": 0.6, "frequency": 0.7}
+SOUND_SHARE = 0.25  # share of the fakes with sound whose sound is faked and not their picture
+SOUND_COLUMNS = np.array([name in SOUND for name in DETECTORS])
+WORTH = 0.001  # mean log loss that a detector must save to keep its vote
+
+
+# ------------------------------------------------------------------------------- the sum
+
+
+def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float) -> np.ndarray:
+    """(files,) fused log-odds of whole files, NaN where nothing could be counted.
+
+    The same as `verdict.fusion.fuse`, for all files at once (tests compare the two).
+    """
+    picture, seen = _side(values, np.where(SOUND_COLUMNS, 0.0, weights))
+    sound, heard = _side(values, np.where(SOUND_COLUMNS, weights, 0.0))
+    both = np.logaddexp(math.log(1 - SOUND_SHARE) + picture, math.log(SOUND_SHARE) + sound)
+    people = np.select([seen & heard, seen, heard], [both, picture, sound], -np.inf)
+    starts = np.flatnonzero(np.diff(file, prepend=-1))
+    judged = np.add.reduceat((seen | heard).astype(float), starts)
+    with np.errstate(divide="ignore", invalid="ignore"):  # files without a number become NaN
+        found = prior + np.logaddexp.reduceat(people, starts) - np.log(judged)
+    return np.where(judged > 0, found, np.nan)
+
+
+def _side(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(people,) summed evidence of the picture or of the sound, and whether there is any."""
+    present = np.isfinite(values) & (weights > 0)
+    limited = np.clip(np.nan_to_num(values), -MOST_LOG_ODDS, MOST_LOG_ODDS)
+    return (weights * limited * present).sum(axis=1), present.any(axis=1)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Weights in the order of `DETECTORS`, and the prior."""
+
+    weights: np.ndarray
+    prior: float
+
+    def apply(self, table: Table) -> np.ndarray:
+        """(files,) fused log-odds."""
+        return sums(table.values, table.file, self.weights, self.prior)
+
+
+def loss(labels: np.ndarray, log_odds: np.ndarray, weights: np.ndarray) -> float:
+    """Weighted mean log loss; files without a number count as knowing nothing."""
+    signed = np.nan_to_num(np.where(labels == 1, log_odds, -log_odds))
+    return float(np.sum(weights * np.logaddexp(0, -signed)) / weights.sum())
+
+
+def fit(table: Table, ridge: float) -> Fitted:
+    """Weights 0..1 of the picture's detectors and prior of least penalised log loss.
+
+    Detectors without enough files of each class have no weight. Numeric gradients: the sum has
+    kinks where a finding reaches its limit.
+    """
+    able = usable(table)
+    judged = able & ~SOUND_COLUMNS
+
+    def unpacked(numbers: np.ndarray) -> Fitted:
+        weights = (able & SOUND_COLUMNS).astype(float)
+        weights[judged] = numbers[1:]
+        return Fitted(weights, float(numbers[0]))
+
+    def cost(numbers: np.ndarray) -> float:
+        found = unpacked(numbers)
+        penalty = ridge * float(np.sum(numbers[1:] ** 2) + 0.1 * numbers[0] ** 2)
+        return loss(table.labels, found.apply(table), table.weights) + penalty
+
+    count = int(judged.sum())
+    bounds = [(-PRIOR_LIMIT, PRIOR_LIMIT)] + [(0.0, 1.0)] * count
+    tries = [
+        minimize(cost, np.r_[0.0, np.full(count, start)], bounds=bounds, method="L-BFGS-B")
+        for start in (0.2, 0.6)
+    ]
+    found = unpacked(min(tries, key=lambda t: t.fun).x)
+    return Fitted(np.where(found.weights < 0.01, 0.0, found.weights), found.prior)
+
+
+# ------------------------------------------------------------------------------- cross-validation
+
+
+def held_out(table: Table, ridge: float) -> np.ndarray:
+    """(files,) fused log-odds from fits that saw neither this kind of fake nor this source."""
+    fold, found = folds(table), np.full(len(table.labels), np.nan)
+    for number in np.unique(fold):
+        test = fold == number
+        found[test] = fit(table.only(~test), ridge).apply(table.only(test))
+    return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A cross-validated configuration: its ridge, held-out log-odds and their mean log loss."""
+
+    ridge: float
+    log_odds: np.ndarray
+    loss: float
+
+
+def outcome_at(table: Table, ridge: float) -> Outcome:
+    """Held-out log-odds with one ridge."""
+    found = held_out(table, ridge)
+    return Outcome(ridge, found, loss(table.labels, found, table.weights))
+
+
+def best_ridge(table: Table) -> Outcome:
+    """The ridge with the least held-out log loss."""
+    return min((outcome_at(table, ridge) for ridge in RIDGES), key=lambda outcome: outcome.loss)
+
+
+def worthwhile(table: Table) -> tuple[list[str], list[str]]:
+    """Detectors that keep their vote, and those whose absence costs nothing (dropped in turn)."""
+    kept = [name for name, able in zip(DETECTORS, usable(table), strict=True) if able]
+    dropped = [name for name in DETECTORS if name not in kept]
+    now = best_ridge(table.without(dropped))
+    while len(kept) > 1:
+        less = {n: outcome_at(table.without([*dropped, n]), now.ridge) for n in kept}
+        least = min(kept, key=lambda name: less[name].loss)
+        if less[least].loss - now.loss > WORTH:
+            break
+        kept.remove(least)
+        dropped.append(least)
+        now = less[least]
+    return kept, dropped
+
+
+# ------------------------------------------------------------------------------- thresholds
+
+
+def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
+    """No real file strong, few with some signs, few fakes with no signs; never below the floors.
+
+    Each result folder must keep to the shares by itself, so that a large one cannot hide another.
+    """
+    strong, some, none = [STRONG_FLOOR], [SOME_FLOOR], [NONE_CEILING]
+    for origin in np.unique(table.origins):
+        own = (table.origins == origin) & np.isfinite(log_odds)
+        reals = np.sort(log_odds[own & (table.labels == 0)])
+        fakes = log_odds[own & (table.labels == 1)]
+        if len(reals) >= LEAST_OF_ORIGIN:
+            some.append(float(reals[-math.floor(REAL_WITH_SOME * len(reals)) - 1]) + 1e-3)
+        if len(reals):
+            most = float(reals[-math.floor(REAL_WITH_STRONG * len(reals)) - 1])
+            strong.append(most + STRONG_MARGIN)
+        if len(fakes) >= LEAST_OF_ORIGIN:
+            none.append(float(np.quantile(fakes, FAKE_WITH_NONE)))
+    lowest = max(some)
+    return Thresholds(
+        round(max(*strong, lowest + STRONG_MARGIN), 3), round(lowest, 3), round(min(none), 3)
+    )
+
+
+def by_medium(table: Table, log_odds: np.ndarray) -> dict[str, Thresholds]:
+    """`thresholds` of single pictures and of clips."""
+    return {
+        name: thresholds(table.only(own), log_odds[own])
+        for name, own in (("picture", table.pictures), ("video", ~table.pictures))
+    }
+
+
+def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
+    """False alarms and catches where the thresholds, too, were chosen on the other folds."""
+    fold = folds(table)
+    strong, some, none = (np.zeros(len(fold), dtype=bool) for _ in range(3))
+    for number in np.unique(fold):
+        test = fold == number
+        limits = by_medium(table.only(~test), log_odds[~test])
+        for name, medium in (("picture", table.pictures), ("video", ~table.pictures)):
+            own = test & medium
+            strong[own] = log_odds[own] >= limits[name].strong
+            some[own] = log_odds[own] >= limits[name].some
+            none[own] = log_odds[own] <= limits[name].none
+    real, fake = table.labels == 0, table.labels == 1
+    return {
+        "reals": int(real.sum()),
+        "reals_with_strong": int((strong & real).sum()),
+        "reals_with_strong_or_some": int((some & real).sum()),
+        "fakes": int(fake.sum()),
+        "fakes_with_strong": int((strong & fake).sum()),
+        "fakes_with_strong_or_some": int((some & fake).sum()),
+        "fakes_with_none": int((none & fake).sum()),
+        "reals_with_none": int((none & real).sum()),
+    }
+
+
+# ------------------------------------------------------------------------------- the report
+
+
+def figures(table: Table, outcome: Outcome) -> dict:
+    """Held-out AUC, ECE, Brier and log loss of one configuration, with the AUC's interval."""
+    there = np.isfinite(outcome.log_odds)
+    labels, log_odds = table.labels[there], outcome.log_odds[there]
+    low_high = intervals(auc_figure, (labels, log_odds), table.units[there])
+    return {
+        **ranking(labels, log_odds),
+        "auc_interval": low_high.get("auc"),
+        **calibration(labels, log_odds),
+        "weighted_log_loss": outcome.loss,
+        "coverage": float(there.mean()),
+        "ridge": outcome.ridge,
+    }
+
+
+def ablation(
+    table: Table, kept: Sequence[str], dropped: Sequence[str], chosen: Outcome
+) -> list[dict]:
+    """Held-out figures with the chosen detectors, and with each one added or taken away."""
+
+    def row(said: str, out: Sequence[str]) -> dict:
+        less = table.without(out)
+        outcome = outcome_at(less, chosen.ridge)
+        answered = table.labels[np.isfinite(outcome.log_odds)]
+        if len(np.unique(answered)) < 2:
+            return {"detectors": said, "note": "nothing left to rank"}
+        return {"detectors": said, **figures(less, outcome)}
+
+    first = {"detectors": "chosen: " + ", ".join(kept), **figures(table.without(dropped), chosen)}
+    rows = [first]
+    rows += [row(f"without {name}", [*dropped, name]) for name in kept]
+    able: dict[str, bool] = dict(zip(DETECTORS, usable(table), strict=True))
+    for name in dropped:
+        if able[name]:
+            rows.append(row(f"with {name}", [other for other in dropped if other != name]))
+        else:
+            rows.append({"detectors": f"with {name}", "note": "too few files with a number"})
+    for name in (n for n in DETECTORS if able[n]):
+        rows.append(row(f"{name} alone", [other for other in DETECTORS if other != name]))
+    return rows
+
+
+def as_markdown(rows: Sequence[dict]) -> str:
+    """The ablation as a table for a model card or the log."""
+    lines = [
+        "| detectors | AUC (95 %) | ECE | at equal odds | log loss | coverage |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if "note" in row:
+            lines.append(f"| {row['detectors']} | {row['note']} | | | | |")
+            continue
+        low, high = row["auc_interval"] or (math.nan, math.nan)
+        lines.append(
+            f"| {row['detectors']} | {row['auc']:.3f} ({low:.3f} to {high:.3f}) | {row['ece']:.3f} "
+            f"| {row['ece_equal_odds']:.3f} | {row['weighted_log_loss']:.3f} "
+            f"| {row['coverage']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Numbers, dict]:
+    """The numbers of the fusion, and all that was measured on the way.
+
+    Args:
+        table: all files.
+        said: the data in words.
+        keep: detectors that vote; chosen by what they are worth when None.
+    """
+    table = table.seeing(SEES, MOST_LOG_ODDS)
+    if keep is None:
+        kept, dropped = worthwhile(table)
+    else:
+        kept, dropped = list(keep), [name for name in DETECTORS if name not in keep]
+    chosen = table.without(dropped)
+    outcome = best_ridge(chosen)
+    final = fit(chosen, outcome.ridge)
+    numbers = Numbers(
+        prior_log_odds=round(final.prior, 4),
+        weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)},
+        most_log_odds=MOST_LOG_ODDS,
+        **by_medium(table, outcome.log_odds),
+        fitted_on=said,
+        date=date.today().isoformat(),
+        sees={name: share for name, share in SEES.items() if name in kept},
+        sound_share=SOUND_SHARE,
+    )
+    measured = {
+        "held_out": figures(chosen, outcome),
+        "kept": kept,
+        "dropped": dropped,
+        "folds": {k: int((folds(table) == k).sum()) for k in sorted(set(folds(table).tolist()))},
+        "levels_with_nested_thresholds": nested_alarms(table, outcome.log_odds),
+        "ablation": ablation(table, kept, dropped, outcome),
+    }
+    return numbers, measured
+
+
+def describe(table: Table, folders: Sequence[Path]) -> str:
+    """The data in words, for ``fitted_on``."""
+    n_fake = int(table.labels.sum())
+    kinds = sorted(set(table.kinds[table.labels == 1]))
+    return (
+        f"{', '.join(folder.name for folder in folders)}: {len(table.labels) - n_fake} real and "
+        f"{n_fake} fake files ({', '.join(kinds)}), cross-validated by leaving out one kind of fake"
+    )
+
+
+def main() -> None:
+    """Fit, show and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", nargs="+", type=Path, help="folders of cli.py evaluate")
+    parser.add_argument(
+        "--held-out",
+        metavar="detector=FILE",
+        action="append",
+        default=[],
+        help="scores of a detector that was fitted on some of these files, made without their kind",
+    )
+    parser.add_argument("--keep", metavar="name,name", help="vote by these instead of choosing")
+    parser.add_argument("--out", type=Path, default=NUMBERS_FILE, help="the numbers, JSON")
+    parser.add_argument("--figures", type=Path, help="all that was measured, JSON")
+    chosen = parser.parse_args()
+    held_out = {
+        name: read_held_out(Path(file))
+        for name, file in (said.split("=", 1) for said in chosen.held_out)
+    }
+    table = read_table(chosen.results, held_out)
+    keep = chosen.keep.split(",") if chosen.keep else None
+    numbers, measured = fit_all(table, describe(table, chosen.results), keep)
+    chosen.out.write_text(json.dumps(asdict(numbers), indent=2) + "\n", "utf-8")
+    if chosen.figures:
+        chosen.figures.write_text(json.dumps(measured, indent=2) + "\n", "utf-8")
+    print(json.dumps(asdict(numbers), indent=2))
+    print(as_markdown(measured["ablation"]))
+    print(json.dumps(measured["levels_with_nested_thresholds"], indent=2))
+
+
+if __name__ == "__main__":
+    main()

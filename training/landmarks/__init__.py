@@ -1,0 +1,1 @@
+"""How is the landmarks checkpoint fitted and measured?"""

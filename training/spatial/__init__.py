@@ -1,0 +1,1 @@
+"""How is the spatial checkpoint trained, exported and measured?"""

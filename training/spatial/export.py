@@ -1,0 +1,317 @@
+"""How does a trained state become a checkpoint folder with a calibration, figures and a card?
+
+`write` saves the averaged weights in half precision, `calibrate` fits the line to log-odds on the
+held-out half that chose nothing. The card's figures on published fakes come from `training.cards`.
+Imports `training`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from transformers import AutoModelForImageClassification
+
+from hub.checks import WEIGHTS
+from hub.updates import UPDATE, difference, up_to_date
+from training.cards.writer import figure_table
+from training.spatial import data as spatial_data
+from training.spatial import figures
+from training.spatial.network import MEAN, STD, PatchLogits
+
+log = logging.getLogger(__name__)
+
+DRAWS = 1000  # of the bootstrap
+INDICATIVE_BELOW = 200  # samples
+UPDATE_RANK = 96  # keeps 94 % of the change of a matrix by 2,000 steps, in 9 MB
+TRAINED_ON = (
+    "DFDC challenge faces (6,742 real, 6,376 face swaps of 2019), research use",
+    "450 FFHQ photos and 450 StyleGAN faces, research use",
+    "272 web portraits, frames of Arabic news presenters and of actors speaking English (real)",
+    "Fakes made from the real faces of each of these sources: self-blends, swaps, re-rendered "
+    "faces, lower faces of another moment, animated photos, local edits, up-sampling traces",
+    "5,950 of these faces, as they are, animated or swapped, drawn by Real-ESRGAN and SPAN "
+    "networks (none of it is in the checkpoint)",
+    "388 official portraits and 136 athletes' portraits (real), and 120 pictures and clips by "
+    "image and video generators, out of public packages (`training.data.external`), research use",
+)
+LIMITS = (
+    "Looks at single pictures: wrong motion or changed sound is not seen.",
+    "Talking heads made from one photo are often missed (AUC, devset).",
+    "Pictures and clips that a generator of today drew as a whole are often missed (AUC, outside); "
+    "it saw 120 of them, by other makers.",
+    "A GAN that it never saw can look real to it: ProGAN faces of 128 pixels rank no higher than "
+    "real photos (AUC 0.41 against photos of origins never seen, 0.67 against studio portraits).",
+    "Trained for about eleven core-hours; the figures say how many real faces of each source are "
+    "called fake. Photos of sources that it never saw are called fake more often (packages).",
+    "Faces under about 60 pixels and strong compression hide the traces.",
+    "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "
+    "block or a publication.",
+)
+DEFAULT_CARD = {
+    "detector": "spatial",
+    "title": "DINOv2-small, nine layers, face swaps and self-made fakes",
+    "version": "1",
+    "licence": "research use (weights learned from research-only data); base model Apache-2.0",
+    "crop": "face",
+    "margin": 0.0,
+    "size_px": spatial_data.INPUT_PX,
+    "mean": list(MEAN),
+    "std": list(STD),
+    "frames": 1,
+    "rate_hz": None,
+    "fake_indices": [1],
+    "real_indices": [0],
+    "labels_known_by": "Named in config.json by the recipe that trained it (training/spatial/).",
+    "calibration": None,
+    "votes": True,
+    "trained_on": list(TRAINED_ON),
+    "limits": list(LIMITS),
+    "figures": [],
+}
+CALIBRATION_LINE = (
+    "log-odds = {scale} x raw + {offset}, fitted on {fitted_on} ({n_real} real, {n_fake} fake), "
+    "{date}."
+)
+README = """---
+license: other
+pipeline_tag: image-classification
+library_name: transformers
+tags: [deepfake-detection]
+---
+# {title}
+
+Says whether one picture of a face looks manipulated: label 0 is real, label 1 is fake.
+
+## How to use it
+Inside this program's repository further training lies beside the weights as `update.safetensors`:
+`with hub.updates.up_to_date(FOLDER) as whole:` gives a folder whose weights carry it. A copy that
+was published (`cli.py publish`) is whole.
+
+`AutoModelForImageClassification.from_pretrained(FOLDER)`, 168 x 168 pixels, RGB, ImageNet mean and
+deviation, on the tight upright crop of a face (eyes level, side 2.75 times the distance from eyes
+to mouth). The raw score is logit(fake) minus logit(real), averaged over pictures. The head is
+linear on the class token and on the mean of the patch tokens, so what each patch adds to the score
+is exact; the heatmaps show just that.
+
+## Calibration
+{calibration}
+Real and fake weigh the same, so log-odds assume that both are equally likely.
+
+## Data and terms
+{data}
+
+The data may be used for research; so may these weights. Base weights: DINOv2-small (Apache-2.0).
+
+## Recipe
+`training/spatial/train.py`: every fake is shown beside a real face of the same source, and both go
+through the same draw of resizing, JPEG or WebP, sharpening, smoothing, colour, noise and captions,
+so that neither the source nor the encoder is the cue. Blocks 3 to 9 are trained with layer-wise
+rates, half of the patches are dropped, weights are averaged; a second loss tells the patches which
+area was touched. `training/LOG.md` has the experiments, failures too.
+
+## Figures
+AUC or share, with 95 % bootstrap intervals over groups (people or source videos).
+
+{figures}
+
+## What it cannot see, and what it must not be used for
+{limits}
+"""
+
+
+def write(model: PatchLogits, folder: Path) -> float:
+    """Save the checkpoint folder in bfloat16.
+
+    Returns:
+        The largest change of a logit by the loss of precision, on noise pictures.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = torch.randn(8, 3, spatial_data.INPUT_PX, spatial_data.INPUT_PX)
+    with torch.no_grad():
+        before = model(pixels)[0]
+    model.network.to(torch.bfloat16).save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
+    with torch.no_grad():
+        change = (load(folder)(pixels)[0] - before).abs().max().item()
+    _write_card(folder, DEFAULT_CARD)
+    return change
+
+
+def write_update(model: PatchLogits, folder: Path) -> float:
+    """Bring a checkpoint folder up to date by a small file beside its weights (`hub.updates`).
+
+    Returns:
+        The largest change of a logit by what the small file leaves out, on noise pictures.
+    """
+    pixels = torch.randn(8, 3, spatial_data.INPUT_PX, spatial_data.INPUT_PX)
+    with torch.no_grad():
+        wanted = model(pixels)[0]
+    with tempfile.TemporaryDirectory() as name:
+        model.network.save_pretrained(name)
+        after = load_file(Path(name) / WEIGHTS)
+    update = difference(load_file(folder / WEIGHTS), after, UPDATE_RANK)
+    save_file(update, folder / UPDATE)
+    (folder / UPDATE).chmod(0o644)
+    with torch.no_grad():
+        return (load(folder)(pixels)[0] - wanted).abs().max().item()
+
+
+def load(folder: Path) -> PatchLogits:
+    """A checkpoint folder as the app loads it, in single precision."""
+    with up_to_date(folder) as whole:
+        network = AutoModelForImageClassification.from_pretrained(whole, dtype=torch.float32)
+    return PatchLogits(network).eval()
+
+
+def read_card(folder: Path) -> dict:
+    """card.json of a folder."""
+    return json.loads((folder / "card.json").read_text(encoding="utf-8"))
+
+
+def _write_card(folder: Path, card: dict) -> None:
+    text = json.dumps(card, indent=2, ensure_ascii=False)
+    (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+# --- scores --------------------------------------------------------------------------------------
+
+
+def scores(
+    model: PatchLogits, crops: Path, selection: bool, tiers: Iterable[str] = figures.HARM
+) -> pd.DataFrame:
+    """Raw logits of one half of the held-out faces in some tiers, and of self-made fakes.
+
+    Returns:
+        A row for each face and tier: source, label, group, tier, raw, size_bytes (of the network's
+        input as JPEG: the baseline that must not explain the result).
+    """
+    table, faces = figures.held_out(crops, selection), figures.Faces(crops)
+    tables = []
+    for tier in tiers:
+        harm = figures.HARM[tier]
+        inputs = [figures.to_input(faces.face(r.part, r.row), harm) for r in table.itertuples()]
+        raw = figures.logits(model, inputs)
+        sizes = [_jpeg_bytes(picture) for picture in inputs]
+        tables.append(table.assign(tier=tier, raw=raw, size_bytes=sizes))
+        log.info("%s: %d faces", tier, len(table))
+    made = figures.self_made(crops, table)
+    made = made.assign(tier="self-made", raw=figures.logits(model, list(made.picture)))
+    return pd.concat([*tables, made.drop(columns="picture")], ignore_index=True)
+
+
+def _jpeg_bytes(picture: np.ndarray) -> int:
+    return len(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
+
+
+def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
+    """Fit log-odds = scale * raw + offset (Platt 1999) and store it in the card.
+
+    Every source of real faces weighs the same; of the fakes, swaps, generated faces and self-made
+    ones weigh a third each (the many faint self-made ones would hide what the network knows of the
+    others); real and fake weigh the same together.
+    """
+    made = (table.label == 1) & table.tier.eq("self-made")
+    table = table.assign(origin=np.where(made, "self-made", table.source))
+    weights = np.zeros(len(table))
+    for label in (0, 1):
+        own = table.label == label
+        counts = table.origin[own].map(table.origin[own].value_counts())
+        weights[own] = 0.5 / counts / table.origin[own].nunique()
+    fit = LogisticRegression(C=1e6)
+    fit.fit(table[["raw"]].to_numpy(), table.label, sample_weight=weights * len(table))
+    card = read_card(folder)
+    card["calibration"] = {
+        "scale": round(float(fit.coef_[0, 0]), 4),
+        "offset": round(float(fit.intercept_[0]), 4),
+        "fitted_on": fitted_on,
+        "n_real": int((table.label == 0).sum()),
+        "n_fake": int((table.label == 1).sum()),
+        "date": datetime.date.today().isoformat(),
+    }
+    _write_card(folder, card)
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def interval(table: pd.DataFrame, value: str = "raw") -> tuple[float, float, float]:
+    """AUC with its 95 % bootstrap interval over groups."""
+    auc = roc_auc_score(table.label, table[value])
+    groups, index = np.unique(table.group.astype(str), return_inverse=True)
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(DRAWS):
+        weights = np.bincount(rng.integers(len(groups), size=len(groups)), minlength=len(groups))[
+            index
+        ]
+        if 0 < table.label[weights > 0].mean() < 1:
+            drawn.append(roc_auc_score(table.label, table[value], sample_weight=weights))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return round(float(auc), 4), round(float(low), 4), round(float(high), 4)
+
+
+def figure(name: str, table: pd.DataFrame, protocol: str, value: str = "raw") -> dict:
+    """One entry of the card's figures."""
+    auc, low, high = interval(table, value)
+    counts = table.label.value_counts()
+    if counts.min() < INDICATIVE_BELOW:
+        protocol += "; few samples, indicative"
+    return {
+        "name": name,
+        "value": auc,
+        "low": low,
+        "high": high,
+        "n_real": int(counts[0]),
+        "n_fake": int(counts[1]),
+        "protocol": protocol,
+    }
+
+
+def told(table: pd.DataFrame, half: str) -> Iterator[tuple[str, float, float, float]]:
+    """AUC by part and tier on the prepared crops, and of file size alone: for the training log."""
+    for tier in [t for t in figures.HARM if t in set(table.tier)]:
+        part = table[table.tier == tier]
+        swaps = part[part.source == "dfdc"]
+        generated = part[part.source.isin(["ffhq", "stylegan"])]
+        yield (f"{half}, DFDC, {tier}", *interval(swaps))
+        yield (f"{half}, StyleGAN, {tier}", *interval(generated))
+        if tier == "clean":
+            yield (f"{half}, DFDC, file size alone", *interval(swaps, "size_bytes"))
+
+
+def self_made(table: pd.DataFrame, half: str) -> list[dict]:
+    """Figures of the card that only this recipe can make: self-made fakes of each source."""
+    made = table[table.tier == "self-made"]
+    made = made.assign(group=np.arange(len(made)))
+    protocol = f"{half}, one picture a face, degraded alike"
+    return [
+        figure(f"AUC, self-made fakes of {source}", part, protocol)
+        for source, part in made.groupby("source")
+    ]
+
+
+def store(folder: Path, found: list[dict]) -> None:
+    """Put the figures into the card and write the model card README.md."""
+    card = read_card(folder)
+    card["figures"] = found
+    _write_card(folder, card)
+    fitted = card["calibration"]
+    text = README.format(
+        title=card["title"],
+        data="\n".join(f"- {line}" for line in card["trained_on"]),
+        limits="\n".join(f"- {line}" for line in card["limits"]),
+        figures=figure_table(found),
+        calibration=CALIBRATION_LINE.format(**fitted),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""How is the sync checkpoint trained, exported and measured?"""

@@ -1,0 +1,132 @@
+"""Does the sync checkpoint hold on files that have nothing to do with its training?
+
+`python -m training.sync.external CHECKPOINT MANIFEST` (columns `file` or `path`, `label`) lays real
+files beside their own sound, the same sound shifted and the sound of other files, compares real and
+fake files with their own sound, and adds the figures to the checkpoint's card. Imports
+`detectors.sync_model` and, in the same room, `training.sync.export`, `training.sync.figures`,
+`training.data.talking`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from silero_vad import get_speech_timestamps, load_silero_vad
+from sklearn.metrics import roc_auc_score
+
+from detectors.ear_model import SOUND_HZ
+from detectors.offset_model import RATE_HZ, raw_log_odds
+from detectors.sync_model import SAMPLES, SyncModel
+from media import align
+from media.faces import FaceFinder
+from training.data.talking import decode, main_faces
+from training.sync.data import SHORTEST_FRAMES, grid
+from training.sync.export import make_readme
+from training.sync.figures import Protocol, Spoken, figures, judged, window_rows
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = Protocol({"other": 75}, hop=75)
+DRAWS = 1000  # of the bootstrap over files
+
+
+def spoken_file(path: Path, vad) -> Spoken | None:
+    """One file on the 25 Hz grid from its first face on, or None without sound or a steady face."""
+    clip = decode(path)
+    with FaceFinder() as finder:
+        faces = main_faces(clip.frames, finder)
+    good = np.array([face is not None for face in faces])
+    if not good.any() or not len(clip.sound):
+        return None
+    start_s = max(float(clip.times_s[good][0]), clip.sound_start_s)
+    stop_s = clip.sound_start_s + len(clip.sound) / SOUND_HZ
+    n = int((min(stop_s, float(clip.times_s[good][-1]) + 0.03) - start_s) * RATE_HZ)
+    frames = grid(clip.times_s, good, start_s, 1.0, n) if n >= SHORTEST_FRAMES else None
+    if frames is None:
+        return None
+    sound = clip.sound.astype(np.float32) / 32768
+    spoken = np.zeros(len(sound), bool)
+    for part in get_speech_timestamps(torch.from_numpy(sound), vad):
+        spoken[part["start"] : part["end"]] = True
+    first = round((start_s - clip.sound_start_s) * SOUND_HZ)
+    part = slice(first, first + n * SAMPLES)
+    speech = spoken[part].reshape(n, -1).mean(1) > 0.5
+    points = np.stack([faces[i].landmarks for i in frames])
+    mouths = np.stack([_mouth(clip.frames[i], faces[i].landmarks) for i in frames])
+    return Spoken(path.name, "other", path.name, mouths, points, sound[part], speech)
+
+
+def _mouth(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    to_crop = align.face_matrix(landmarks)
+    crop = align.cut(picture, to_crop, align.CROP_PX)
+    inside = align.mouth_matrix(align.move(landmarks, to_crop))
+    return cv2.cvtColor(align.cut(crop, inside, align.MOUTH_PX), cv2.COLOR_RGB2GRAY)
+
+
+def outside_figures(
+    model: SyncModel, real: list[Spoken], fake: list[Spoken], name: str
+) -> list[dict]:
+    """Real files against wrong sound, and real against fake files, each with its own sound."""
+    judge = model.config.judge
+    rows = window_rows(model, real, PROTOCOL)
+    found = figures(rows, judged(rows, judge), f"real files of {name}")
+    both = {}
+    for label, table in ((0, rows), (1, window_rows(model, fake, PROTOCOL))):
+        own = table[table["kind"] == "in_step"]
+        raws = [raw_log_odds(row, judge) for row in own.to_dict("records")]
+        both[label] = pd.Series(raws).groupby(own["clip"].to_numpy()).mean().to_numpy()
+    rng = np.random.default_rng(0)
+    values = [_auc(*(rng.choice(both[k], len(both[k])) for k in (0, 1))) for _ in range(DRAWS)]
+    low, high = np.percentile(values, [2.5, 97.5])
+    entry = {"value": _auc(both[0], both[1]), "low": float(low), "high": float(high)}
+    entry = {key: round(value, 4) for key, value in entry.items()}
+    counts = {"n_real": len(both[0]), "n_fake": len(both[1])}
+    what = "AUC, real against fake, own sound (these fakes are in step)"
+    return [*found, {"name": what, **entry, **counts, "protocol": f"files of {name}"}]
+
+
+def _auc(real: np.ndarray, fake: np.ndarray) -> float:
+    truth = np.r_[np.zeros(len(real)), np.ones(len(fake))]
+    return float(roc_auc_score(truth, np.r_[real, fake]))
+
+
+def add_to_card(folder: Path, found: list[dict]) -> None:
+    """Replace the figures of the same protocols in card.json and write README.md anew."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    fresh = {entry["protocol"] for entry in found}
+    card["figures"] = [f for f in card["figures"] if f["protocol"] not in fresh] + found
+    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(make_readme(card), encoding="utf-8")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("manifest", type=Path)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(1)
+    table = pd.read_csv(args.manifest)
+    vad, clips = load_silero_vad(), {False: [], True: []}
+    for row in table.to_dict("records"):
+        clip = spoken_file(args.manifest.parent / (row.get("file") or row["path"]), vad)
+        log.info("%s: %s", row.get("file"), "skipped" if clip is None else len(clip.speech))
+        if clip is not None:
+            clips[str(row["label"]) in ("fake", "1")].append(clip)
+    model = SyncModel.from_folder(args.checkpoint)
+    found = outside_figures(model, clips[False], clips[True], args.manifest.parent.name)
+    for entry in found:
+        log.info("%s", entry)
+    add_to_card(args.checkpoint, found)
+
+
+if __name__ == "__main__":
+    main()

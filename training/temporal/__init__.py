@@ -1,0 +1,1 @@
+"""How is the temporal checkpoint trained, exported and measured?"""

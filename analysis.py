@@ -34,8 +34,8 @@ from media.tracks import People
 from media.windows import Stretch, Window, plan, read_window
 from verdict.explain import explain
 from verdict.fusion import Verdict, fuse
+from version import __version__
 
-__version__ = "0.1.0"
 MODES = ("quick", "thorough")
 SHOTS_IN_REPORT = 8  # pictures that are kept to the end, with their faces marked
 SUSPICIOUS = 1.3  # log-odds (79 %) of a face's pictures, from which on they are looked at again

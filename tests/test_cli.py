@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -12,12 +13,13 @@ import numpy as np
 import pytest
 
 import cli
-from tests.conftest import moving_portrait, write_clip
+from tests.conftest import ROOT, moving_portrait, write_clip
 from tests.test_evaluation_run import (  # noqa: F401 (fixtures)
     own_user_folder,
     pictures,
     write_checkpoint,
 )
+from version import __version__
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +119,73 @@ def test_help_documents_the_exit_codes():
         [sys.executable, "cli.py", "analyze", "--help"],
         capture_output=True,
         text=True,
-        cwd=Path(cli.__file__).parent,
+        cwd=ROOT,
         check=True,
     )
     assert "exit codes:" in done.stdout and "2  no error" in done.stdout
+
+
+def commands_of(parser: argparse.ArgumentParser, path: str = "") -> dict:
+    """Every command and sub-command with its parser."""
+    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    commands = {path: parser}
+    for action in inner:
+        for name, below in action.choices.items():
+            commands |= commands_of(below, f"{path} {name}".strip())
+    return commands
+
+
+@pytest.mark.parametrize("name", commands_of(cli.make_parser()))
+def test_every_argument_of_a_command_has_a_help_text(name):
+    parser = commands_of(cli.make_parser())[name]
+    silent = [
+        action.dest
+        for action in parser._actions
+        if not action.help and not isinstance(action, argparse._SubParsersAction)
+    ]
+    assert silent == []
+
+
+def test_help_and_version_come_without_torch():
+    code = (
+        "import sys, cli\ntry: cli.main(['--version'])\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout == f"deepfake-detector {__version__}\n"
+
+
+def test_several_files_end_in_a_summary_and_a_table(files, chosen, capsys, tmp_path):
+    import csv
+
+    names = [str(files / name) for name in ("text.mp4", "face.png", "grey.png")]
+    table = tmp_path / "new" / "table.csv"
+    assert cli.main(["analyze", *names, "--csv", str(table), *chosen]) == 1
+    err = capsys.readouterr().err
+    assert "3 files:" in err
+    assert "     1  Could not be read" in err
+    assert "     1  Not assessed" in err
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert [row["file"] for row in rows] == ["text.mp4", "face.png", "grey.png"]
+    assert rows[0]["error"] == "decode_failed"
+    assert rows[0]["level"] == ""
+    assert float(rows[1]["spatial"]) != 0
+    assert rows[2]["level"] == "Not assessed"
+
+
+def test_a_file_name_is_no_formula_in_the_table():
+    from report.table import row
+
+    error = {"code": "decode_failed", "sentence": "-"}
+    assert row({"file": {"name": "=1+1.png"}, "error": error})[0] == "'=1+1.png"
+
+
+@pytest.mark.parametrize("command", [["models", "check"], ["publish", "--to", "me/mine"]])
+def test_a_checkpoint_is_written_the_same_way_everywhere(command, capsys):
+    assert cli.main([*command, "./folder"]) == 1
+    assert "DETECTOR=" in capsys.readouterr().err
 
 
 def test_the_catalogue_can_be_listed_and_searched(capsys):
@@ -131,7 +196,7 @@ def test_the_catalogue_can_be_listed_and_searched(capsys):
 
 
 def test_a_checkpoint_can_be_checked(chosen, capsys):
-    assert cli.main(["models", "check", chosen[-1].removeprefix("spatial=")]) == 0
+    assert cli.main(["models", "check", chosen[-1]]) == 0
     out = capsys.readouterr().out
     assert "verified and loaded" in out and "made so" in out
 
@@ -142,18 +207,17 @@ def test_nothing_was_fetched_from_the_hub(capsys):
 
 
 def test_a_checkpoint_without_a_licence_is_not_published(chosen, capsys):
-    spec = chosen[-1].removeprefix("spatial=")
-    assert cli.main(["publish", "spatial", "--to", "me/mine", "--checkpoint", spec]) == 1
+    assert cli.main(["publish", chosen[-1], "--to", "me/mine"]) == 1
     assert "licence_missing" in capsys.readouterr().err
 
 
 def test_a_manifest_is_evaluated_checked_and_calibrated(pictures, chosen, capsys, tmp_path):  # noqa: F811
-    manifest, spec = str(pictures / "manifest.csv"), chosen[-1].removeprefix("spatial=")
+    manifest, checkpoint = str(pictures / "manifest.csv"), chosen[-1]
     assert cli.main(["evaluate", manifest, "--out", str(tmp_path), *chosen]) == 0
     out, err = capsys.readouterr()
     assert "9 real and 10 fake files, 2 unreadable, indicative" in out and "[0/19]" in err
-    code = cli.main(["models", "check", spec, "--files", manifest])
+    code = cli.main(["models", "check", checkpoint, "--files", manifest])
     said = capsys.readouterr().out
     assert code == ("inverted" in said)
-    options = ["--detector", "spatial", "--checkpoint", spec, "--out", str(tmp_path)]
+    options = ["--checkpoint", checkpoint, "--out", str(tmp_path)]
     assert cli.main(["calibrate", manifest, *options]) == ("inverted" in said or "chance" in said)

@@ -19,7 +19,6 @@ import torch
 
 from errors import UserError
 from hub.checkpoint import Checkpoint
-from hub.updates import up_to_date
 
 ABSURD_LOGIT = 1e6
 """A classifier whose logits on a blank input are larger than this is broken."""
@@ -90,9 +89,9 @@ def _facts(checkpoint: Checkpoint) -> ProcessorFacts:
 def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
     name = checkpoint.name
     try:
-        with _quiet(), up_to_date(checkpoint.folder) as folder:
+        with _quiet():
             model, info = auto_class.from_pretrained(
-                str(folder),
+                str(checkpoint.folder),
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,

@@ -21,7 +21,7 @@ from hub.remote import user_folder
 
 def save_calibration(checkpoint: Checkpoint, calibration: Calibration) -> Path:
     """Keep a fitted calibration for this checkpoint, and return the file."""
-    path = _calibration_path(checkpoint)
+    path, *_ = _calibration_paths(checkpoint)
     data = {"checkpoint": checkpoint.label, **asdict(calibration)}
     write_atomically(path, json.dumps(data, indent=2) + "\n")
     return path
@@ -29,18 +29,20 @@ def save_calibration(checkpoint: Checkpoint, calibration: Calibration) -> Path:
 
 def load_calibration(checkpoint: Checkpoint) -> Calibration | None:
     """Return this user's calibration of this checkpoint, or None; a broken file counts as none."""
-    try:
-        return Calibration.from_json(json.loads(_calibration_path(checkpoint).read_text()))
-    except (OSError, ValueError, UserError):
-        return None
+    for path in _calibration_paths(checkpoint):
+        try:
+            return Calibration.from_json(json.loads(path.read_text()))
+        except (OSError, ValueError, UserError):
+            continue
+    return None
 
 
 def forget_calibration(checkpoint: Checkpoint) -> bool:
     """Delete this user's calibration; True when there was one."""
-    path = _calibration_path(checkpoint)
-    existed = path.is_file()
-    path.unlink(missing_ok=True)
-    return existed
+    paths = [path for path in _calibration_paths(checkpoint) if path.is_file()]
+    for path in paths:
+        path.unlink()
+    return bool(paths)
 
 
 def save_answer(sha256: str, fake_labels: Sequence[str]) -> Path:
@@ -59,5 +61,7 @@ def load_answer(sha256: str) -> tuple[str, ...] | None:
         return None
 
 
-def _calibration_path(checkpoint: Checkpoint) -> Path:
-    return user_folder() / "calibrations" / f"{checkpoint.key}.json"
+def _calibration_paths(checkpoint: Checkpoint) -> list[Path]:
+    """Where a calibration may lie: of these weights, then of those that they supersede."""
+    folder = user_folder() / "calibrations"
+    return [folder / f"{key}.json" for key in (checkpoint.key, *checkpoint.former_keys)]

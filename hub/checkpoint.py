@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -27,6 +28,12 @@ MAX_MARGIN = 4.0
 """Largest share of the tight crop's side that may be added around it."""
 SHOWN_DIGITS = 12
 """Characters of a revision or checksum shown in a label."""
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LISTS = (
+    "fake_indices", "real_indices", "mean", "std", "supersedes", "trained_on", "limits",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,8 @@ class Card:
         labels_known_by: how we know that, one sentence.
         calibration: the fitted line to log-odds, or None.
         votes: False for an experimental checkpoint, shown without a vote.
+        supersedes: sha256 of earlier weights that give the same raw scores, so that what a user
+            fitted for those still holds. Believed of embedded checkpoints only.
         trained_on, limits: one sentence each.
         figures: measured values ``{"name", "value", "low", "high", "n_real", "n_fake",
             "protocol"}``.
@@ -184,6 +193,7 @@ class Card:
     rate_hz: float | None = None
     calibration: Calibration | None = None
     votes: bool = True
+    supersedes: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     figures: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
@@ -209,7 +219,7 @@ class Card:
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         if known.get("calibration") is not None:
             known["calibration"] = Calibration.from_json(known["calibration"])
-        for name in ("fake_indices", "real_indices", "mean", "std", "trained_on", "limits"):
+        for name in _LISTS:
             if name in known:
                 known[name] = _as_tuple(name, known[name])
         known["figures"] = tuple(known.get("figures") or ())
@@ -263,8 +273,16 @@ class Checkpoint:
     @property
     def key(self) -> str:
         """Tells this checkpoint, with this config and used in this way, from every other one."""
+        return self._key(self.sha256)
+
+    @property
+    def former_keys(self) -> tuple[str, ...]:
+        """Keys of the weights that these stand in for; a stranger's checkpoint has none."""
+        return tuple(map(self._key, self.card.supersedes)) if self.embedded else ()
+
+    def _key(self, sha256: str) -> str:
         config = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
-        return f"{self.sha256}-{config[:16]}-{self.card.facts_key}"
+        return f"{sha256}-{config[:16]}-{self.card.facts_key}"
 
     @property
     def counts(self) -> bool:
@@ -300,6 +318,8 @@ def _check_words(card: Card) -> None:
             raise _bad_card(name, "a text", getattr(card, name))
     if not isinstance(card.votes, bool):
         raise _bad_card("votes", "true or false", card.votes)
+    if not all(isinstance(one, str) and _SHA256.fullmatch(one) for one in card.supersedes):
+        raise _bad_card("supersedes", "a list of sha256 checksums", card.supersedes)
 
 
 def _check_numbers(card: Card) -> None:

@@ -18,7 +18,6 @@ from hub.checks import SMALL_FILES, WEIGHTS
 from hub.checksums import sha256_of
 from hub.remote import client, endpoint, hub_errors
 from hub.store import resolve
-from hub.updates import up_to_date
 
 ROOT = Path(__file__).parent.parent
 _PIPELINES = {"spatial": "image-classification", "temporal": "video-classification"}
@@ -58,8 +57,8 @@ def publish(
     checkpoint = resolve(None, what) if isinstance(what, str) else what
     card = _licensed(checkpoint, licence)
     api = client(token)
-    with hub_errors(to), up_to_date(checkpoint.folder) as folder:
-        weights = folder / WEIGHTS
+    weights = checkpoint.folder / WEIGHTS
+    with hub_errors(to):
         sha256 = sha256_of(weights)
         files = _files(checkpoint, card) | {WEIGHTS: str(weights.resolve())}
         api.create_repo(to, private=private, exist_ok=True)

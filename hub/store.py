@@ -18,9 +18,9 @@ from errors import UserError
 from hub import catalog, checks, remote
 from hub.calibrations import load_answer, load_calibration
 from hub.checkpoint import DETECTORS, Card, Checkpoint, Source
+from hub.checksums import sha256_of
 from hub.facts import card_from_config, stated_licence
 from hub.labels import label_names, resolve_labels
-from hub.updates import UPDATE, checksum
 
 DEFAULTS = Path(__file__).parent / "defaults"
 EMBEDDED = "embedded"
@@ -116,9 +116,7 @@ def _described(
     has_card = (folder / "card.json").is_file()
     checks.check_config(name, config, detector, own_format=has_card)
     header = checks.read_header(folder / checks.WEIGHTS)
-    if (folder / UPDATE).is_file():
-        checks.read_header(folder / UPDATE)
-    sha256 = checksum(folder)
+    sha256 = sha256_of(folder / checks.WEIGHTS)
     if has_card:
         card, warnings = _own_card(name, folder, detector), []
         if fake_labels is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -383,6 +385,36 @@ def test_a_calibration_is_attached_to_exactly_that_checkpoint(
     assert (
         forget_calibration(first) and not store.resolve(spec, "spatial", fake_labels=("0",)).counts
     )
+
+
+def test_what_was_fitted_for_weights_that_give_the_same_scores_still_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from hub.calibrations import forget_calibration, save_calibration
+    from hub.checkpoint import Calibration
+
+    monkeypatch.setenv(remote.USER_FOLDER_VARIABLE, str(tmp_path / "user"))
+    embedded = store.resolve(None, "landmarks")
+    former = "0" * 64
+    line = Calibration(2.0, -1.0, "my files", 10, 12, "2026-11-23")
+    save_calibration(replace(embedded, sha256=former), line)
+    monkeypatch.setattr(store, "DEFAULTS", tmp_path)
+    shutil.copytree(embedded.folder, tmp_path / "landmarks")
+    card = json.loads((tmp_path / "landmarks" / "card.json").read_text())
+    assert store.resolve(None, "landmarks").card.calibration == embedded.card.calibration
+    (tmp_path / "landmarks" / "card.json").write_text(json.dumps({**card, "supersedes": [former]}))
+    assert store.resolve(None, "landmarks").card.calibration == line
+    stranger = store.resolve(str(tmp_path / "landmarks"), "landmarks")
+    assert stranger.card.calibration == embedded.card.calibration
+    assert forget_calibration(store.resolve(None, "landmarks"))
+    assert store.resolve(None, "landmarks").card.calibration == embedded.card.calibration
+
+
+def test_a_card_supersedes_checksums_and_nothing_else(models: Path):
+    card = store.resolve(str(models / "unnamed"), "spatial", fake_labels=("0",)).card
+    with pytest.raises(UserError) as caught:
+        replace(card, supersedes=("../../elsewhere",))
+    assert "supersedes" in caught.value.sentence
 
 
 def test_the_same_weights_with_another_config_are_another_checkpoint(tmp_path: Path):

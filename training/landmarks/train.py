@@ -62,8 +62,8 @@ INTRO = (
 RECIPE = (
     "`training/data/labelled_videos.py`, then `training/landmarks/train.py`: ridge logistic "
     "regression on standardised measures of windows, each file clean, at 768 px and CRF 28, and "
-    "at 512 px and CRF 35; tools and sources weigh by the square root of their windows. Figures and calibration "
-    "come from judges that saw neither the tool nor the source of the real video."
+    "at 512 px and CRF 35; tools and sources weigh by the square root of their windows. Figures "
+    "and calibration come from judges that saw neither the tool nor the source of the real video."
 )
 
 

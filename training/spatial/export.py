@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,13 +17,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForImageClassification
 
-from hub.checks import WEIGHTS
-from hub.updates import UPDATE, difference, up_to_date
 from training.cards.writer import figure_table
 from training.spatial import data as spatial_data
 from training.spatial import figures
@@ -34,7 +30,6 @@ log = logging.getLogger(__name__)
 
 DRAWS = 1000  # of the bootstrap
 INDICATIVE_BELOW = 200  # samples
-UPDATE_RANK = 96  # keeps 94 % of the change of a matrix by 2,000 steps, in 9 MB
 TRAINED_ON = (
     "DFDC challenge faces (6,742 real, 6,376 face swaps of 2019), research use",
     "450 FFHQ photos and 450 StyleGAN faces, research use",
@@ -95,10 +90,6 @@ tags: [deepfake-detection]
 Says whether one picture of a face looks manipulated: label 0 is real, label 1 is fake.
 
 ## How to use it
-Inside this program's repository further training lies beside the weights as `update.safetensors`:
-`with hub.updates.up_to_date(FOLDER) as whole:` gives a folder whose weights carry it. A copy that
-was published (`cli.py publish`) is whole.
-
 `AutoModelForImageClassification.from_pretrained(FOLDER)`, 168 x 168 pixels, RGB, ImageNet mean and
 deviation, on the tight upright crop of a face (eyes level, side 2.75 times the distance from eyes
 to mouth). The raw score is logit(fake) minus logit(real), averaged over pictures. The head is
@@ -149,29 +140,9 @@ def write(model: PatchLogits, folder: Path) -> float:
     return change
 
 
-def write_update(model: PatchLogits, folder: Path) -> float:
-    """Bring a checkpoint folder up to date by a small file beside its weights (`hub.updates`).
-
-    Returns:
-        The largest change of a logit by what the small file leaves out, on noise pictures.
-    """
-    pixels = torch.randn(8, 3, spatial_data.INPUT_PX, spatial_data.INPUT_PX)
-    with torch.no_grad():
-        wanted = model(pixels)[0]
-    with tempfile.TemporaryDirectory() as name:
-        model.network.save_pretrained(name)
-        after = load_file(Path(name) / WEIGHTS)
-    update = difference(load_file(folder / WEIGHTS), after, UPDATE_RANK)
-    save_file(update, folder / UPDATE)
-    (folder / UPDATE).chmod(0o644)
-    with torch.no_grad():
-        return (load(folder)(pixels)[0] - wanted).abs().max().item()
-
-
 def load(folder: Path) -> PatchLogits:
     """A checkpoint folder as the app loads it, in single precision."""
-    with up_to_date(folder) as whole:
-        network = AutoModelForImageClassification.from_pretrained(whole, dtype=torch.float32)
+    network = AutoModelForImageClassification.from_pretrained(folder, dtype=torch.float32)
     return PatchLogits(network).eval()
 
 

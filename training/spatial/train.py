@@ -247,13 +247,6 @@ def export(folder: Path, out: Path) -> None:
     log.info("step %d to %s; bfloat16 moves a logit by %.4f at most", step, out, change)
 
 
-def update(folder: Path, out: Path) -> None:
-    """Bring an existing checkpoint folder to the averaged weights of a run, by a small file."""
-    model, step = _trained(folder)
-    change = spatial_export.write_update(model, out)
-    log.info("step %d to %s; the small file moves a logit by %.4f at most", step, out, change)
-
-
 def _trained(folder: Path) -> tuple[PatchLogits, int]:
     """The averaged model of a run, and its step."""
     state = torch.load(folder / "state.pt", weights_only=True)
@@ -288,9 +281,6 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("export", help="write an uncalibrated checkpoint folder")
     command.add_argument("run", type=Path)
     command.add_argument("folder", type=Path)
-    command = commands.add_parser("update", help="bring a checkpoint folder up to date")
-    command.add_argument("run", type=Path)
-    command.add_argument("folder", type=Path)
     command = commands.add_parser("evaluate", help="calibrate a folder, write its figures and card")
     command.add_argument("folder", type=Path)
     command.add_argument("crops", type=Path)
@@ -302,17 +292,12 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Command line."""
     args = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
     if args.command == "train":
         train(args.crops, args.run, args.base, args.steps, args.rerender)
     elif args.command == "export":
         export(args.run, args.folder)
-    elif args.command == "update":
-        update(args.run, args.folder)
     else:
         evaluate(args.folder, args.crops)
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     main()

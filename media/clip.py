@@ -2,7 +2,8 @@
 
 A `Clip` is opened once and read in stretches. Time stamps of both streams come from the container,
 and one common start is subtracted from both; so an offset between sound and pictures, which the
-sync detector must see, survives. Imports `sniff` and `picture`.
+sync detector must see, survives. Imports `picture`,
+`sniff` and `sound`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from scipy.signal import resample_poly
 from errors import UserError
 from media.picture import LONGEST_SIDE_PX, MOST_HZ, MOST_PIXELS, PAGE_S, read_picture, too_large
 from media.sniff import FileKind, sniff
+from media.sound import SOUND_HZ, MonoMixer, put
 
-SOUND_HZ = 16_000
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
 SOUND_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the sound
 
@@ -123,6 +124,7 @@ class Clip:
         with self.opened() as container:
             stream = container.streams.audio[0]
             rate = int(stream.codec_context.sample_rate or 48_000)
+            mixer = MonoMixer(rate)
             heard = np.zeros(round((stop_s - start_s) * rate), dtype=np.float32)
             self._seek(container, stream, start_s - SEEK_MARGIN_S)
             expected = -1
@@ -136,8 +138,8 @@ class Clip:
                 )
                 if position >= len(heard):
                     break
-                samples = _mono(frame)
-                _put(heard, samples, position)
+                samples = mixer.mix(frame)
+                put(heard, samples, position)
                 expected = position + len(samples)
         divisor = np.gcd(SOUND_HZ, rate)
         return resample_poly(heard, SOUND_HZ // divisor, rate // divisor).astype(np.float32)
@@ -301,25 +303,6 @@ class Clip:
             interpolation="AREA" if scale < 1 else "BICUBIC",
         )
         return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
-
-
-def _mono(frame: av.AudioFrame) -> np.ndarray:
-    """(n,) float32, -1..1, the mean of all channels."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    if samples.dtype.kind == "u":
-        samples = samples.astype(np.float32) / 128 - 1
-    elif samples.dtype.kind == "i":
-        samples = samples.astype(np.float32) / (2.0 ** (8 * samples.dtype.itemsize - 1) - 1)
-    return np.nan_to_num(samples.astype(np.float32).mean(0))
-
-
-def _put(target: np.ndarray, samples: np.ndarray, position: int) -> None:
-    """Copy samples to a position that may lie partly outside the target."""
-    begin, end = max(position, 0), min(position + len(samples), len(target))
-    if end > begin:
-        target[begin:end] = samples[begin - position : end - position]
 
 
 def _sane_aspect(aspect: Fraction | None) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +18,7 @@ from media.faces import FaceFinder
 from media.provenance import read_provenance
 from media.tracks import People, track_faces
 from media.windows import plan
-from tests.conftest import moving_portrait, write_clip
+from tests.conftest import ROOT, moving_portrait, write_clip
 
 
 def grey(count: int, level=lambda i: 40 * (i % 5), size: int = 64) -> list[np.ndarray]:
@@ -54,6 +57,53 @@ def test_a_window_in_the_middle_keeps_the_clock(tmp_path):
     assert heard == pytest.approx(8.0, abs=0.04)
 
 
+LAYOUTS = {"mono": 0.5, "stereo": 0.25, "5.1": 0.5, "7.1": 0.5}  # layout → loudness of a voice
+HEAR = """
+import sys, numpy as np
+from media.clip import Clip
+heard = []
+for path in sys.argv[2:]:
+    with Clip(path) as clip:
+        heard.append(clip.sound(0.0, 1.0))
+np.save(sys.argv[1], heard)
+"""
+
+
+def test_sound_of_any_number_of_channels_becomes_mono(tmp_path):
+    """In a child, because eight planar channels once crashed the process."""
+    kinds = [(c, layout) for c in ("aac", "libopus", "pcm_s16le") for layout in LAYOUTS]
+    paths = [write_surround(tmp_path / f"{c}-{layout}.mkv", c, layout) for c, layout in kinds]
+    out = tmp_path / "heard.npy"
+    done = subprocess.run([sys.executable, "-c", HEAR, out, *paths], cwd=ROOT, timeout=120)
+    assert done.returncode == 0
+    heard = np.load(out)[:, 1600:14_400]
+    assert heard.shape == (len(kinds), 12_800)
+    loudness = np.sqrt(2 * np.mean(heard**2, axis=1))
+    assert loudness == pytest.approx([LAYOUTS[layout] for _, layout in kinds], rel=0.03)
+
+
+def write_surround(path, codec: str, layout: str):
+    """A second of pictures with a tone of 0.5 in the center channel, or in the first one."""
+    channels = [c.name for c in av.AudioLayout(layout).channels]
+    sound = np.zeros((48_000, len(channels)), np.float32)
+    voice = channels.index("FC") if "FC" in channels else 0
+    sound[:, voice] = 0.5 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        audio = container.add_stream(codec, rate=48_000, layout=layout)
+        for picture in grey(25):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode())
+        for start in range(0, 48_000, 960):
+            piece = sound[start : start + 960].reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(piece, format="flt", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
+            container.mux(audio.encode(frame))
+        container.mux(audio.encode())
+    return path
+
+
 def test_29_97_stays_exact(tmp_path):
     path = write_clip(tmp_path / "ntsc.mp4", grey(60), fps=Fraction(30000, 1001))
     with Clip(path) as clip:
@@ -88,8 +138,6 @@ def test_exif_rotation_is_applied(tmp_path):
 
 
 def test_sample_aspect_is_applied(tmp_path):
-    import av
-
     with av.open(str(tmp_path / "wide.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"

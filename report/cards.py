@@ -13,6 +13,7 @@ from pathlib import Path
 
 from analysis import Analysis
 from detectors.base import Finding
+from media.provenance.credentials import TRUST_LIST_DATE
 from report.words import (
     LOOKS,
     MOST_SHOWN,
@@ -30,8 +31,10 @@ from verdict.fusion import Opinion, Verdict, fitted_numbers
 CSS = Path(__file__).with_name("report.css")
 CREDENTIALS = {
     "none": "none in the file",
-    "valid": "present, and they fit the content",
-    "invalid": "present, but they do not fit the content",
+    "elsewhere": "kept elsewhere, not fetched",
+    "trusted": f"present, they hold, and the signer is on the C2PA trust list of {TRUST_LIST_DATE}",
+    "unknown_signer": "present, and they hold, but the signer is unknown",
+    "invalid": "present, but they do not hold",
     "unreadable": "could not be read",
 }
 

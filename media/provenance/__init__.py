@@ -6,7 +6,6 @@ moment, so none of it ever decides; it is shown beside the verdict.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,8 +14,9 @@ import av.error
 from PIL import ExifTags, Image
 
 from media.clip import Clip
+from media.provenance.credentials import read_credentials
+from media.provenance.mark import DeclaredMark, plain
 
-MOST_TEXT = 200  # characters of one value that are shown
 GENERATORS = (
     "midjourney",
     "stable diffusion",
@@ -46,7 +46,6 @@ EDITORS = (
     "final cut",
     "ffmpeg",
 )
-SYNTHETIC_SOURCE = "trainedAlgorithmicMedia"  # IPTC digital source type for generated media
 
 
 @dataclass(frozen=True)
@@ -56,48 +55,47 @@ class Provenance:
     Attributes:
         facts: name → value, as text, in an order for people.
         notes: sentences on what stands out.
-        content_credentials: ``none``, ``valid``, ``invalid`` or ``unreadable``.
+        content_credentials: one of `media.provenance.credentials.STATES`.
         says_generated: the file itself declares that it was made by a generator.
+        marks: what it declares about how it was made.
     """
 
     facts: Mapping[str, str]
     notes: tuple[str, ...]
     content_credentials: str
     says_generated: bool
+    marks: tuple[DeclaredMark, ...] = ()
 
 
 def read_provenance(clip: Clip) -> Provenance:
     """Collect the facts of an open clip; what cannot be read is left out, never guessed."""
     facts = {"container": clip.container, "size on disk": f"{clip.bytes / 1e6:.2f} MB"}
     facts |= _picture_facts(clip) if clip.paged else _stream_facts(clip)
-    credentials, credential_facts, generated = _content_credentials(clip)
-    facts |= credential_facts
+    credentials = read_credentials(clip.path)
     text = " ".join(facts.values()).lower()
+    facts |= credentials.facts
     generator = next((g for g in GENERATORS if g in text), None)
     editor = next((e for e in EDITORS if e in text), None)
-    notes = []
-    if generated or generator:
+    notes = [mark.sentence() for mark in credentials.marks]
+    if generator:
         notes.append(
-            "The file's own data says that it was made or changed by a generator"
-            + (f" (“{generator}”)." if generator else ".")
+            f"The file's own data says that it was made or changed by a generator (“{generator}”)."
         )
     if editor:
         notes.append(
             f"It was written by a program (“{editor}”), not straight from a camera; "
             "that is true of most files on the web."
         )
-    if credentials == "invalid":
-        notes.append("It carries content credentials (C2PA) that do not match its content.")
-    if credentials == "none" and clip.kind == "picture" and "camera" not in facts:
+    if credentials.note:
+        notes.append(credentials.note)
+    if credentials.state == "none" and clip.kind == "picture" and "camera" not in facts:
         notes.append(
             "It carries no camera data and no content credentials, as is usual after sharing."
         )
-    return Provenance(facts, tuple(notes), credentials, bool(generated or generator))
-
-
-def _short(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
+    generated = bool(generator) or any(
+        mark.generated and mark.trust != "invalid" for mark in credentials.marks
+    )
+    return Provenance(facts, tuple(notes), credentials.state, generated, credentials.marks)
 
 
 def _picture_facts(clip: Clip) -> dict[str, str]:
@@ -110,13 +108,13 @@ def _picture_facts(clip: Clip) -> dict[str, str]:
         return facts
     camera = " ".join(str(exif[k]) for k in ("Make", "Model") if k in exif)
     if camera.strip():
-        facts["camera"] = _short(camera)
+        facts["camera"] = plain(camera)
     for name, key in (("software", "Software"), ("taken", "DateTime"), ("artist", "Artist")):
         if exif.get(key):
-            facts[name] = _short(exif[key])
+            facts[name] = plain(exif[key])
     for key in ("parameters", "prompt", "Software", "Comment", "workflow"):
         if key in extra:
-            facts[f"text “{key}”"] = _short(extra[key])
+            facts[f"text “{key}”"] = plain(extra[key])
     return facts
 
 
@@ -132,7 +130,7 @@ def _stream_facts(clip: Clip) -> dict[str, str]:
                 for key in ("handler_name", "encoder"):
                     if stream.metadata.get(key):
                         facts.setdefault(
-                            f"{stream.type} {key.replace('_', ' ')}", _short(stream.metadata[key])
+                            f"{stream.type} {key.replace('_', ' ')}", plain(stream.metadata[key])
                         )
             for key in (
                 "encoder",
@@ -146,33 +144,7 @@ def _stream_facts(clip: Clip) -> dict[str, str]:
                 "software",
             ):
                 if container.metadata.get(key):
-                    facts[key.replace("_", " ")] = _short(container.metadata[key])
+                    facts[key.replace("_", " ")] = plain(container.metadata[key])
     except (av.error.FFmpegError, OSError):
         return facts
     return facts
-
-
-def _content_credentials(clip: Clip) -> tuple[str, dict[str, str], bool]:
-    """State of the C2PA manifest, facts from it, and whether it declares generated media."""
-    import c2pa  # loads a native library: only when a file is read
-
-    try:
-        with c2pa.Reader(str(clip.path)) as reader:
-            store = json.loads(reader.json())
-    except c2pa.C2paError as error:
-        missing = any(
-            w in str(error)
-            for w in ("ManifestNotFound", "NotSupported", "no JUMBF", "UnsupportedType")
-        )
-        return ("none" if missing else "unreadable"), {}, False
-    except (OSError, ValueError, RuntimeError):
-        return "unreadable", {}, False
-    manifest = store.get("manifests", {}).get(store.get("active_manifest"), {})
-    facts = {"content credentials by": _short(manifest.get("claim_generator", "unknown"))}
-    signer = manifest.get("signature_info", {}).get("issuer")
-    if signer:
-        facts["content credentials signed by"] = _short(signer)
-    broken = [s.get("code", "") for s in store.get("validation_status", [])]
-    # an unknown signer is no proof of a change; a hash that does not fit is
-    state = "invalid" if any("mismatch" in code for code in broken) else "valid"
-    return state, facts, SYNTHETIC_SOURCE in json.dumps(manifest)

@@ -26,20 +26,20 @@ from detectors.registry import DETECTORS
 from errors import UserError
 from hub.store import resolve
 from media.clip import Clip
+from media.degrade import degrade
 from media.faces import FaceFinder
+from media.identity import IdentityLinker
 from media.provenance import Provenance, read_provenance
-from media.seen import PersonSeen, Seen, Shot
-from media.shaken import shaken
-from media.tracks import People
+from media.record import Keyframe, PersonRecord, Recorder
 from media.windows import Stretch, Window, plan, read_window
 from verdict.explain import explain
 from verdict.fusion import Verdict, fuse
 from version import __version__
 
 MODES = ("quick", "thorough")
-SHOTS_IN_REPORT = 8  # pictures that are kept to the end, with their faces marked
-SUSPICIOUS = 1.3  # log-odds (79 %) of a face's pictures, from which on they are looked at again
-CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_sound")
+SHOTS_IN_REPORT = 8  # images that are kept to the end, with their faces marked
+SUSPICIOUS = 1.3  # log-odds (79 %) of a face's images, from which on they are looked at again
+CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_audio")
 Progress = Callable[[float, str], None]
 Listener = Callable[[Finding, float], None]
 POOL = Pool()
@@ -99,15 +99,15 @@ class Analysis:
     examined_s: float
     size_wh: tuple[int, int]
     fps: float
-    has_sound: bool
+    has_audio: bool
     speech_s: tuple[tuple[float, float], ...]
     provenance: Provenance
     warnings: tuple[str, ...]
-    people: tuple[PersonSeen, ...]
+    people: tuple[PersonRecord, ...]
     findings: tuple[Finding, ...]
     verdict: Verdict
     explanation: tuple[str, ...]
-    shots: tuple[Shot, ...]
+    keyframes: tuple[Keyframe, ...]
     settings: Settings
     checkpoints: Mapping[str, str]
     versions: Mapping[str, str]
@@ -138,7 +138,7 @@ def analyze(
     """From a file to a verdict.
 
     Args:
-        path: video or picture.
+        path: video or image.
         settings: what the user chose.
         on_progress: called with a fraction 0..1 and what is being done.
         pool: where loaded networks are kept.
@@ -178,7 +178,7 @@ def analyze(
         findings=findings,
         verdict=verdict,
         explanation=explain(verdict, findings, clip.duration_s, max(0.0, examined_s)),
-        shots=tuple(seen.shots),
+        keyframes=tuple(seen.keyframes),
         settings=settings,
         checkpoints={d.name: d.checkpoint.label for d in detectors},
         versions=_versions(),
@@ -198,7 +198,7 @@ def _read_windows(
     watch: _Stopwatch,
 ) -> Iterator[Reading]:
     """The windows one after the other, each with the progress of its part of the whole."""
-    people = People()
+    people = IdentityLinker()
     for index, stretch in enumerate(stretches):
         progress = _part(on_progress, index, len(stretches))
         progress(0.0, "Finding faces")
@@ -213,9 +213,9 @@ def _examine(
     evidence: _Evidence,
     settings: Settings,
     watch: _Stopwatch,
-) -> Seen:
+) -> Recorder:
     """Let every detector look at every window; what was seen is kept, the window is let go."""
-    seen, detectors = Seen(), evidence.detectors
+    seen, detectors = Recorder(), evidence.detectors
     for index, (window, progress) in enumerate(windows):
         seen.add(window, _share(SHOTS_IN_REPORT, index, count))
         for step, detector in enumerate(detectors):
@@ -294,7 +294,7 @@ class _Evidence:
             )
 
     def look_again(self, window: Window) -> None:
-        """Ask the picture detector again about re-encoded, half-size copies of suspicious faces."""
+        """Ask the image detector again about re-encoded, half-size copies of suspicious faces."""
         for detector in self.detectors:
             calibration = detector.checkpoint.card.calibration
             if detector.name != "spatial" or calibration is None:
@@ -304,7 +304,7 @@ class _Evidence:
                 raw = before[0][1].raw if before else None
                 if raw is None or calibration.apply(raw) < SUSPICIOUS:
                     continue
-                after = detector.look(window, shaken(track)).raw
+                after = detector.look(window, degrade(track)).raw
                 if after is not None:
                     self._again[track.person].append(calibration.apply(after))
 
@@ -328,7 +328,7 @@ class _Evidence:
         return tuple(sorted(found, key=lambda f: (order.index(f.detector), f.person or "")))
 
     def unstable(self) -> bool:
-        """The faces with suspicious pictures all look harmless once re-encoded."""
+        """The faces with suspicious images all look harmless once re-encoded."""
         after = [float(np.mean(values)) for values in self._again.values()]
         return bool(after) and max(after) < 0
 

@@ -144,7 +144,7 @@ def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
     stem = _free_stem(out, path.stem, analysis.sha256)
     (out / f"{stem}.json").write_text(to_text(analysis), "utf-8")
     (out / f"{stem}.html").write_text(to_html(analysis), "utf-8")
-    for number, shot in enumerate(analysis.shots, 1):
+    for number, shot in enumerate(analysis.keyframes, 1):
         (out / f"{stem}.frame-{number}.jpg").write_bytes(jpeg(annotated(analysis, shot)))
     image = timeline(analysis)
     if image is not None:

@@ -59,7 +59,7 @@ class Heatmap:
 
     Attributes:
         person: whose face.
-        time_s: of the picture.
+        time_s: of the image.
         values: (h, w) float32, log-odds that each part adds; positive speaks for manipulation.
             Covers the tight crop.
     """
@@ -77,7 +77,7 @@ class Measurement:
         raw: log-odds as the network gives them, not calibrated; None when it cannot judge.
         reason: why not, when ``raw`` is None.
         measures: named quantities with their unit in the name, e.g. ``lag_ms``.
-        heatmaps: of the pictures that it looked at.
+        heatmaps: of the images that it looked at.
     """
 
     raw: float | None
@@ -106,12 +106,12 @@ class Finding:
 
     Attributes:
         detector: its name.
-        person: "Face A", or None for the whole picture.
+        person: "Face A", or None for the whole image.
         log_odds: natural logarithm of the odds of manipulation, or None.
         status: ``counted``, ``uncalibrated``, ``experimental`` or ``not_applicable``.
         reason: why there is no number.
         windows: the same over time.
-        heatmaps: of the strongest pictures.
+        heatmaps: of the strongest images.
         measures: named quantities with units in their names.
         checkpoint: name@revision.
         calibrated: the number was calibrated on labelled data for exactly this checkpoint.
@@ -141,7 +141,7 @@ class Detector(ABC):
     question: ClassVar[str]
     blind_to: ClassVar[str]
     needs_time: ClassVar[bool] = False
-    needs_sound: ClassVar[bool] = False
+    needs_audio: ClassVar[bool] = False
 
     def __init__(self, checkpoint: Checkpoint, network: Any, device: str = "cpu") -> None:
         self.checkpoint = checkpoint
@@ -169,14 +169,14 @@ class Detector(ABC):
 
     def obstacle(self, window: Window, track: FaceTrack | None) -> str | None:
         """The reason code why this window cannot be judged, or None."""
-        if window.is_picture and (self.needs_time or self.needs_sound):
+        if window.is_image and (self.needs_time or self.needs_audio):
             return "single_picture"
         if self.checkpoint.card.crop != "frame":
             if track is None:
                 return "no_face"
             if track.quality.problem is not None:
                 return track.quality.problem
-        if self.needs_sound and window.sound is None:
+        if self.needs_audio and window.audio is None:
             return "no_audio"
         return None
 

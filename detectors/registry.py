@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from detectors.base import Detector
-from detectors.frequency import Frequency
-from detectors.landmarks import Landmarks
+from detectors.frequency.detector import Frequency
+from detectors.landmarks.detector import Landmarks
 from detectors.spatial import Spatial
-from detectors.sync import Sync
+from detectors.sync.detector import Sync
 from detectors.temporal import Temporal
 
 DETECTORS: tuple[type[Detector], ...] = (Spatial, Temporal, Frequency, Sync, Landmarks)

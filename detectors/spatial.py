@@ -1,6 +1,6 @@
-"""Does a single picture of this face look manipulated? (Vision Transformer)
+"""Does a single image of this face look manipulated? (Vision Transformer)
 
-Any picture classifier that transformers can load works here. The embedded one is a DINOv2 whose
+Any image classifier that transformers can load works here. The embedded one is a DINOv2 whose
 head is linear on its patch tokens, so that the heatmap is an exact part of the score, not an
 attention map.
 """
@@ -14,19 +14,19 @@ import numpy as np
 import torch
 
 from detectors.base import Detector, Heatmap, Measurement
-from detectors.networks import load_image_classifier
+from detectors.loading import load_image_classifier
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
 from media import align
 from media.tracks import FaceTrack
 from media.windows import Window
 
-FRAMES_A_WINDOW = 8  # pictures of a face that are looked at in one window
-HEATMAPS_A_WINDOW = 1  # kept for the report: the strongest picture
+FRAMES_A_WINDOW = 8  # images of a face that are looked at in one window
+HEATMAPS_A_WINDOW = 1  # kept for the report: the strongest image
 
 
 class Spatial(Detector):
-    """Looks at single pictures of the face."""
+    """Looks at single images of the face."""
 
     name = "spatial"
     title = "Picture of the face"
@@ -37,20 +37,20 @@ class Spatial(Detector):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
-        """A transformers picture classifier in evaluation mode on the device."""
+        """A transformers image classifier in evaluation mode on the device."""
         model, _ = load_image_classifier(checkpoint)
         return model.to(device).eval()
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
-        """Mean raw log-odds of up to eight pictures; the map of the strongest one.
+        """Mean raw log-odds of up to eight images; the map of the strongest one.
 
-        A still picture is looked at in the mirror too, and both answers are averaged.
+        A still image is looked at in the mirror too, and both answers are averaged.
         """
         card = self.checkpoint.card
-        pictures, times_s = _chosen(window, track, card)
-        batch = prepare(pictures, card)
+        images, times_s = _chosen(window, track, card)
+        batch = prepare(images, card)
         raw, maps = self._scores(batch)
-        if window.is_picture:
+        if window.is_image:
             mirrored, turned = self._scores(batch.flip(-1))
             raw = (raw + mirrored) / 2
             maps = None if maps is None or turned is None else (maps + turned[..., ::-1]) / 2
@@ -74,7 +74,7 @@ class Spatial(Detector):
 def _chosen(
     window: Window, track: FaceTrack | None, card: Card
 ) -> tuple[np.ndarray | list[np.ndarray], np.ndarray]:
-    """Pictures spread evenly over the window: face crops, or whole pictures if the card says so."""
+    """Pictures spread evenly over the window: face crops, or whole images if the card says so."""
     if card.crop == "frame" or track is None:
         return list(window.stills), window.stills_s
     index = np.unique(np.linspace(0, len(track.crops) - 1, FRAMES_A_WINDOW).round().astype(int))
@@ -82,10 +82,10 @@ def _chosen(
     return align.centre(track.crops[index], side), track.times_s[index]
 
 
-def prepare(pictures: np.ndarray | list[np.ndarray], card: Card) -> torch.Tensor:
-    """(n, h, w, 3) uint8 RGB pictures to the (n, 3, size, size) float32 input of a checkpoint."""
+def prepare(images: np.ndarray | list[np.ndarray], card: Card) -> torch.Tensor:
+    """(n, h, w, 3) uint8 RGB images to the (n, 3, size, size) float32 input of a checkpoint."""
     size = (card.size_px, card.size_px)
-    scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
+    scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in images])
     values = scaled.astype(np.float32) / 255
     values = (values - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)
     return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from detectors.base import Detector, Measurement
-from detectors.networks import load_video_classifier
+from detectors.loading import load_video_classifier
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
 from media import align
@@ -60,7 +60,7 @@ def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndar
     whole = face is None
     times_s = window.stills_s if face is None else face.times_s
     length_s = (card.frames - 1) / (card.rate_hz or DEFAULT_HZ)
-    if whole:  # too few whole pictures are kept for a fixed rate: spread the run over the window
+    if whole:  # too few whole images are kept for a fixed rate: spread the run over the window
         length_s = float(times_s[-1] - times_s[0]) if len(times_s) > 1 else 0.0
     spare_s = float(times_s[-1] - times_s[0]) - length_s
     if len(times_s) < 2 or spare_s < -0.5 / DEFAULT_HZ:

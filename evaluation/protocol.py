@@ -13,7 +13,7 @@ from evaluation.manifest import Item
 from evaluation.metrics import RESAMPLES
 from evaluation.run import Setup
 from media.windows import QUICK_WINDOWS, WINDOW_S
-from verdict.fusion import fitted_numbers
+from verdict.fusion import fusion_parameters
 
 
 def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
@@ -30,7 +30,7 @@ def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
         if setup.settings.mode == "quick"
         else f"windows of {WINDOW_S:g} s end to end"
     )
-    fusion = fitted_numbers()
+    fusion = fusion_parameters()
     return "; ".join(
         (
             f"data {name}: {len(items) - n_fake} real and {n_fake} fake files",

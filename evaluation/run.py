@@ -26,7 +26,7 @@ from errors import UserError
 from evaluation.manifest import Item
 from evaluation.scores import DETECTOR_NAMES, Number, Score
 from hub.checkpoint import Checkpoint
-from verdict.fusion import NOT_ASSESSED, Numbers, fuse
+from verdict.fusion import NOT_ASSESSED, FusionParameters, fuse
 
 VERSION = 3  # of the lines that are kept
 STABILITY_OF = "spatial"  # the detector whose evidence is looked at again after re-encoding
@@ -193,7 +193,9 @@ def read_lines(lines: Path, fingerprint: str | None = None) -> dict[tuple[str, s
     return records
 
 
-def score_of(item: Item, kept: Kept, setup: Setup, numbers: Numbers | None = None) -> Score:
+def score_of(
+    item: Item, kept: Kept, setup: Setup, numbers: FusionParameters | None = None
+) -> Score:
     """Calibrate and fuse what was measured: what the program says about the file today.
 
     Args:
@@ -295,7 +297,7 @@ def _facts(found: Analysis) -> dict[str, float | str]:
         "fps": found.fps,
         "duration_s": found.duration_s,
         "bytes": found.bytes,
-        "sound": float(found.has_sound),
+        "sound": float(found.has_audio),
     }
 
 

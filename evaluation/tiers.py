@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from errors import UserError
-from media.clip import SOUND_HZ, Clip
+from media.clip import AUDIO_HZ, Clip
 
 CLOCK = Fraction(1, 90_000)  # of written time stamps: fine enough for every frame rate
 AAC_SAMPLES = 1024  # in one AAC frame
@@ -90,10 +90,10 @@ def write_video(clip: Clip, target: Path, tier: Tier, sound: np.ndarray | None =
     with av.open(str(target), "w") as container:
         first = _scaled(next(clip.frames())[1], tier.long_side_px)
         video = _video_stream(container, clip, first, tier)
-        sound = clip.sound(0.0, clip.duration_s) if sound is None else sound
+        sound = clip.audio(0.0, clip.duration_s) if sound is None else sound
         audio = None
         if sound is not None:
-            audio = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
+            audio = container.add_stream("aac", rate=AUDIO_HZ, layout="mono")
             audio.bit_rate = tier.sound_bps
         for time_s, picture in clip.frames():
             small = cv2.resize(picture, (video.width, video.height), interpolation=cv2.INTER_AREA)
@@ -122,7 +122,7 @@ def _sound_frames(sound: np.ndarray) -> Iterator[av.AudioFrame]:
     for start in range(0, len(padded), AAC_SAMPLES):
         piece = np.ascontiguousarray(padded[None, start : start + AAC_SAMPLES])
         frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = SOUND_HZ, start, Fraction(1, SOUND_HZ)
+        frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, start, Fraction(1, AUDIO_HZ)
         yield frame
 
 

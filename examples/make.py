@@ -25,7 +25,7 @@ from media import align
 from media.faces import FaceFinder
 
 FOLDER = Path(__file__).resolve().parent
-FPS, SECONDS, SOUND_HZ = 25, 5, 16_000
+FPS, SECONDS, AUDIO_HZ = 25, 5, 16_000
 SIDE_PX = 512
 TEXT = "This voice was made by a machine, and so was the movement of these lips."
 LABELS = (
@@ -83,18 +83,18 @@ def speech(text: str) -> np.ndarray:
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         subprocess.run(["espeak-ng", "-s", "150", "-w", file.name, text], check=True)
         with av.open(file.name) as container:
-            resampler = av.AudioResampler("flt", "mono", SOUND_HZ)
+            resampler = av.AudioResampler("flt", "mono", AUDIO_HZ)
             frames = [r for f in container.decode(audio=0) for r in resampler.resample(f)]
             frames += resampler.resample(None)
     heard = np.concatenate([frame.to_ndarray().ravel() for frame in frames])
-    wanted = np.zeros(SECONDS * SOUND_HZ, np.float32)
+    wanted = np.zeros(SECONDS * AUDIO_HZ, np.float32)
     wanted[: min(len(heard), len(wanted))] = heard[: len(wanted)]
     return wanted
 
 
 def loudness(voice: np.ndarray) -> np.ndarray:
     """(frames,) 0..1: how loud the voice is in each picture, smoothed over three of them."""
-    parts = voice[: SECONDS * SOUND_HZ].reshape(SECONDS * FPS, -1)
+    parts = voice[: SECONDS * AUDIO_HZ].reshape(SECONDS * FPS, -1)
     level = np.sqrt((parts**2).mean(1))
     level = np.convolve(level, [0.25, 0.5, 0.25], "same")
     return np.clip(level / max(np.percentile(level, 95), 1e-6), 0, 1)
@@ -146,12 +146,12 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], voice: np.ndarray) ->
         video = out.add_stream("libx264", rate=FPS, options={"crf": "21"})
         video.width = video.height = SIDE_PX
         video.pix_fmt = "yuv420p"
-        sound = out.add_stream("aac", rate=SOUND_HZ, layout="mono")
+        sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
         for picture in pictures:
             out.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(video.encode(None))
         frame = av.AudioFrame.from_ndarray(voice[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = SOUND_HZ, 0, Fraction(1, SOUND_HZ)
+        frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, 0, Fraction(1, AUDIO_HZ)
         out.mux(sound.encode(frame))
         out.mux(sound.encode(None))
 

@@ -2,7 +2,7 @@
 
 ``resolve`` is the one door: nothing, ``owner/repo@revision``, a name of the catalogue or a folder
 goes in; a Checkpoint whose files were listed, judged and checked comes out, or a sentence that says
-why not. Builds no network (that is ``detectors.networks``). Imports errors and hub.
+why not. Builds no network (that is ``detectors.loading``). Imports errors and hub.
 """
 
 from __future__ import annotations

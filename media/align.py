@@ -1,4 +1,4 @@
-"""Where on the picture is the face, and how is it cut out?
+"""Where on the image is the face, and how is it cut out?
 
 Geometry only: from 468 landmarks to an upright square crop. Every detector looks at crops that were
 made here, in training as in the app, so that they always see a face the same way. Imports nothing
@@ -18,7 +18,7 @@ MOUTH_PX = 96  # side of the mouth crop, AV-HuBERT's size before its 88-pixel ra
 MOUTH_SIDE = 1.45  # side of the mouth crop in units of the eye-to-mouth distance
 
 # Indices into the 468-point face mesh (Kartynnik et al. 2019, arXiv:1907.06724).
-RIGHT_EYE = (33, 133)  # outer and inner corner of the person's right eye (left in the picture)
+RIGHT_EYE = (33, 133)  # outer and inner corner of the person's right eye (left in the image)
 LEFT_EYE = (263, 362)
 MOUTH = (61, 291, 13, 14)  # corners, inner upper lip, inner lower lip
 
@@ -52,7 +52,7 @@ def face_scale_px(landmarks: np.ndarray) -> float:
 
 
 def _upright(centre: np.ndarray, angle_rad: float, side_px: float, out_px: int) -> np.ndarray:
-    """The 2x3 matrix that takes picture points to an upright crop of ``out_px`` pixels a side."""
+    """The 2x3 matrix that takes image points to an upright crop of ``out_px`` pixels a side."""
     scale = out_px / side_px
     cos, sin = scale * np.cos(angle_rad), scale * np.sin(angle_rad)
     rotation = np.array([[cos, sin], [-sin, cos]])
@@ -61,7 +61,7 @@ def _upright(centre: np.ndarray, angle_rad: float, side_px: float, out_px: int) 
 
 
 def face_matrix(landmarks: np.ndarray, out_px: int = CROP_PX) -> np.ndarray:
-    """The (2, 3) similarity from picture pixels to the face crop: eyes level, fixed margin."""
+    """The (2, 3) similarity from image pixels to the face crop: eyes level, fixed margin."""
     right, left, mouth = eye_line_and_mouth(landmarks)
     eyes = (right + left) / 2
     angle = np.arctan2(left[1] - right[1], left[0] - right[0])
@@ -70,33 +70,33 @@ def face_matrix(landmarks: np.ndarray, out_px: int = CROP_PX) -> np.ndarray:
 
 
 def mouth_matrix(landmarks: np.ndarray, out_px: int = MOUTH_PX) -> np.ndarray:
-    """The (2, 3) similarity from picture pixels to the mouth crop."""
+    """The (2, 3) similarity from image pixels to the mouth crop."""
     right, left, mouth = eye_line_and_mouth(landmarks)
     angle = np.arctan2(left[1] - right[1], left[0] - right[0])
     return _upright(mouth, angle, MOUTH_SIDE * face_scale_px(landmarks), out_px)
 
 
-def cut(picture: np.ndarray, matrix: np.ndarray, out_px: int) -> np.ndarray:
+def cut(image: np.ndarray, matrix: np.ndarray, out_px: int) -> np.ndarray:
     """Cut one square crop.
 
     Args:
-        picture: (h, w, 3) uint8.
-        matrix: (2, 3) similarity from picture to crop pixels.
+        image: (h, w, 3) uint8.
+        matrix: (2, 3) similarity from image to crop pixels.
         out_px: side of the crop.
 
     Returns:
-        (out_px, out_px, 3) uint8; what lies outside the picture is mirrored. A face that is much
+        (out_px, out_px, 3) uint8; what lies outside the image is mirrored. A face that is much
         larger than the crop is shrunk with area averaging first, so that no aliasing appears that
         a frequency detector would mistake for an up-sampling trace.
     """
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     if scale < 0.7:
-        shrunk = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        factors = np.array([shrunk.shape[1] / picture.shape[1], shrunk.shape[0] / picture.shape[0]])
+        shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        factors = np.array([shrunk.shape[1] / image.shape[1], shrunk.shape[0] / image.shape[0]])
         matrix = np.hstack([matrix[:, :2] / factors, matrix[:, 2:]])
-        picture = shrunk
+        image = shrunk
     return cv2.warpAffine(
-        picture, matrix, (out_px, out_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        image, matrix, (out_px, out_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
 
 
@@ -117,13 +117,13 @@ STEADY_SIDE = 1.2  # side of the steady crop in units of the mean tight side
 def steady(crops: np.ndarray, landmarks: np.ndarray, out_px: int) -> np.ndarray:
     """The crops of one pass, moved back into ONE common frame, so that only the face moves.
 
-    Crops that are aligned picture by picture inherit the trembling of their landmarks and hide the
-    movement of the face. Here the crop of the mean landmarks is cut from all pictures instead: what
+    Crops that are aligned image by image inherit the trembling of their landmarks and hide the
+    movement of the face. Here the crop of the mean landmarks is cut from all images instead: what
     trembles afterwards trembles in the video.
 
     Args:
         crops: (n, s, s, 3) uint8 RGB, wide crops, each made with ``face_matrix(landmarks[i], s)``.
-        landmarks: (n, 468, 2) float, pixels of the video's pictures.
+        landmarks: (n, 468, 2) float, pixels of the video's images.
         out_px: side of the result, which shows 1.2 tight sides around the mean face.
 
     Returns:
@@ -136,7 +136,7 @@ def steady(crops: np.ndarray, landmarks: np.ndarray, out_px: int) -> np.ndarray:
 
 
 def steady_matrix(landmarks: np.ndarray, out_px: int) -> np.ndarray:
-    """The (2, 3) similarity from picture pixels to the steady crop of (n, 468, 2) landmarks."""
+    """The (2, 3) similarity from image pixels to the steady crop of (n, 468, 2) landmarks."""
     wide = face_matrix(np.mean(landmarks, 0), out_px)
     zoom = CROP_PX / TIGHT_PX / STEADY_SIDE
     half = out_px / 2

@@ -1,9 +1,9 @@
-"""What is in the file: pictures and sound on one clock.
+"""What is in the file: images and audio on one clock.
 
 A `Clip` is opened once and read in stretches. Time stamps of both streams come from the container,
-and one common start is subtracted from both; so an offset between sound and pictures, which the
-sync detector must see, survives. Imports `picture`,
-`sniff` and `sound`.
+and one common start is subtracted from both; so an offset between audio and images, which the
+sync detector must see, survives. Imports `image`,
+`sniff` and `audio`.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from errors import UserError
-from media.picture import LONGEST_SIDE_PX, MOST_HZ, MOST_PIXELS, PAGE_S, read_picture, too_large
+from media.audio import AUDIO_HZ, MonoMixer, put
+from media.image import LONGEST_SIDE_PX, MOST_HZ, MOST_PIXELS, PAGE_S, read_image, too_large
 from media.sniff import FileKind, sniff
-from media.sound import SOUND_HZ, MonoMixer, put
 
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
-SOUND_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the sound
+AUDIO_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the audio
 
 
 class Clip:
-    """A video or a picture, opened for reading. Use as a context manager.
+    """A video or an image, opened for reading. Use as a context manager.
 
     Attributes:
         name: file name without its folder.
         kind: ``video`` or ``picture``.
         container: for people, e.g. "MP4 / QuickTime".
-        duration_s: length by the time stamps that are really there; 0 for a picture.
-        size_wh: width and height of the upright picture, square pixels.
-        fps: average frame rate, exact (30000/1001, not 30); 0 for a picture.
-        has_sound: there is a sound stream with at least one packet.
+        duration_s: length by the time stamps that are really there; 0 for an image.
+        size_wh: width and height of the upright image, square pixels.
+        fps: average frame rate, exact (30000/1001, not 30); 0 for an image.
+        has_audio: there is an audio stream with at least one packet.
         sha256: of the file.
         warnings: sentences about damage and oddities, grows while reading.
     """
@@ -54,9 +54,9 @@ class Clip:
         self.container = file_kind.name
         self.sha256 = _sha256(self.path)
         self.bytes = self.path.stat().st_size
-        self._pictures: list[tuple[float, np.ndarray]] = []
+        self._images: list[tuple[float, np.ndarray]] = []
         if file_kind.kind == "picture":
-            self._open_picture()
+            self._open_image()
         else:
             self._open_video(file_kind)
 
@@ -72,13 +72,13 @@ class Clip:
         self.close()
 
     def close(self) -> None:
-        """Let go of decoded pictures."""
-        self._pictures = []
+        """Let go of decoded images."""
+        self._images = []
 
     @property
     def paged(self) -> bool:
-        """Its pictures are pages that Pillow read, still or moving; FFmpeg reads all else."""
-        return bool(self._pictures)
+        """Its images are pages that Pillow read, still or moving; FFmpeg reads all else."""
+        return bool(self._images)
 
     def warn(self, sentence: str) -> None:
         """Add a sentence for the user, once."""
@@ -90,7 +90,7 @@ class Clip:
     def frames(
         self, start_s: float = 0.0, stop_s: float = float("inf")
     ) -> Iterator[tuple[float, np.ndarray]]:
-        """Decode the pictures of a stretch of time.
+        """Decode the images of a stretch of time.
 
         Args:
             start_s: first moment wanted, on the clip's clock.
@@ -100,8 +100,8 @@ class Clip:
             (time_s, (h, w, 3) uint8 RGB), upright, square pixels, at most `MOST_HZ` a second.
             Damaged packets are left out with a warning.
         """
-        if self._pictures:
-            yield from ((t, p) for t, p in self._pictures if start_s <= t < stop_s)
+        if self._images:
+            yield from ((t, p) for t, p in self._images if start_s <= t < stop_s)
             return
         last = -np.inf
         for time_s, frame in self._decoded_from(start_s):
@@ -112,14 +112,14 @@ class Clip:
             last = time_s
             yield time_s, self._upright(frame)
 
-    def sound(self, start_s: float, stop_s: float) -> np.ndarray | None:
-        """Decode the sound of a stretch of time.
+    def audio(self, start_s: float, stop_s: float) -> np.ndarray | None:
+        """Decode the audio of a stretch of time.
 
         Returns:
             (n,) float32, -1..1, 16 kHz mono, first sample at ``start_s`` on the clip's clock;
-            silence where the file has none. None when the clip has no sound.
+            silence where the file has none. None when the clip has no audio.
         """
-        if not self.has_sound:
+        if not self.has_audio:
             return None
         with self.opened() as container:
             stream = container.streams.audio[0]
@@ -134,28 +134,28 @@ class Clip:
                 at = round((frame.time - self._origin_s - start_s) * rate)
                 # neighbouring frames join without a seam; only a real gap moves the position
                 position = (
-                    expected if abs(at - expected) < SOUND_GAP_S * rate and expected >= 0 else at
+                    expected if abs(at - expected) < AUDIO_GAP_S * rate and expected >= 0 else at
                 )
                 if position >= len(heard):
                     break
                 samples = mixer.mix(frame)
                 put(heard, samples, position)
                 expected = position + len(samples)
-        divisor = np.gcd(SOUND_HZ, rate)
-        return resample_poly(heard, SOUND_HZ // divisor, rate // divisor).astype(np.float32)
+        divisor = np.gcd(AUDIO_HZ, rate)
+        return resample_poly(heard, AUDIO_HZ // divisor, rate // divisor).astype(np.float32)
 
     # ------------------------------------------------------------------ opening
 
-    def _open_picture(self) -> None:
-        self._pictures, warnings = read_picture(self.path, self.container)
+    def _open_image(self) -> None:
+        self._images, warnings = read_image(self.path, self.container)
         for sentence in warnings:
             self.warn(sentence)
-        self.kind, self.duration_s, self.fps, self.has_sound = "picture", 0.0, Fraction(0), False
-        self.size_wh = (self._pictures[0][1].shape[1], self._pictures[0][1].shape[0])
-        if len(self._pictures) > 1:
+        self.kind, self.duration_s, self.fps, self.has_audio = "picture", 0.0, Fraction(0), False
+        self.size_wh = (self._images[0][1].shape[1], self._images[0][1].shape[0])
+        if len(self._images) > 1:
             self.kind = "video"
-            self.duration_s = self._pictures[-1][0] + PAGE_S
-            self.fps = Fraction(len(self._pictures) / self.duration_s).limit_denominator(1001)
+            self.duration_s = self._images[-1][0] + PAGE_S
+            self.fps = Fraction(len(self._images) / self.duration_s).limit_denominator(1001)
 
     def _open_video(self, file_kind: FileKind) -> None:
         self.kind, self._format = "video", file_kind.ffmpeg_format
@@ -178,7 +178,7 @@ class Clip:
         self.size_wh = (upright.shape[1], upright.shape[0])
         if self._format == "gif" and self._packets == 1:
             self.kind, self.duration_s, self.fps = "picture", 0.0, Fraction(0)
-            self._pictures = [(0.0, upright)]
+            self._images = [(0.0, upright)]
 
     def _scan(self, container: av.container.InputContainer) -> None:
         """Read all packets without decoding: true start, length and rate; headers lie."""
@@ -203,7 +203,7 @@ class Clip:
                 "decode_failed", "The file holds a header but no pictures: it was cut off."
             )
         times.sort()
-        # zero is the first picture, for both streams; AAC's priming samples lie before it
+        # zero is the first image, for both streams; AAC's priming samples lie before it
         self._origin_s = starts["video"]
         self._packets = len(times)
         steps = np.diff(times)
@@ -215,7 +215,7 @@ class Clip:
             self.fps = Fraction(rate)
         else:
             self.fps = Fraction(counted).limit_denominator(1001)
-        self.has_sound = "audio" in starts
+        self.has_audio = "audio" in starts
         promised = (container.duration or 0) / av.time_base
         if promised - self.duration_s > max(1.0, 0.1 * promised) and promised < 1e6:
             self.warn(
@@ -296,13 +296,13 @@ class Clip:
         """(h, w, 3) uint8 RGB: square pixels, rotation of the container applied."""
         width = round(frame.width * self._aspect)
         scale = min(1.0, LONGEST_SIDE_PX / max(width, frame.height))
-        picture = frame.to_ndarray(
+        image = frame.to_ndarray(
             format="rgb24",
             width=max(1, round(width * scale)),
             height=max(1, round(frame.height * scale)),
             interpolation="AREA" if scale < 1 else "BICUBIC",
         )
-        return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
+        return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
 
 
 def _sane_aspect(aspect: Fraction | None) -> float:

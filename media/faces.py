@@ -1,6 +1,6 @@
-"""Where are the faces in one picture, and where are their landmarks?
+"""Where are the faces in one image, and where are their landmarks?
 
-`FaceFinder` answers for a single picture; `tracks.py` links the answers over time. Two networks
+`FaceFinder` answers for a single image; `tracks.py` links the answers over time. Two networks
 from Google's MediaPipe (Apache-2.0, see weights/NOTICE) do the work: the full-range BlazeFace
 detector and the 468-point face mesh. Imports `align` only.
 """
@@ -21,16 +21,16 @@ MESH_OUTPUTS = ("conv2d_21", "conv2d_31")  # landmarks, presence logit
 MESH_ROI_SCALE = 1.5  # MediaPipe's own margin around the detection or the former landmarks
 MIN_DETECTION = 0.5  # confidence of the detector
 MIN_PRESENCE = 0.5  # probability of the mesh that its region holds a face
-PAD_FRACTION = 0.25  # the detector misses faces that fill the picture: search again with a border
+PAD_FRACTION = 0.25  # the detector misses faces that fill the image: search again with a border
 TILE_OVERLAP = 0.3  # share of a tile that it has in common with its neighbour
-TILE_MIN_SIDE_PX = 480  # smaller pictures gain nothing from a second, tiled search
+TILE_MIN_SIDE_PX = 480  # smaller images gain nothing from a second, tiled search
 SAME_FACE_IOU = 0.4
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face in one picture.
+    """One face in one image.
 
     Attributes:
         box_xyxy: (4,) float32, pixels, the bounding box of the landmarks.
@@ -71,65 +71,64 @@ class FaceFinder:
             self._detector.close()
         self._detector = self._mesh = None
 
-    def find(self, picture: np.ndarray) -> list[Face]:
-        """All faces of one picture, largest first.
+    def find(self, image: np.ndarray) -> list[Face]:
+        """All faces of one image, largest first.
 
         Args:
-            picture: (h, w, 3) uint8 RGB.
+            image: (h, w, 3) uint8 RGB.
 
         Returns:
-            Faces that the detector proposed and the mesh confirmed. A picture in which nothing was
+            Faces that the detector proposed and the mesh confirmed. An image in which nothing was
             found is searched again with a border (tight crops) and, if large, in four tiles
             (small faces).
         """
-        regions = self._detect(picture) or self._detect_padded(picture)
-        if not regions and min(picture.shape[:2]) >= TILE_MIN_SIDE_PX:
-            regions = self._detect_tiled(picture)
-        faces = [face for region in regions if (face := self._confirm(picture, region))]
+        regions = self._detect(image) or self._detect_padded(image)
+        if not regions and min(image.shape[:2]) >= TILE_MIN_SIDE_PX:
+            regions = self._detect_tiled(image)
+        faces = [face for region in regions if (face := self._confirm(image, region))]
         faces.sort(key=lambda face: -area(face.box_xyxy))
         return _without_doubles(faces)
 
-    def follow(self, picture: np.ndarray, before: Face) -> Face | None:
-        """The same face in the next picture, from where its landmarks were; None if it is gone."""
-        return self._mesh_at(picture, _region_of_landmarks(before.landmarks))
+    def follow(self, image: np.ndarray, before: Face) -> Face | None:
+        """The same face in the next image, from where its landmarks were; None if it is gone."""
+        return self._mesh_at(image, _region_of_landmarks(before.landmarks))
 
-    def _confirm(self, picture: np.ndarray, region: Region) -> Face | None:
+    def _confirm(self, image: np.ndarray, region: Region) -> Face | None:
         """Two passes: the second one starts from the first one's landmarks and is more exact."""
-        first = self._mesh_at(picture, region)
-        return first and self.follow(picture, first)
+        first = self._mesh_at(image, region)
+        return first and self.follow(image, first)
 
-    def _detect(self, picture: np.ndarray) -> list[Region]:
-        import mediapipe as mp  # heavy, so only when a picture is really searched
+    def _detect(self, image: np.ndarray) -> list[Region]:
+        import mediapipe as mp  # heavy, so only when an image is really searched
 
         if self._detector is None:
             self._detector = _new_detector()
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
-        height, width = picture.shape[:2]
-        return [
-            _region_of_detection(d, width, height) for d in self._detector.detect(image).detections
-        ]
+        wrapped = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+        height, width = image.shape[:2]
+        detections = self._detector.detect(wrapped).detections
+        return [_region_of_detection(d, width, height) for d in detections]
 
-    def _detect_padded(self, picture: np.ndarray) -> list[Region]:
-        pad = int(max(picture.shape[:2]) * PAD_FRACTION)
-        padded = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+    def _detect_padded(self, image: np.ndarray) -> list[Region]:
+        pad = int(max(image.shape[:2]) * PAD_FRACTION)
+        padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
         return [_shifted(region, -pad, -pad) for region in self._detect(padded)]
 
-    def _detect_tiled(self, picture: np.ndarray) -> list[Region]:
-        height, width = picture.shape[:2]
+    def _detect_tiled(self, image: np.ndarray) -> list[Region]:
+        height, width = image.shape[:2]
         tile_h, tile_w = (int(side * (1 + TILE_OVERLAP) / 2) for side in (height, width))
         return [
             _shifted(region, left, top)
             for top in (0, height - tile_h)
             for left in (0, width - tile_w)
-            for region in self._detect(picture[top : top + tile_h, left : left + tile_w])
+            for region in self._detect(image[top : top + tile_h, left : left + tile_w])
         ]
 
-    def _mesh_at(self, picture: np.ndarray, region: Region) -> Face | None:
+    def _mesh_at(self, image: np.ndarray, region: Region) -> Face | None:
         if self._mesh is None:
             # OpenCV 5's new engine hides the presence output; the classic one has both.
             self._mesh = cv2.dnn.readNetFromTFLite(str(MESH_FILE), cv2.dnn.ENGINE_CLASSIC)
         to_input = _region_matrix(region)
-        crop = cv2.warpAffine(picture, to_input, (MESH_INPUT_PX, MESH_INPUT_PX))
+        crop = cv2.warpAffine(image, to_input, (MESH_INPUT_PX, MESH_INPUT_PX))
         self._mesh.setInput(cv2.dnn.blobFromImage(crop, 1 / 255.0))
         raw, logit = self._mesh.forward(MESH_OUTPUTS)
         presence = float(1 / (1 + np.exp(-np.clip(logit.ravel()[0], -30, 30))))
@@ -138,7 +137,7 @@ class FaceFinder:
         back = cv2.invertAffineTransform(to_input)
         points = raw.reshape(-1, 3)[:, :2] @ back[:, :2].T + back[:, 2]
         box = np.concatenate([points.min(0), points.max(0)])
-        if not _overlaps_picture(box, picture.shape):
+        if not _overlaps_image(box, image.shape):
             return None
         return Face(box.astype(np.float32), points.astype(np.float32), presence)
 
@@ -192,8 +191,8 @@ def _shifted(region: Region, x: float, y: float) -> Region:
     return Region(region.centre + np.array([x, y]), region.side_px, region.angle_rad)
 
 
-def _overlaps_picture(box_xyxy: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """At least half of the face must lie inside the picture, and have a size at all."""
+def _overlaps_image(box_xyxy: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """At least half of the face must lie inside the image, and have a size at all."""
     height, width = shape[:2]
     inside = np.concatenate(
         [np.clip(box_xyxy[:2], 0, None), np.minimum(box_xyxy[2:], [width, height])]

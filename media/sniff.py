@@ -14,7 +14,7 @@ from errors import UserError
 HEAD_BYTES = 1024
 TS_PACKET_BYTES = 188
 MOV_ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
-PICTURE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
+IMAGE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class FileKind:
     """How a file is opened.
 
     Attributes:
-        kind: ``video`` (FFmpeg decodes) or ``picture`` (Pillow decodes).
+        kind: ``video`` (FFmpeg decodes) or ``image`` (Pillow decodes).
         ffmpeg_format: the demuxer that FFmpeg must use, or None.
         name: for people, e.g. "MP4 / QuickTime".
         suffixes: file-name endings that go with it.
@@ -51,14 +51,14 @@ STARTS: tuple[tuple[bytes, FileKind], ...] = (
     (b"II*\x00", FileKind("picture", None, "TIFF", (".tif", ".tiff"))),
     (b"MM\x00*", FileKind("picture", None, "TIFF", (".tif", ".tiff"))),
 )
-SOUND_STARTS = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"caff")
+AUDIO_STARTS = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"caff")
 
 
 def sniff(path: Path) -> FileKind:
     """Decide how to open a file.
 
     Raises:
-        UserError: with code ``decode_failed`` for a missing, empty, sound-only or unknown file.
+        UserError: with code ``decode_failed`` for a missing, empty, audio-only or unknown file.
     """
     if not path.is_file():
         raise UserError("decode_failed", f"There is no file called “{path.name}”.")
@@ -77,7 +77,7 @@ def sniff(path: Path) -> FileKind:
 
 
 def _by_magic(head: bytes) -> FileKind | None:
-    if head[4:8] == b"ftyp" and head[8:12] in PICTURE_BRANDS:
+    if head[4:8] == b"ftyp" and head[8:12] in IMAGE_BRANDS:
         return FileKind("picture", None, "AVIF / HEIF", (".avif", ".heic", ".heif"))
     if head[4:8] in MOV_ATOMS:
         return MOV
@@ -91,7 +91,7 @@ def _by_magic(head: bytes) -> FileKind | None:
 
 
 def _unknown(head: bytes) -> str:
-    if head.startswith(SOUND_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):
+    if head.startswith(AUDIO_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):
         return "The file holds sound only. A video or a picture is needed."
     if b"\x00" not in head and head.isascii():
         return "The file is a text, not a video or a picture."

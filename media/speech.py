@@ -6,36 +6,36 @@ from functools import cache
 
 import numpy as np
 
-SOUND_HZ = 16_000
+AUDIO_HZ = 16_000
 SHORTEST_MS = 200  # shorter bursts are clicks and coughs
 
 
 @cache
 def _network():
-    from silero_vad import load_silero_vad  # loads a network: only when there is sound
+    from silero_vad import load_silero_vad  # loads a network: only when there is audio
 
     return load_silero_vad()
 
 
-def speech_stretches(sound: np.ndarray | None, start_s: float) -> np.ndarray:
+def speech_stretches(audio: np.ndarray | None, start_s: float) -> np.ndarray:
     """Stretches of speech.
 
     Args:
-        sound: (m,) float32, -1..1, 16 kHz mono, or None.
+        audio: (m,) float32, -1..1, 16 kHz mono, or None.
         start_s: time of the first sample on the clip's clock.
 
     Returns:
         (p, 2) float64: start and stop in seconds on the clip's clock.
     """
-    if sound is None or len(sound) < SOUND_HZ * SHORTEST_MS // 1000 or not np.any(sound):
+    if audio is None or len(audio) < AUDIO_HZ * SHORTEST_MS // 1000 or not np.any(audio):
         return np.zeros((0, 2))
     import torch
     from silero_vad import get_speech_timestamps
 
     found = get_speech_timestamps(
-        torch.from_numpy(sound),
+        torch.from_numpy(audio),
         _network(),
-        sampling_rate=SOUND_HZ,
+        sampling_rate=AUDIO_HZ,
         min_speech_duration_ms=SHORTEST_MS,
     )
-    return np.array([[f["start"], f["end"]] for f in found]).reshape(-1, 2) / SOUND_HZ + start_s
+    return np.array([[f["start"], f["end"]] for f in found]).reshape(-1, 2) / AUDIO_HZ + start_s

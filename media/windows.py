@@ -12,12 +12,13 @@ import numpy as np
 
 from media.clip import Clip
 from media.faces import FaceFinder
+from media.identity import IdentityLinker
 from media.speech import speech_stretches
-from media.tracks import FaceTrack, People, track_faces
+from media.tracks import FaceTrack, track_faces
 
 WINDOW_S = 3.0  # unit of work, of cost and of the timeline
 QUICK_WINDOWS = 4  # `quick` examines at most 12 s, whatever the length of the file
-STILLS = 16  # whole pictures of a window that are kept while it is examined
+STILLS = 16  # whole images of a window that are kept while it is examined
 FRAME_TOLERANCE_S = 0.001  # so that the last frame lies inside the last stretch
 
 
@@ -36,13 +37,13 @@ class Window:
     Attributes:
         stretch: which part of the clip.
         times_s: (n,) float64, times of all decoded frames on the clip's clock.
-        stills: (k, h, w, 3) uint8 RGB, a few whole pictures spread over the stretch.
+        stills: (k, h, w, 3) uint8 RGB, a few whole images spread over the stretch.
         stills_s: (k,) float64, their times.
         tracks: the faces, each with its aligned crops.
-        sound: (m,) float32, -1..1, 16 kHz mono, or None when the file has no sound.
-        sound_start_s: time of the first sample on the clip's clock.
+        audio: (m,) float32, -1..1, 16 kHz mono, or None when the file has no audio.
+        audio_start_s: time of the first sample on the clip's clock.
         speech_s: (p, 2) float64, stretches of speech on the clip's clock.
-        is_picture: one still picture, no time in it.
+        is_image: one still image, no time in it.
     """
 
     stretch: Stretch
@@ -50,16 +51,16 @@ class Window:
     stills: np.ndarray
     stills_s: np.ndarray
     tracks: tuple[FaceTrack, ...]
-    sound: np.ndarray | None
-    sound_start_s: float
+    audio: np.ndarray | None
+    audio_start_s: float
     speech_s: np.ndarray
-    is_picture: bool
+    is_image: bool
 
     def __post_init__(self) -> None:
         if self.stills.ndim != 4 or self.stills.shape[-1] != 3:
             raise ValueError(f"stills: expected (k, h, w, 3), got {self.stills.shape}")
-        if self.sound is not None and self.sound.ndim != 1:
-            raise ValueError(f"sound: expected (m,), got {self.sound.shape}")
+        if self.audio is not None and self.audio.ndim != 1:
+            raise ValueError(f"audio: expected (m,), got {self.audio.shape}")
         if self.speech_s.ndim != 2 or self.speech_s.shape[1] != 2:
             raise ValueError(f"speech_s: expected (p, 2), got {self.speech_s.shape}")
 
@@ -68,7 +69,7 @@ def plan(duration_s: float, mode: str) -> tuple[Stretch, ...]:
     """Cut a clip into the stretches that will be examined.
 
     Args:
-        duration_s: length of the clip; 0 for a still picture.
+        duration_s: length of the clip; 0 for a still image.
         mode: ``quick`` (at most `QUICK_WINDOWS`, spread evenly) or ``thorough`` (end to end).
     """
     count = max(1, round(duration_s / WINDOW_S))
@@ -80,21 +81,21 @@ def plan(duration_s: float, mode: str) -> tuple[Stretch, ...]:
     return tuple(stretches[i] for i in chosen)
 
 
-def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: People) -> Window:
-    """Decode a stretch once: follow the faces, keep a few whole pictures, read the sound."""
+def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: IdentityLinker) -> Window:
+    """Decode a stretch once: follow the faces, keep a few whole images, read the audio."""
     step_s = max(stretch.stop_s - stretch.start_s, 1e-6) / STILLS
     stills: list[tuple[float, np.ndarray]] = []
     times: list[float] = []
 
     def watched():
-        for time_s, picture in clip.frames(stretch.start_s, stretch.stop_s):
+        for time_s, image in clip.frames(stretch.start_s, stretch.stop_s):
             times.append(time_s)
             if not stills or time_s >= stills[-1][0] + step_s - 1e-6:
-                stills.append((time_s, picture))
-            yield time_s, picture
+                stills.append((time_s, image))
+            yield time_s, image
 
     tracks = people.name(track_faces(watched(), finder))
-    sound = clip.sound(stretch.start_s, stretch.stop_s)
+    audio = clip.audio(stretch.start_s, stretch.stop_s)
     still_shape = (0, *clip.size_wh[::-1], 3)
     return Window(
         stretch=stretch,
@@ -102,8 +103,8 @@ def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: People
         stills=np.stack([p for _, p in stills]) if stills else np.zeros(still_shape, np.uint8),
         stills_s=np.array([t for t, _ in stills]),
         tracks=tracks,
-        sound=sound,
-        sound_start_s=stretch.start_s,
-        speech_s=speech_stretches(sound, stretch.start_s),
-        is_picture=clip.kind == "picture",
+        audio=audio,
+        audio_start_s=stretch.start_s,
+        speech_s=speech_stretches(audio, stretch.start_s),
+        is_image=clip.kind == "picture",
     )

@@ -26,7 +26,7 @@ from report.words import (
     size,
     title,
 )
-from verdict.fusion import Opinion, Verdict, fitted_numbers
+from verdict.fusion import Opinion, Verdict, fusion_parameters
 
 CSS = Path(__file__).with_name("report.css")
 CREDENTIALS = {
@@ -140,7 +140,7 @@ def made_with(analysis: Analysis) -> str:
     facts = [("Mode", chosen.mode), ("Detectors", ", ".join(chosen.detectors))]
     facts += [(f"{title(n)}: checkpoint", label) for n, label in analysis.checkpoints.items()]
     facts += [(name, value) for name, value in analysis.versions.items()]
-    fitted = fitted_numbers()
+    fitted = fusion_parameters()
     facts.append(("Fusion weights fitted on", f"{fitted.fitted_on} ({fitted.date})"))
     return pairs(facts)
 
@@ -188,7 +188,7 @@ def _probability(opinion: Opinion) -> str:
     if opinion.probability is None:
         text = "No probability is given, because nothing that is calibrated could be counted."
         return f"<p class='probability quiet'>{text}</p>"
-    fitted = fitted_numbers()
+    fitted = fusion_parameters()
     return (
         f"<p class='probability'>Calibrated probability of manipulation: "
         f"<strong>{percent(opinion.probability)}</strong>, if both were equally likely beforehand."
@@ -232,7 +232,7 @@ def _sum_table(analysis: Analysis) -> str:
         return "<p class='quiet'>No detector could be counted, so there is no sum.</p>"
     judged = analysis.verdict.judged
     prior = "prior" if judged < 2 else f"prior, one of {judged} people"
-    rows = [(f"Before looking ({prior})", "", _bar(analysis.verdict.prior_log_odds))]
+    rows = [(f"Before looking ({prior})", "", _bar(analysis.verdict.intercept))]
     for name, value in sorted(opinion.contributions.items(), key=lambda item: -abs(item[1])):
         rows.append((escape(title(name)), f"× {opinion.weights[name]:.2f}", _bar(value)))
     rows.append(("<strong>Sum</strong>", "", _bar(opinion.log_odds)))
@@ -272,7 +272,7 @@ def _when(analysis: Analysis, stretches: Sequence[tuple[float, float]]) -> str:
 
 
 def _sound(analysis: Analysis) -> str:
-    if not analysis.has_sound:
+    if not analysis.has_audio:
         return "none"
     spoken = sum(stop - start for start, stop in analysis.speech_s)
     return f"yes, speech for {clock(spoken)} of what was examined"

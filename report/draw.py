@@ -17,7 +17,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from analysis import Analysis, Shot
+from analysis import Analysis, Keyframe
 from detectors.base import Heatmap
 from media import align
 from report.words import AGAINST, FOR, LOOKS, clock, percent
@@ -90,9 +90,9 @@ def marked(
     return np.asarray(image)
 
 
-def annotated(analysis: Analysis, shot: Shot) -> np.ndarray:
+def annotated(analysis: Analysis, shot: Keyframe) -> np.ndarray:
     """One kept picture with its faces marked, (h, w, 3) uint8 RGB, at a size fit for a report."""
-    picture, factor = fit(shot.picture)
+    picture, factor = fit(shot.image)
     boxes = {person: box * factor for person, (box, _) in shot.faces.items()}
     note = clock(shot.time_s) if analysis.kind == "video" else ""
     return marked(picture, boxes, opinions_by_person(analysis), note)
@@ -177,13 +177,13 @@ def heatmap_figure(analysis: Analysis, heatmap: Heatmap) -> tuple[np.ndarray, st
     Returns:
         ((h, w, 3) uint8 RGB, caption), or None when no kept picture shows that person.
     """
-    shots = [shot for shot in analysis.shots if heatmap.person in shot.faces]
+    shots = [shot for shot in analysis.keyframes if heatmap.person in shot.faces]
     if not shots:
         return None
     shot = min(shots, key=lambda s: abs(s.time_s - heatmap.time_s))
     landmarks = shot.faces[heatmap.person][1]
     matrix = align.face_matrix(landmarks, align.CROP_PX)
-    plain = align.cut(shot.picture, matrix, align.CROP_PX)
+    plain = align.cut(shot.image, matrix, align.CROP_PX)
     hot = heat_on_picture(plain, align.move(landmarks, matrix), heatmap)
     both = strip([plain, hot], align.CROP_PX)
     picture = np.vstack([both, legend(both.shape[1], heat_scale(heatmap.values))])
@@ -217,13 +217,13 @@ def strip(pictures: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.nda
     return np.hstack(parts)
 
 
-def face_of(shot: Shot, person: str) -> np.ndarray:
+def face_of(shot: Keyframe, person: str) -> np.ndarray:
     """The (320, 320, 3) uint8 RGB crop of one person in a kept picture."""
     landmarks = shot.faces[person][1]
-    return align.cut(shot.picture, align.face_matrix(landmarks), align.CROP_PX)
+    return align.cut(shot.image, align.face_matrix(landmarks), align.CROP_PX)
 
 
-def _heat_caption(analysis: Analysis, heatmap: Heatmap, shot: Shot) -> str:
+def _heat_caption(analysis: Analysis, heatmap: Heatmap, shot: Keyframe) -> str:
     caption = f"{heatmap.person}: what each part of the face adds to the picture score"
     if analysis.kind != "video":
         return f"{caption}."

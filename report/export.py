@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analysis import Analysis, PersonSeen
+from analysis import Analysis, PersonRecord
 from detectors.base import Finding
-from verdict.fusion import Opinion, fitted_numbers
+from verdict.fusion import Opinion, fusion_parameters
 
 SCHEMA_VERSION = "1.1"
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
@@ -72,7 +72,7 @@ def _file(analysis: Analysis) -> dict[str, Any]:
         "examined_s": float(analysis.examined_s),
         "size_wh": [int(side) for side in analysis.size_wh],
         "fps": float(analysis.fps),
-        "has_sound": analysis.has_sound,
+        "has_sound": analysis.has_audio,
         "speech_s": [[float(a), float(b)] for a, b in analysis.speech_s],
         "warnings": list(analysis.warnings),
         "provenance": {
@@ -96,10 +96,10 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
 
 
 def _verdict(analysis: Analysis) -> dict[str, Any]:
-    fitted = fitted_numbers()
+    fitted = fusion_parameters()
     return {
         **_opinion(analysis.verdict.opinion),
-        "prior_log_odds": float(analysis.verdict.prior_log_odds),
+        "prior_log_odds": float(analysis.verdict.intercept),
         "thresholds": numbers(asdict(analysis.verdict.thresholds)),
         "against": list(analysis.verdict.against),
         "warnings": list(analysis.verdict.warnings),
@@ -107,7 +107,7 @@ def _verdict(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _person(analysis: Analysis, person: PersonSeen) -> dict[str, Any]:
+def _person(analysis: Analysis, person: PersonRecord) -> dict[str, Any]:
     opinion = next((o for o in analysis.verdict.people if o.person == person.name), None)
     quality = person.quality
     return {

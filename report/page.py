@@ -108,7 +108,7 @@ def _pictures(analysis: Analysis) -> str:
             _shot_alt(analysis, shot.faces),
             _shot_caption(analysis, shot.time_s),
         )
-        for shot in analysis.shots
+        for shot in analysis.keyframes
     )
     heat = "".join(
         _figure(figure[0], figure[1], figure[1])

@@ -179,7 +179,7 @@ def _hatch(axes: Axes, start_s: float, stop_s: float, middle: float, height: flo
 def _speech(axes: Axes, analysis: Analysis) -> None:
     """The lowest row: where somebody is heard speaking."""
     end = analysis.duration_s
-    if not analysis.has_sound:
+    if not analysis.has_audio:
         _hatch(axes, 0.0, end, 0.0, 0.5)
         axes.text(
             end / 2, 0, "no sound in the file", ha="center", va="center", fontsize=8,

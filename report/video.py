@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis import Analysis
 from errors import UserError
-from media.clip import SOUND_HZ, Clip
+from media.clip import AUDIO_HZ, Clip
 from media.windows import Stretch, plan
 from report.draw import fit, marked, opinions_by_person
 from report.words import clock
@@ -94,8 +94,8 @@ def _write(
     width, height = _even_size(analysis)
     pictures.width, pictures.height = width, height
     sound = None
-    if analysis.has_sound:
-        sound = out.add_stream("aac", rate=SOUND_HZ, layout="mono")
+    if analysis.has_audio:
+        sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
         sound.bit_rate = 64_000
     total = sum(s.stop_s - s.start_s for s in stretches)
     shown_s = 0.0
@@ -155,17 +155,17 @@ def _write_sound(
 ) -> None:
     """Encode the sound of one block at its place in the new file."""
     lead = min(OVERLAP_S, block.start_s)
-    heard = clip.sound(block.start_s - lead, block.stop_s + OVERLAP_S)
+    heard = clip.audio(block.start_s - lead, block.stop_s + OVERLAP_S)
     if heard is None:
         return
-    begin = round(at_s * SOUND_HZ)
-    count = round((at_s + block.stop_s - block.start_s) * SOUND_HZ) - begin
-    skip = round(lead * SOUND_HZ)
+    begin = round(at_s * AUDIO_HZ)
+    count = round((at_s + block.stop_s - block.start_s) * AUDIO_HZ) - begin
+    skip = round(lead * AUDIO_HZ)
     samples = heard[skip : skip + count]
     frame = av.AudioFrame.from_ndarray(
         samples[None].astype(np.float32), format="fltp", layout="mono"
     )
-    frame.sample_rate = SOUND_HZ
+    frame.sample_rate = AUDIO_HZ
     frame.pts = begin
-    frame.time_base = Fraction(1, SOUND_HZ)
+    frame.time_base = Fraction(1, AUDIO_HZ)
     out.mux(stream.encode(frame))

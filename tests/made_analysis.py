@@ -10,21 +10,21 @@ import numpy as np
 from analysis import Analysis, Settings
 from detectors.base import Finding, Heatmap, Reason, WindowScore
 from media.provenance import Provenance
-from media.seen import Followed, PersonSeen, Shot
+from media.record import Keyframe, PersonRecord, TrackRecord
 from media.tracks import Quality
 from verdict.explain import explain
-from verdict.fusion import Numbers, Thresholds, fuse
+from verdict.fusion import FusionParameters, Thresholds, fuse
 
 SIZE_WH, FPS, DURATION_S = (640, 360), 25, 6.0
-NUMBERS = Numbers(
-    prior_log_odds=-0.3,
+NUMBERS = FusionParameters(
+    intercept=-0.3,
     weights={"spatial": 0.6, "temporal": 0.3, "frequency": 0.4, "sync": 0.5, "landmarks": 0.1},
-    most_log_odds=6.0,
-    picture=Thresholds(3.0, 1.0, -1.0),
+    llr_clip=6.0,
+    image=Thresholds(3.0, 1.0, -1.0),
     video=Thresholds(3.0, 1.0, -1.0),
     fitted_on="drawn faces",
     date="2026-01-01",
-    sound_share=0.25,
+    p_audio_fake=0.25,
 )
 CENTRES = {"Face A": (200.0, 170.0), "Face B": (460.0, 180.0)}
 FACE_PX = 110.0
@@ -103,17 +103,17 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         finding("landmarks", "Face A", (0.4, 0.3), "experimental"),
         no_finding("landmarks", "Face B", "clip_too_short"),
     )
-    verdict = fuse(findings, picture=False, numbers=NUMBERS)
+    verdict = fuse(findings, image=False, numbers=NUMBERS)
     times = np.arange(0, DURATION_S, 1 / FPS)
     people = tuple(
-        PersonSeen(
+        PersonRecord(
             person, ((0.0, DURATION_S),), len(times), Quality(108.0, 55.0, 130.0, 8.0),
-            (Followed(times, np.repeat(box_at(centre)[None], len(times), 0)),),
+            (TrackRecord(times, np.repeat(box_at(centre)[None], len(times), 0)),),
         )
         for person, centre in CENTRES.items()
     )  # fmt: skip
     faces = {p: (box_at(c), landmarks_at(c)) for p, c in CENTRES.items()}
-    shots = tuple(Shot(t, drawn_picture(), faces) for t in (1.0, 2.5, 4.0))
+    keyframes = tuple(Keyframe(t, drawn_picture(), faces) for t in (1.0, 2.5, 4.0))
     return Analysis(
         name=name,
         sha256="ab" * 32,
@@ -124,7 +124,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         examined_s=DURATION_S,
         size_wh=SIZE_WH,
         fps=float(FPS),
-        has_sound=True,
+        has_audio=True,
         speech_s=((0.4, 2.2), (3.1, 5.5)),
         provenance=Provenance({"video codec": "h264"}, ("Written by a program.",), "none", False),
         warnings=("The file is called “.mov” but is MP4 / QuickTime.", *verdict.warnings),
@@ -132,7 +132,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         findings=findings,
         verdict=verdict,
         explanation=explain(verdict, findings, DURATION_S, DURATION_S),
-        shots=shots,
+        keyframes=keyframes,
         settings=Settings(),
         checkpoints={"spatial": "spatial@0123456789ab"},
         versions={"program": "0.1.0"},
@@ -151,11 +151,11 @@ def made_picture() -> Analysis:
             ("sync", "single_picture"),
         )
     )
-    verdict = fuse(findings, picture=False, numbers=NUMBERS)
+    verdict = fuse(findings, image=False, numbers=NUMBERS)
     return replace(
         made_analysis("picture.png"),
-        kind="picture", container="PNG", duration_s=0.0, examined_s=0.0, fps=0.0, has_sound=False,
+        kind="picture", container="PNG", duration_s=0.0, examined_s=0.0, fps=0.0, has_audio=False,
         speech_s=(), people=(), findings=findings, verdict=verdict, warnings=verdict.warnings,
         explanation=explain(verdict, findings, 0.0, 0.0),
-        shots=(Shot(0.0, drawn_picture(), {}),),
+        keyframes=(Keyframe(0.0, drawn_picture(), {}),),
     )  # fmt: skip

@@ -27,7 +27,7 @@ def test_every_detector_says_something_about_the_person(analysis):
 
 def test_contributions_add_up_to_the_verdict_of_a_real_file(analysis):
     opinion = analysis.verdict.opinion
-    total = analysis.verdict.prior_log_odds + sum(opinion.contributions.values())
+    total = analysis.verdict.intercept + sum(opinion.contributions.values())
     assert total == pytest.approx(opinion.log_odds, abs=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_memory_does_not_grow_with_the_pictures_kept(tmp_path, portrait):
     face = cv2.resize(portrait[:300, 60:360], (160, 160))
     path = write_clip(tmp_path / "long.mp4", [face] * 30 * 25)
     found = analyze(path, Settings(mode="thorough", detectors=("landmarks",)))
-    assert len(found.shots) <= 8
+    assert len(found.keyframes) <= 8
     assert found.examined_s == pytest.approx(found.duration_s, abs=0.1)
 
 

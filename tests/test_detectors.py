@@ -18,8 +18,9 @@ from hub.checkpoint import DETECTORS as NAMES
 from hub.store import resolve
 from media.clip import Clip
 from media.faces import FaceFinder
+from media.identity import IdentityLinker
 from media.speech import speech_stretches
-from media.tracks import FaceTrack, People, track_faces
+from media.tracks import FaceTrack, track_faces
 from media.windows import Stretch, Window
 from tests.conftest import moving_portrait, write_clip
 
@@ -34,17 +35,19 @@ def detector(request) -> Detector:
 def window_of(pictures, sound=None, fps=25.0) -> Window:
     times = np.arange(len(pictures)) / fps
     with FaceFinder() as finder:
-        tracks = People().name(track_faces(zip(times.tolist(), pictures, strict=True), finder))
+        tracks = IdentityLinker().name(
+            track_faces(zip(times.tolist(), pictures, strict=True), finder)
+        )
     return Window(
         stretch=Stretch(0.0, len(pictures) / fps),
         times_s=times,
         stills=np.stack(pictures[:: max(1, len(pictures) // 16)]),
         stills_s=times[:: max(1, len(pictures) // 16)],
         tracks=tracks,
-        sound=sound,
-        sound_start_s=0.0,
+        audio=sound,
+        audio_start_s=0.0,
         speech_s=speech_stretches(sound, 0.0),
-        is_picture=len(pictures) == 1,
+        is_image=len(pictures) == 1,
     )
 
 
@@ -81,9 +84,9 @@ def test_the_same_window_gives_the_same_number(detector, fine):
 
 
 def test_a_silent_clip(detector, fine):
-    silent = replace(fine, sound=None, speech_s=np.zeros((0, 2)))
+    silent = replace(fine, audio=None, speech_s=np.zeros((0, 2)))
     check(detector, silent)
-    if detector.needs_sound:
+    if detector.needs_audio:
         assert detector.look(silent, silent.tracks[0]).reason.code == "no_audio"
 
 
@@ -102,7 +105,7 @@ def test_one_picture(detector, portrait):
 
 
 def test_one_frame_of_a_video(detector, portrait):
-    check(detector, replace(window_of([portrait]), is_picture=False))
+    check(detector, replace(window_of([portrait]), is_image=False))
 
 
 def test_an_odd_size(detector, portrait):
@@ -171,11 +174,11 @@ def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portra
     sound = np.zeros(48_000, np.float32)
     sound[32_000:32_400] = 0.9
     path = write_clip(tmp_path / "late.mp4", flash, sound=sound, sound_late_s=late_s)
-    from detectors.sync import mouths
+    from detectors.sync.detector import mouths
 
     with Clip(path) as clip, FaceFinder() as finder:
         track: FaceTrack = track_faces(clip.frames(0.0, 3.0), finder)[0]
-        heard = clip.sound(0.0, 3.0)
+        heard = clip.audio(0.0, 3.0)
     light = mouths(track).mean((1, 2))
     seen_s = track.times_s[int(np.argmax(light - np.median(light)))]
     heard_s = int(np.argmax(np.abs(heard) > 0.3)) / 16_000

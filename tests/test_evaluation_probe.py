@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.networks import load_image_classifier
+from detectors.loading import load_image_classifier
 from errors import UserError
 from evaluation.probe import fit_probe, head_name, probe, save_probe
 from hub.checkpoint import Card

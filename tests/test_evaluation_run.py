@@ -126,14 +126,14 @@ def test_a_file_without_a_face_and_a_damaged_one_are_rows_with_a_reason(measured
 
 
 def test_the_fused_log_odds_follow_from_the_only_detector(measured):
-    from verdict.fusion import fitted_numbers
+    from verdict.fusion import fusion_parameters
 
-    fitted = fitted_numbers()
+    fitted = fusion_parameters()
     if not fitted.weights["spatial"]:
         pytest.skip("the picture detector has no vote at present")
     row = rows_of(measured)[0]
-    limited = np.clip(float(row["spatial_log_odds"]), -fitted.most_log_odds, fitted.most_log_odds)
-    expected = fitted.prior_log_odds + fitted.weights["spatial"] * limited
+    limited = np.clip(float(row["spatial_log_odds"]), -fitted.llr_clip, fitted.llr_clip)
+    expected = fitted.intercept + fitted.weights["spatial"] * limited
     assert float(row["log_odds"]) == pytest.approx(expected, abs=1e-5)
 
 
@@ -258,7 +258,7 @@ def test_a_copy_is_smaller_and_keeps_the_clock(tier, tmp_path, portrait):
     path = write_clip(tmp_path / "flash.mp4", [dark] * 10 + [bright] * 15, sound=sound)
     with copies(tier)(path) as copy, Clip(copy) as clip:
         times = [t for t, picture in clip.frames() if picture.mean() > 128]
-        heard = clip.sound(0.0, 1.0)
+        heard = clip.audio(0.0, 1.0)
         loud = np.flatnonzero(np.abs(heard) > 0.1)[0] / 16_000
         assert max(clip.size_wh) <= tier.long_side_px
         assert times[0] - loud == pytest.approx(0.0, abs=0.02)

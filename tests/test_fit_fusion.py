@@ -15,7 +15,7 @@ from evaluation.run import Kept
 from hub.checkpoint import DETECTORS, Calibration
 from training.fusion.evidence import folds, read_held_out, read_table
 from training.fusion.fit import SOUND_SHARE, fit_all, held_out, sums, thresholds
-from verdict.fusion import Numbers, Thresholds, fuse
+from verdict.fusion import FusionParameters, Thresholds, fuse
 
 KINDS, SOURCES = ("swap", "head", "head+superres", "lips"), ("phone", "studio", "lab", "web")
 LIMITS = Thresholds(3, 1, -1)
@@ -69,14 +69,14 @@ def table(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fitted(table) -> tuple[Numbers, dict]:
+def fitted(table) -> tuple[FusionParameters, dict]:
     return fit_all(table, "synthetic", None)
 
 
 def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
-    sees = {"temporal": 0.6}
-    numbers = Numbers(0, {}, 4.0, LIMITS, LIMITS, "", "", SOUND_SHARE, sees)
-    before, after = table.values[:, 1], table.seeing(sees, 4.0).values[:, 1]
+    coverage = {"temporal": 0.6}
+    numbers = FusionParameters(0, {}, 4.0, LIMITS, LIMITS, "", "", SOUND_SHARE, coverage)
+    before, after = table.values[:, 1], table.seeing(coverage, 4.0).values[:, 1]
     there = np.isfinite(before)
     assert np.array_equal(there, np.isfinite(after)) and there.any()
     wanted = [numbers.evidence("temporal", float(value)) for value in before[there]]
@@ -87,7 +87,7 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
     weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2]), -0.2
     told = dict(zip(DETECTORS, weights, strict=True))
-    numbers = Numbers(prior, told, 4.0, LIMITS, LIMITS, "", "", SOUND_SHARE)
+    numbers = FusionParameters(prior, told, 4.0, LIMITS, LIMITS, "", "", SOUND_SHARE)
     for _ in range(60):
         values = rng.normal(0, 3, (rng.integers(1, 4), 5))
         values[rng.random(values.shape) < 0.4] = np.nan
@@ -108,7 +108,7 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
             for row, people in enumerate(values)
             for name, v in zip(DETECTORS, people, strict=True)
         ]
-        told = fuse(findings, picture=False, numbers=numbers).opinion.log_odds
+        told = fuse(findings, image=False, numbers=numbers).opinion.log_odds
         mine = sums(values, np.zeros(len(values), int), weights, prior)[0]
         assert np.isnan(mine) if told is None else mine == pytest.approx(told, abs=1e-9)
 
@@ -124,7 +124,7 @@ def test_strong_evidence_gets_weight_and_noise_none(fitted):
 
 def test_the_numbers_can_be_read_by_the_verdict(fitted):
     numbers, _ = fitted
-    again = Numbers.from_json(json.loads(json.dumps(asdict(numbers))))
+    again = FusionParameters.from_json(json.loads(json.dumps(asdict(numbers))))
     assert again == numbers and again.video.strong > again.video.some > again.video.none
 
 

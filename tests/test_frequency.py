@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save_file
 from scipy import fft
 
-from detectors import frequency_model as model
-from detectors.frequency import MODEL_TYPE, Frequency, plain_measures
+from detectors.frequency import features as model
+from detectors.frequency.detector import MODEL_TYPE, Frequency, plain_measures
+from detectors.frequency.network import FrequencyNet
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from media.tracks import FaceTrack, Quality
@@ -37,7 +38,7 @@ def enlarged(kernel: int, seed: int = 0) -> np.ndarray:
 def checkpoint(folder: Path, config: dict | None = None, **changes: torch.Tensor) -> Checkpoint:
     """A small random frequency checkpoint in a folder."""
     torch.manual_seed(1)
-    network = model.FrequencyNet(4)
+    network = FrequencyNet(4)
     save_file(network.state_dict() | changes, folder / "model.safetensors")
     config = {"model_type": MODEL_TYPE, "hidden": 4, "gate": GATE} | (config or {})
     (folder / "config.json").write_text(json.dumps(config))
@@ -136,8 +137,7 @@ def test_white_noise_has_a_flat_radial_and_angular_profile():
 def test_strong_jpeg_shows_its_blocks():
     smooth = cv2.GaussianBlur(noise_picture(), (0, 0), 3)
     assert (
-        model.picture_blocks_db(coded(smooth, 10)[None])
-        > model.picture_blocks_db(smooth[None]) + 2.5
+        model.image_blocks_db(coded(smooth, 10)[None]) > model.image_blocks_db(smooth[None]) + 2.5
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.networks import load_image_classifier
+from detectors.loading import load_image_classifier
 from errors import UserError
 from hub import store
 from hub.labels import log_odds_from_logits

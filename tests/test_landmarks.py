@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from detectors import landmarks_model as model
-from detectors.landmarks import MODEL_TYPE, Landmarks
+from detectors.landmarks import features as model
+from detectors.landmarks.classifier import LinearClassifier
+from detectors.landmarks.detector import MODEL_TYPE, Landmarks
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from media.tracks import FaceTrack, Quality
@@ -122,8 +123,8 @@ def test_a_moving_turning_growing_head_is_no_movement_of_the_face():
 
 def test_trembling_of_the_head_is_measured_in_pixels():
     marks, times = face(20.0)
-    shaken = marks + np.random.default_rng(1).normal(0, 0.8, (len(times), 1, 2))
-    assert model.measure_motion(shaken, times)["head_jitter_px"] == pytest.approx(0.8, rel=0.1)
+    degrade = marks + np.random.default_rng(1).normal(0, 0.8, (len(times), 1, 2))
+    assert model.measure_motion(degrade, times)["head_jitter_px"] == pytest.approx(0.8, rel=0.1)
 
 
 def test_the_rhythm_of_the_mouth_is_its_frequency():
@@ -176,7 +177,7 @@ def test_what_tells_one_tool_only_does_not_count_as_skill():
 
 
 def test_the_judge_is_linear_and_clips_what_it_never_saw():
-    judge = model.Judge(("a",), np.zeros(1), np.ones(1), np.array([2.0]), 0.5)
+    judge = LinearClassifier(("a",), np.zeros(1), np.ones(1), np.array([2.0]), 0.5)
     assert judge.log_odds({"a": 1.0}) == pytest.approx(2.5)
     assert judge.log_odds({"a": 1e9}) == pytest.approx(6.5)
 

@@ -15,8 +15,9 @@ from PIL import Image
 from errors import UserError
 from media.clip import Clip
 from media.faces import FaceFinder
+from media.identity import IdentityLinker
 from media.provenance import read_provenance
-from media.tracks import People, track_faces
+from media.tracks import track_faces
 from media.windows import plan
 from tests.conftest import ROOT, moving_portrait, write_clip
 
@@ -41,7 +42,7 @@ def test_sound_and_pictures_share_one_clock(tmp_path, late_s, suffix):
     )
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames() if p.mean() > 128)
-        sound = clip.sound(0.0, clip.duration_s)
+        sound = clip.audio(0.0, clip.duration_s)
     heard = np.argmax(np.abs(sound) > 0.2) / 16_000
     assert heard - flash == pytest.approx(late_s, abs=0.04)
 
@@ -51,7 +52,7 @@ def test_a_window_in_the_middle_keeps_the_clock(tmp_path):
     path = write_clip(tmp_path / "long.mp4", pictures, sound=click(8.0, 10.0))
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames(7.0, 9.0) if p.mean() > 128)
-        sound = clip.sound(7.0, 9.0)
+        sound = clip.audio(7.0, 9.0)
     heard = 7.0 + np.argmax(np.abs(sound) > 0.2) / 16_000
     assert flash == pytest.approx(8.0, abs=1e-3)
     assert heard == pytest.approx(8.0, abs=0.04)
@@ -64,7 +65,7 @@ from media.clip import Clip
 heard = []
 for path in sys.argv[2:]:
     with Clip(path) as clip:
-        heard.append(clip.sound(0.0, 1.0))
+        heard.append(clip.audio(0.0, 1.0))
 np.save(sys.argv[1], heard)
 """
 
@@ -217,7 +218,7 @@ def test_a_decompression_bomb_is_refused(tmp_path):
 def test_the_same_face_keeps_its_name_across_windows(portrait):
     pictures = moving_portrait(portrait, 40)
     frames = [(i / 25, p) for i, p in enumerate(pictures)]
-    people = People()
+    people = IdentityLinker()
     with FaceFinder() as finder:
         first = people.name(track_faces(frames[:20], finder))
         second = people.name(track_faces(frames[20:], finder))
@@ -233,7 +234,7 @@ def test_two_faces_are_two_people(portrait):
     face = cv2.resize(portrait[:300, 60:360], (240, 240))
     picture = np.concatenate([face, cv2.convertScaleAbs(face[:, ::-1], alpha=0.6)], 1)
     with FaceFinder() as finder:
-        tracks = People().name(track_faces([(i / 25, picture) for i in range(6)], finder))
+        tracks = IdentityLinker().name(track_faces([(i / 25, picture) for i in range(6)], finder))
     assert sorted(t.person for t in tracks) == ["Face A", "Face B"]
 
 

@@ -104,9 +104,9 @@ def test_the_unit_of_a_measure_comes_from_its_name():
 
 def test_marking_leaves_the_picture_as_it_was():
     found = made_analysis()
-    before = found.shots[0].picture.copy()
-    drawn = draw.annotated(found, found.shots[0])
-    assert np.array_equal(found.shots[0].picture, before)
+    before = found.keyframes[0].image.copy()
+    drawn = draw.annotated(found, found.keyframes[0])
+    assert np.array_equal(found.keyframes[0].image, before)
     assert drawn.shape == before.shape
     assert not np.array_equal(drawn, before)
 
@@ -121,7 +121,7 @@ def test_name_plates_do_not_cover_each_other():
 
 def test_a_heatmap_lands_on_the_part_of_the_face_it_belongs_to():
     found = made_analysis()
-    landmarks = found.shots[0].faces["Face A"][1]
+    landmarks = found.keyframes[0].faces["Face A"][1]
     values = np.zeros((6, 6), np.float32)
     values[2, 1] = 5.0
     grey = np.full((*SIZE_WH[::-1], 3), 128, np.uint8)
@@ -294,8 +294,8 @@ def test_the_annotated_video_keeps_length_pictures_and_sound(drawn_clip, tmp_pat
     with Clip(target) as clip, Clip(drawn_clip) as before:
         assert clip.duration_s == pytest.approx(before.duration_s, abs=0.05)
         assert clip.size_wh == SIZE_WH
-        assert clip.has_sound
-        onset = np.argmax(np.abs(clip.sound(0, DURATION_S)) > 0.1) / 16_000
+        assert clip.has_audio
+        onset = np.argmax(np.abs(clip.audio(0, DURATION_S)) > 0.1) / 16_000
         assert onset == pytest.approx(3.0, abs=0.05)
         first = next(clip.frames(1.0))[1]
         plain = next(before.frames(1.0))[1]

@@ -1,11 +1,11 @@
-"""Claims about `detectors.skin_model`: what the skin's measures rise and fall with."""
+"""Claims about `detectors.landmarks.skin`: what the skin's measures rise and fall with."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from detectors.skin_model import REGIONS, SIDE_PX, SIGMAS_PX, measure_skin
+from detectors.landmarks.skin import REGIONS, SIDE_PX, SIGMAS_PX, measure_skin
 
 PICTURES = 50
 TIMES_S = np.arange(PICTURES) / 25.0

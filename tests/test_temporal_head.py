@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from detectors.landmarks_model import Judge
+from detectors.landmarks.classifier import LinearClassifier
 from tests.conftest import ROOT
 from training.temporal.head import _write_classifier
 
@@ -21,7 +21,7 @@ def test_the_last_layer_gives_the_numbers_of_the_judge(tmp_path):
     rng = np.random.default_rng(0)
     names = tuple(f"pooled_{n}" for n in range(FEATURES))
     mean, spread = rng.normal(size=FEATURES), rng.uniform(0.5, 2, FEATURES)
-    judge = Judge(names, mean, spread, rng.normal(0, 0.1, FEATURES), 0.3, np.inf)
+    judge = LinearClassifier(names, mean, spread, rng.normal(0, 0.1, FEATURES), 0.3, np.inf)
     _write_classifier(file, judge)
     pooled = rng.normal(size=(5, FEATURES))
     tensors = load_file(file)

@@ -20,17 +20,17 @@ from verdict.fusion import (
     NOT_ASSESSED,
     SOME,
     STRONG,
-    Numbers,
+    FusionParameters,
     Thresholds,
-    fitted_numbers,
-    picture_share,
+    fusion_parameters,
+    image_share,
 )
 
-fuse = partial(fusion.fuse, picture=False)
+fuse = partial(fusion.fuse, image=False)
 NAMES = ("spatial", "temporal", "frequency", "sync", "landmarks")
 FITTED = dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True))
 LIMITS = Thresholds(2.8, 1.5, -0.5)
-NUMBERS = Numbers(-0.3, FITTED, 4.0, LIMITS, LIMITS, "test", "", 0.25)
+NUMBERS = FusionParameters(-0.3, FITTED, 4.0, LIMITS, LIMITS, "test", "", 0.25)
 
 
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
@@ -49,7 +49,7 @@ def test_contributions_add_up_to_the_verdict(values):
         assert all(v is None for v in values.values())
         assert chosen.level == NOT_ASSESSED
     else:
-        total = verdict.prior_log_odds + math.fsum(chosen.contributions.values())
+        total = verdict.intercept + math.fsum(chosen.contributions.values())
         assert total == pytest.approx(chosen.log_odds, abs=1e-9)
         assert 0 <= chosen.probability <= 1
 
@@ -99,7 +99,7 @@ def test_many_real_faces_are_no_more_suspicious_than_one():
         math.exp(-3.0 * one.opinion.weights["spatial"])
     ]
     mean = math.log(sum(ratios) / 6)
-    assert crowd.opinion.log_odds == pytest.approx(one.prior_log_odds + mean)
+    assert crowd.opinion.log_odds == pytest.approx(one.intercept + mean)
     assert crowd.opinion.log_odds < one.opinion.log_odds - 1
     assert crowd.judged == 6
     assert any("6 people were judged" in s for s in explain(crowd, [], 0.0, 0.0))
@@ -128,7 +128,7 @@ def test_one_detector_cannot_decide_without_limit():
 
 
 def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
-    numbers = replace(NUMBERS, sees={"spatial": 0.7})
+    numbers = replace(NUMBERS, coverage={"spatial": 0.7})
     assert numbers.evidence("spatial", -1e6) == pytest.approx(math.log(0.3 + 0.7 * math.exp(-4)))
     assert numbers.evidence("spatial", 0.0) == pytest.approx(0.0)
     assert numbers.evidence("spatial", 3.0) == pytest.approx(3.0, abs=0.4)
@@ -139,7 +139,7 @@ def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
 
 def test_disagreement_is_said_and_lowers_the_level():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = Numbers(0, weights, 6.0, LIMITS, LIMITS, "test", "", 0.25)
+    numbers = FusionParameters(0, weights, 6.0, LIMITS, LIMITS, "test", "", 0.25)
     verdict = fuse([finding("spatial", 4.0), finding("landmarks", -2.0)], numbers=numbers)
     assert verdict.level == INCONCLUSIVE
     assert any("disagree" in w for w in verdict.warnings)
@@ -148,7 +148,7 @@ def test_disagreement_is_said_and_lowers_the_level():
 
 @given(st.floats(-8, 8), st.floats(-8, 8), st.floats(0.05, 0.95))
 def test_a_fake_is_made_in_its_picture_or_in_its_sound(picture, sound, share):
-    part = picture_share(picture, sound, share)
+    part = image_share(picture, sound, share)
     ratio = (1 - share) * math.exp(picture) + share * math.exp(sound)
     assert 0 < part < 1
     assert part * picture + (1 - part) * sound == pytest.approx(math.log(ratio), abs=1e-4)
@@ -156,7 +156,7 @@ def test_a_fake_is_made_in_its_picture_or_in_its_sound(picture, sound, share):
 
 def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_round():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = Numbers(0, weights, 4.0, LIMITS, LIMITS, "test", "", 0.25)
+    numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", 0.25)
     dubbed = fuse([finding("spatial", -3.0), finding("sync", 3.4)], numbers=numbers)
     swapped = fuse([finding("spatial", 3.0), finding("sync", -2.3)], numbers=numbers)
     clean = fuse([finding("spatial", -3.0), finding("sync", -2.3)], numbers=numbers)
@@ -176,16 +176,16 @@ def test_the_explanation_never_calls_a_file_authentic_or_fake():
 
 
 def test_the_fitted_numbers_are_complete():
-    numbers = fitted_numbers()
+    numbers = fusion_parameters()
     assert set(numbers.weights) == set(NAMES)
     assert all(0 <= w <= 1.5 for w in numbers.weights.values())
-    for limits in (numbers.picture, numbers.video):
+    for limits in (numbers.image, numbers.video):
         assert limits.strong > limits.some > limits.none
 
 
 def test_a_picture_and_a_clip_have_levels_of_their_own():
-    numbers = replace(NUMBERS, picture=Thresholds(2.8, 2.0, -0.5))
+    numbers = replace(NUMBERS, image=Thresholds(2.8, 2.0, -0.5))
     found = [finding("spatial", 2.5)]  # 1.7 in all
-    assert fuse(found, picture=True, numbers=numbers).level == INCONCLUSIVE
+    assert fuse(found, image=True, numbers=numbers).level == INCONCLUSIVE
     verdict = fuse(found, numbers=numbers)
     assert verdict.level == SOME and verdict.thresholds == LIMITS

@@ -122,7 +122,7 @@ def results(done: Done) -> list[Any]:
 def gallery(found: Analysis) -> list[tuple[Any, str]]:
     """The annotated pictures, then the heatmaps, each with a caption."""
     said = "Picture at {}" if found.kind == "video" else "The picture"
-    shown = [(annotated(found, shot), said.format(clock(shot.time_s))) for shot in found.shots]
+    shown = [(annotated(found, shot), said.format(clock(shot.time_s))) for shot in found.keyframes]
     figures = [heatmap_figure(found, heatmap) for heatmap in page.strongest_heatmaps(found)]
     return shown + [figure for figure in figures if figure is not None]
 
@@ -135,7 +135,7 @@ def seek_by_click(done: Done | None, event: gr.SelectData) -> Any:
 
 def seek_by_picture(done: Done | None, event: gr.SelectData) -> Any:
     """Choosing an annotated picture moves the player to its moment."""
-    shots = done.analysis.shots if done is not None else ()
+    shots = done.analysis.keyframes if done is not None else ()
     inside = isinstance(event.index, int) and event.index < len(shots)
     return gr.Video(playback_position=shots[event.index].time_s) if inside else gr.skip()
 

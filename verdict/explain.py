@@ -18,7 +18,7 @@ from verdict.fusion import (
     STRONG,
     Opinion,
     Verdict,
-    fitted_numbers,
+    fusion_parameters,
 )
 
 SIGNS = {
@@ -120,7 +120,7 @@ def _other_people(verdict: Verdict) -> list[str]:
         if o.log_odds is not None
     ]
     if verdict.judged > 1:
-        lower = fitted_numbers().prior_log_odds - verdict.prior_log_odds
+        lower = fusion_parameters().intercept - verdict.intercept
         sentences.append(
             f"{verdict.judged} people were judged, and each is a chance of a false alarm, so every "
             f"sum starts {lower:.1f} lower."
@@ -145,7 +145,7 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
             )
         elif finding.detector not in opinion.contributions:
             sentences.append(f"The {finding.detector} detector has no vote in the fusion.")
-    weights = fitted_numbers().weights
+    weights = fusion_parameters().weights
     used = [f"{n} {weights.get(n, 0):.2f} → {w:.2f}" for n, w in opinion.weights.items()]
     if used:
         sentences.append(

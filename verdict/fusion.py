@@ -2,8 +2,8 @@
 
 Evidence is added in log-odds: ``log_odds = prior + sum of weight * finding``. The contributions are
 therefore the explanation, and no second story can drift from the sum. A file can be faked in its
-picture or in its sound: a spotless picture does not clear a foreign voice, nor a voice in step a
-swapped face (see `picture_share`). Weights, thresholds and what they were fitted on are in
+image or in its audio: a spotless image does not clear a foreign voice, nor a voice in step a
+swapped face (see `image_share`). Weights, thresholds and what they were fitted on are in
 ``fusion.json``. Imports detectors.base (its types) only, never torch.
 """
 
@@ -21,10 +21,10 @@ from detectors.base import Finding
 STRONG, SOME = "Strong signs of manipulation", "Some signs"
 INCONCLUSIVE, NONE, NOT_ASSESSED = "Inconclusive", "No signs found", "Not assessed"
 LEVELS = (STRONG, SOME, INCONCLUSIVE, NONE, NOT_ASSESSED)
-SOUND = ("sync",)  # detectors that judge the sound; all others judge the picture
+SOUND = ("sync",)  # detectors that judge the audio; all others judge the image
 NOTABLE = 0.2  # log-odds; a smaller contribution is not worth a sentence
 CONFLICT = 1.5  # log-odds; two contributions beyond this with opposite signs disagree
-NUMBERS_FILE = Path(__file__).with_name("fusion.json")
+PARAMETERS_FILE = Path(__file__).with_name("fusion.json")
 
 
 @dataclass(frozen=True)
@@ -37,53 +37,53 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class FusionParameters:
     """The fitted numbers of the fusion.
 
     Attributes:
-        prior_log_odds: what the sum starts from.
+        intercept: what the sum starts from.
         weights: of each detector's calibrated log-odds, 0..1.
-        most_log_odds: a finding is limited to plus or minus this, so that none decides alone.
-        picture, video: where the levels begin for one picture and for a clip. Real pictures of
+        llr_clip: a finding is limited to plus or minus this, so that none decides alone.
+        image, video: where the levels begin for one image and for a clip. Real images of
             unknown origin reach higher sums than real clips, which more detectors judge.
         fitted_on, date: which data, when.
-        sound_share: share of the fakes with sound whose sound is faked and not their picture, 0..1.
+        p_audio_fake: share of the fakes with audio whose audio is faked and not their image, 0..1.
         sees: share of all fakes that a detector can see at all; 1 where absent. One that knows
             talking heads only must not clear a face swap (see `evidence`).
     """
 
-    prior_log_odds: float
+    intercept: float
     weights: Mapping[str, float]
-    most_log_odds: float
-    picture: Thresholds
+    llr_clip: float
+    image: Thresholds
     video: Thresholds
     fitted_on: str
     date: str
-    sound_share: float
-    sees: Mapping[str, float] = field(default_factory=dict)
+    p_audio_fake: float
+    coverage: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, told: Mapping) -> Numbers:
+    def from_json(cls, told: Mapping) -> FusionParameters:
         """The numbers of ``fusion.json``, as ``dataclasses.asdict`` wrote them."""
-        limits = {medium: Thresholds(**told[medium]) for medium in ("picture", "video")}
+        limits = {medium: Thresholds(**told[medium]) for medium in ("image", "video")}
         return cls(**{**told, **limits})
 
     def evidence(self, detector: str, log_odds: float) -> float:
-        """What a finding says about all fakes, limited to plus or minus ``most_log_odds``.
+        """What a finding says about all fakes, limited to plus or minus ``llr_clip``.
 
         Where a detector sees a share s of them, the others look real to it, and a likelihood ratio
         r becomes s r + 1 - s: what speaks for a fake is hardly less, what speaks against one never
         goes below log(1 - s).
         """
-        value = max(-self.most_log_odds, min(self.most_log_odds, log_odds))
-        share = self.sees.get(detector, 1.0)
+        value = max(-self.llr_clip, min(self.llr_clip, log_odds))
+        share = self.coverage.get(detector, 1.0)
         return value if share >= 1 else math.log(share * math.exp(value) + 1 - share)
 
 
 @cache
-def fitted_numbers() -> Numbers:
+def fusion_parameters() -> FusionParameters:
     """The numbers of ``fusion.json``."""
-    return Numbers.from_json(json.loads(NUMBERS_FILE.read_text("utf-8")))
+    return FusionParameters.from_json(json.loads(PARAMETERS_FILE.read_text("utf-8")))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Opinion:
     """The sum for one person.
 
     Attributes:
-        person: "Face A", or None when only the whole picture could be judged.
+        person: "Face A", or None when only the whole image could be judged.
         level: one of `LEVELS`.
         log_odds: prior plus contributions, or None when nothing could be counted.
         probability: the same as 0..1, at equal odds beforehand; None where nothing was calibrated.
@@ -114,7 +114,7 @@ class Verdict:
     Attributes:
         opinion: that person's sum.
         people: the opinions on all people, most suspicious first.
-        prior_log_odds: what every sum starts from; less where several people were judged
+        intercept: what every sum starts from; less where several people were judged
             (see `one_of_many`).
         thresholds: where the levels begin for a file of this medium.
         unstable: the strongest evidence vanished when the file was re-encoded and rescaled.
@@ -124,7 +124,7 @@ class Verdict:
 
     opinion: Opinion
     people: tuple[Opinion, ...]
-    prior_log_odds: float
+    intercept: float
     thresholds: Thresholds
     unstable: bool
     against: tuple[str, ...]
@@ -143,26 +143,26 @@ class Verdict:
 
 def fuse(
     findings: Sequence[Finding],
-    picture: bool,
+    image: bool,
     unstable: bool = False,
-    numbers: Numbers | None = None,
+    numbers: FusionParameters | None = None,
 ) -> Verdict:
     """Add the evidence up, person by person, and say what it means.
 
     Args:
         findings: of all detectors and people.
-        picture: of one picture, not of a clip.
+        image: of one image, not of a clip.
         unstable: the strongest evidence vanished when the clip was re-encoded and rescaled.
         numbers: fitted numbers; those of ``fusion.json`` by default.
     """
-    numbers = numbers or fitted_numbers()
-    thresholds = numbers.picture if picture else numbers.video
+    numbers = numbers or fusion_parameters()
+    thresholds = numbers.image if image else numbers.video
     whole = [f for f in findings if f.person is None]
     names = list(dict.fromkeys(f.person for f in findings if f.person is not None)) or [None]
     shown = [[f for f in findings if f.person == n and n is not None] + whole for n in names]
     votes = [_votes(own, numbers) for own in shown]
     sums = [math.fsum(vote.contributions.values()) for vote in votes if vote.contributions]
-    start = numbers.prior_log_odds + one_of_many(sums)
+    start = numbers.intercept + one_of_many(sums)
     opinions = [
         _opinion(name, own, vote, start, unstable, thresholds)
         for name, own, vote in zip(names, shown, votes, strict=True)
@@ -172,7 +172,7 @@ def fuse(
     return Verdict(
         opinion=chosen,
         people=tuple(opinions),
-        prior_log_odds=start,
+        intercept=start,
         thresholds=thresholds,
         unstable=unstable,
         against=_against(chosen),
@@ -188,7 +188,7 @@ class _Votes:
     weights: Mapping[str, float]
 
 
-def _votes(findings: Sequence[Finding], numbers: Numbers) -> _Votes:
+def _votes(findings: Sequence[Finding], numbers: FusionParameters) -> _Votes:
     counted = {
         f.detector: numbers.evidence(f.detector, f.log_odds)
         for f in findings
@@ -233,36 +233,36 @@ def _opinion(
     )
 
 
-def used_weights(counted: Mapping[str, float], numbers: Numbers) -> dict[str, float]:
+def used_weights(counted: Mapping[str, float], numbers: FusionParameters) -> dict[str, float]:
     """How much each finding counts in this sum.
 
     Each by its fitted weight: an absent detector adds nothing, and the others say no more for it.
-    Where picture and sound were both judged, each side counts by its share of the evidence.
+    Where image and audio were both judged, each side counts by its share of the evidence.
     """
-    sides = [{n: v for n, v in counted.items() if (n in SOUND) is sound} for sound in (False, True)]
+    sides = [{n: v for n, v in counted.items() if (n in SOUND) is audio} for audio in (False, True)]
     weights = {name: numbers.weights[name] for name in counted}
     if all(sides):
-        of_picture, of_sound = (math.fsum(weights[n] * v for n, v in s.items()) for s in sides)
-        share = picture_share(of_picture, of_sound, numbers.sound_share)
+        of_image, of_audio = (math.fsum(weights[n] * v for n, v in s.items()) for s in sides)
+        share = image_share(of_image, of_audio, numbers.p_audio_fake)
         weights = {n: w * (1 - share if n in SOUND else share) for n, w in weights.items()}
     return weights
 
 
-def picture_share(of_picture: float, of_sound: float, sound_share: float) -> float:
-    """With which share the picture's evidence counts, the rest is the sound's; 0..1.
+def image_share(of_image: float, of_audio: float, p_audio_fake: float) -> float:
+    """With which share the image's evidence counts, the rest is the audio's; 0..1.
 
-    A share q of all fakes is made in the sound and the rest in the picture, and the side that was
+    A share q of all fakes is made in the audio and the rest in the image, and the side that was
     left alone looks real. So the likelihood ratio of a fake is ``(1 - q) exp(P) + q exp(S)``. Its
-    logarithm is exactly ``a P + (1 - a) S``, where a is the picture's posterior share among the
+    logarithm is exactly ``a P + (1 - a) S``, where a is the image's posterior share among the
     fakes, averaged on the way from no evidence to all of it.
 
     Args:
-        of_picture, of_sound: summed evidence P and S, log-odds.
-        sound_share: q, above 0 and below 1.
+        of_image, of_audio: summed evidence P and S, log-odds.
+        p_audio_fake: q, above 0 and below 1.
     """
-    start, difference = math.log((1 - sound_share) / sound_share), of_picture - of_sound
+    start, difference = math.log((1 - p_audio_fake) / p_audio_fake), of_image - of_audio
     if abs(difference) < 1e-6:
-        return 1 - sound_share
+        return 1 - p_audio_fake
     return (_softplus(start + difference) - _softplus(start)) / difference
 
 

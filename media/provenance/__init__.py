@@ -70,7 +70,7 @@ class Provenance:
 def read_provenance(clip: Clip) -> Provenance:
     """Collect the facts of an open clip; what cannot be read is left out, never guessed."""
     facts = {"container": clip.container, "size on disk": f"{clip.bytes / 1e6:.2f} MB"}
-    facts |= _picture_facts(clip) if clip.paged else _stream_facts(clip)
+    facts |= _image_facts(clip) if clip.paged else _stream_facts(clip)
     credentials = read_credentials(clip.path)
     text = " ".join(facts.values()).lower()
     facts |= credentials.facts
@@ -98,12 +98,12 @@ def read_provenance(clip: Clip) -> Provenance:
     return Provenance(facts, tuple(notes), credentials.state, generated, credentials.marks)
 
 
-def _picture_facts(clip: Clip) -> dict[str, str]:
+def _image_facts(clip: Clip) -> dict[str, str]:
     facts: dict[str, str] = {}
     try:
-        with Image.open(clip.path) as image:
-            exif = {ExifTags.TAGS.get(k, str(k)): v for k, v in image.getexif().items()}
-            extra = {k: v for k, v in image.info.items() if isinstance(v, str)}
+        with Image.open(clip.path) as opened:
+            exif = {ExifTags.TAGS.get(k, str(k)): v for k, v in opened.getexif().items()}
+            extra = {k: v for k, v in opened.info.items() if isinstance(v, str)}
     except (OSError, ValueError, SyntaxError):
         return facts
     camera = " ".join(str(exif[k]) for k in ("Make", "Model") if k in exif)

@@ -19,7 +19,7 @@ from PIL import Image
 from evaluation.manifest import read_manifest
 from media import align
 from media.faces import FaceFinder
-from media.picture import read_picture
+from media.image import read_image
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _save(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], meta)
 
 def _moments(path: Path) -> list[np.ndarray]:
     """A picture, or a few pages of a moving one, RGB."""
-    pages, _ = read_picture(path, path.suffix)
+    pages, _ = read_image(path, path.suffix)
     places = np.linspace(0, len(pages) - 1, min(MOMENTS, len(pages))).astype(int)
     return [pages[place][1] for place in places]
 

@@ -18,11 +18,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from detectors.landmarks import measure_face
+from detectors.landmarks.detector import measure_face
 from evaluation.tiers import TIERS, copies
 from media.clip import Clip
 from media.faces import FaceFinder
-from media.tracks import FaceTrack, People
+from media.identity import IdentityLinker
+from media.tracks import FaceTrack
 from media.windows import Window, plan, read_window
 from training.data.manifests import devset_items
 from training.data.talking_people import person_by_name
@@ -54,7 +55,7 @@ def items(data: Path) -> pd.DataFrame:
 def windows(path: Path, most: int) -> Iterator[tuple[Window, FaceTrack]]:
     """The windows of a clip, each with its largest face."""
     with Clip(path) as clip, FaceFinder() as finder:
-        people = People()
+        people = IdentityLinker()
         for stretch in plan(clip.duration_s, "thorough")[:most]:
             window = read_window(clip, stretch, finder, people)
             if window.tracks and window.tracks[0].quality.problem is None:

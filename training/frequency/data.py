@@ -1,7 +1,7 @@
 """Which descriptions of real and fake faces does the frequency detector learn from?
 
 A bank of pairs: every fake beside a real face of the same source, both worn by the same draw of
-resizing and encoding, both described by `detectors.frequency_model.describe`; and the held-out
+resizing and encoding, both described by `detectors.frequency.features.describe`; and the held-out
 faces under four conditions. Imports `media`, `detectors` and `training`.
 """
 
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from detectors.frequency_model import LENGTH, LOOK_PX, describe, picture_blocks_db
+from detectors.frequency.features import LENGTH, LOOK_PX, describe, image_blocks_db
 from media import align
 from training.augment import artifacts, pseudo_fakes
 from training.augment.degradations import degraded
@@ -178,7 +178,7 @@ def _about(row, condition: str, crop: np.ndarray) -> dict:
     return {name: getattr(row, name) for name in ("label", "source", "kind", "group")} | {
         "condition": condition,
         "native_px": float(row.face_px),
-        "blocks_db": picture_blocks_db(crop[None]),
+        "blocks_db": image_blocks_db(crop[None]),
         "face_px": shown_px / 2 if condition in ("half", "web") else shown_px,
     }
 

@@ -21,8 +21,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from detectors.frequency import MODEL_TYPE, Gate, plain_measures
-from detectors.frequency_model import LOOK_PX, FrequencyNet
+from detectors.frequency.detector import MODEL_TYPE, Gate, plain_measures
+from detectors.frequency.features import LOOK_PX
+from detectors.frequency.network import FrequencyNet
 from evaluation.calibrate import fit_calibration
 from evaluation.metrics import auc
 from hub.checkpoint import Card
@@ -156,7 +157,7 @@ def gate_rows(told: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
     facts = zip(told, rows["blocks_db"], rows["face_px"], strict=True)
     return np.array(
         [
-            GATE.open_for(plain_measures(t[None]) | {"blockiness_db": blocks, "face_px": px})
+            GATE.in_domain(plain_measures(t[None]) | {"blockiness_db": blocks, "face_px": px})
             for t, blocks, px in facts
         ]
     )

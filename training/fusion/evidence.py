@@ -58,13 +58,13 @@ class Table:
             self.values[rows], new_number[self.file[rows]], labels, balanced(labels, weights), *rest
         )
 
-    def seeing(self, sees: Mapping[str, float], most: float) -> Table:
+    def seeing(self, coverage: Mapping[str, float], most: float) -> Table:
         """The same where detectors that see a share of all fakes say no more than that.
 
-        The formula of `verdict.fusion.Numbers.evidence` (tests compare the two).
+        The formula of `verdict.fusion.FusionParameters.evidence` (tests compare the two).
         """
         values = self.values.copy()
-        for name, share in sees.items():
+        for name, share in coverage.items():
             column = DETECTORS.index(name)
             ratio = np.exp(np.clip(values[:, column], -most, most))
             values[:, column] = np.log(share * ratio + 1 - share)

@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 from evaluation.metrics import auc_figure, calibration, intervals, ranking
 from hub.checkpoint import DETECTORS
 from training.fusion.evidence import Table, folds, read_held_out, read_table, usable
-from verdict.fusion import NUMBERS_FILE, SOUND, Numbers, Thresholds
+from verdict.fusion import PARAMETERS_FILE, SOUND, FusionParameters, Thresholds
 
 MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
 RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # pulls towards no weight that are tried
@@ -197,7 +197,7 @@ def by_medium(table: Table, log_odds: np.ndarray) -> dict[str, Thresholds]:
     """`thresholds` of single pictures and of clips."""
     return {
         name: thresholds(table.only(own), log_odds[own])
-        for name, own in (("picture", table.pictures), ("video", ~table.pictures))
+        for name, own in (("image", table.pictures), ("video", ~table.pictures))
     }
 
 
@@ -208,7 +208,7 @@ def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
     for number in np.unique(fold):
         test = fold == number
         limits = by_medium(table.only(~test), log_odds[~test])
-        for name, medium in (("picture", table.pictures), ("video", ~table.pictures)):
+        for name, medium in (("image", table.pictures), ("video", ~table.pictures)):
             own = test & medium
             strong[own] = log_odds[own] >= limits[name].strong
             some[own] = log_odds[own] >= limits[name].some
@@ -290,7 +290,7 @@ def as_markdown(rows: Sequence[dict]) -> str:
     return "\n".join(lines)
 
 
-def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Numbers, dict]:
+def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[FusionParameters, dict]:
     """The numbers of the fusion, and all that was measured on the way.
 
     Args:
@@ -306,15 +306,15 @@ def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Number
     chosen = table.without(dropped)
     outcome = best_ridge(chosen)
     final = fit(chosen, outcome.ridge)
-    numbers = Numbers(
-        prior_log_odds=round(final.prior, 4),
+    numbers = FusionParameters(
+        intercept=round(final.prior, 4),
         weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)},
-        most_log_odds=MOST_LOG_ODDS,
+        llr_clip=MOST_LOG_ODDS,
         **by_medium(table, outcome.log_odds),
         fitted_on=said,
         date=date.today().isoformat(),
-        sees={name: share for name, share in SEES.items() if name in kept},
-        sound_share=SOUND_SHARE,
+        coverage={name: share for name, share in SEES.items() if name in kept},
+        p_audio_fake=SOUND_SHARE,
     )
     measured = {
         "held_out": figures(chosen, outcome),
@@ -349,7 +349,7 @@ def main() -> None:
         help="scores of a detector that was fitted on some of these files, made without their kind",
     )
     parser.add_argument("--keep", metavar="name,name", help="vote by these instead of choosing")
-    parser.add_argument("--out", type=Path, default=NUMBERS_FILE, help="the numbers, JSON")
+    parser.add_argument("--out", type=Path, default=PARAMETERS_FILE, help="the numbers, JSON")
     parser.add_argument("--figures", type=Path, help="all that was measured, JSON")
     chosen = parser.parse_args()
     held_out = {

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from detectors.landmarks_model import LIMIT, Judge, standard
+from detectors.landmarks.classifier import LIMIT, LinearClassifier, standard
 from evaluation.calibrate import fit_calibration
 from hub.checkpoint import Calibration
 from training.cards.writer import auc_figure, share_figure
@@ -32,7 +32,9 @@ def names_of(rows: pd.DataFrame, judged: str) -> tuple[str, ...]:
     return tuple(column for column in rows.columns if column.startswith(judged))
 
 
-def fit(rows: pd.DataFrame, names: Sequence[str], strength: float, limit: float = LIMIT) -> Judge:
+def fit(
+    rows: pd.DataFrame, names: Sequence[str], strength: float, limit: float = LIMIT
+) -> LinearClassifier:
     """Ridge logistic regression; real and fake weigh the same, kinds by the root of their size."""
     names = tuple(names)
     values = rows[list(names)].to_numpy(float)
@@ -43,10 +45,10 @@ def fit(rows: pd.DataFrame, names: Sequence[str], strength: float, limit: float 
         weight[own] *= 0.5 * len(rows) / weight[own].sum()
     model = LogisticRegression(C=strength, max_iter=2000)
     model.fit(standard(values, mean, spread, limit), rows["label"], sample_weight=weight)
-    return Judge(names, mean, spread, model.coef_[0], float(model.intercept_[0]), limit)
+    return LinearClassifier(names, mean, spread, model.coef_[0], float(model.intercept_[0]), limit)
 
 
-def scores(judge: Judge, rows: pd.DataFrame) -> np.ndarray:
+def scores(judge: LinearClassifier, rows: pd.DataFrame) -> np.ndarray:
     """Raw log-odds of every row."""
     return judge.scores(rows[list(judge.names)].to_numpy(float))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from detectors.landmarks import MODEL_TYPE
+from detectors.landmarks.detector import MODEL_TYPE
 from hub.checkpoint import Card
 from training.cards.writer import with_figures, write_folder
 from training.landmarks.held_out import calibrated, figures, fit, held_out, log_figures, names_of

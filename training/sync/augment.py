@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detectors.sync_model import CROP_PX
+from detectors.sync.network import CROP_PX
 
 ROTATION_RAD, ZOOM, SHIFT_PX, JITTER_PX = 0.14, 0.08, 5.0, 0.5
 

@@ -1,7 +1,7 @@
 """How do pieces of clips become batches for the sync network?
 
 Draws persons and sentences, disturbs mouths and hearing, adds still faces. Imports
-`detectors.sync_model` and, in the same room, `training.sync.augment`, `training.sync.data`,
+`detectors.sync.network` and, in the same room, `training.sync.augment`, `training.sync.data`,
 `training.sync.learner`.
 """
 
@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from detectors.sync_model import SyncConfig, lip_outline
+from detectors.sync.network import SyncConfig, lip_outline
 from training.sync.augment import disturbed_mouths, repeated
 from training.sync.data import Pieces, Stills
 from training.sync.learner import LAGS

@@ -2,7 +2,7 @@
 
 Reads the folder that `training.data.talking` makes (index.parquet with persons and splits, mouth
 crops, sound on one clock), lays pieces of clips on a 25 Hz grid, disturbs their sound in several
-variants and keeps what the frozen ear hears in them. Imports `media.align`, `detectors.sync_model`
+variants and keeps what the frozen ear hears in them. Imports `media.align`, `detectors.sync.network`
 and, in the same room, `training.data.whisper_weights`; never changes a file of the data folder.
 """
 
@@ -22,9 +22,9 @@ import torchaudio
 from scipy import signal
 from silero_vad import get_speech_timestamps, load_silero_vad
 
-from detectors.ear_model import SOUND_HZ, WhisperEar
-from detectors.offset_model import RATE_HZ
-from detectors.sync_model import SAMPLES
+from detectors.sync.audio_encoder import AUDIO_HZ, WhisperEncoder
+from detectors.sync.network import SAMPLES
+from detectors.sync.offset import RATE_HZ
 from media import align
 from training.data.whisper_weights import ear_state
 
@@ -118,7 +118,7 @@ class Talk:
         values = (
             np.array(self.sounds[row["set"]][first : first + row["sound_n"]], np.float32) / 32768
         )
-        shift = round(row["sound_start_s"] * SOUND_HZ)
+        shift = round(row["sound_start_s"] * AUDIO_HZ)
         return np.pad(values, (shift, 0)) if shift >= 0 else values[-shift:]
 
     def times(self, row: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -165,9 +165,9 @@ def through_aac(sound: np.ndarray, bit_rate: int) -> np.ndarray:
     """The sound after AAC at so many bits a second, in step with what went in."""
     store = io.BytesIO()
     with av.open(store, "w", format="adts") as out:
-        stream = out.add_stream("aac", rate=SOUND_HZ, layout="mono", bit_rate=bit_rate)
+        stream = out.add_stream("aac", rate=AUDIO_HZ, layout="mono", bit_rate=bit_rate)
         frame = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
-        frame.sample_rate = SOUND_HZ
+        frame.sample_rate = AUDIO_HZ
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             out.mux(packet)
     store.seek(0)
@@ -180,14 +180,14 @@ def through_aac(sound: np.ndarray, bit_rate: int) -> np.ndarray:
 def band_limited(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Telephone to loudspeaker: a band-pass without delay."""
     low, high = rng.uniform(50, 350), rng.uniform(2500, 7500)
-    sections = signal.butter(2, (low, high), "bandpass", fs=SOUND_HZ, output="sos")
+    sections = signal.butter(2, (low, high), "bandpass", fs=AUDIO_HZ, output="sos")
     return signal.sosfiltfilt(sections, sound).astype(np.float32)
 
 
 def in_a_room(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Reverberation by decaying noise (0.1 to 0.6 s) after the direct sound."""
     decay_s = rng.uniform(0.1, 0.6)
-    n = int(decay_s * SOUND_HZ)
+    n = int(decay_s * AUDIO_HZ)
     tail = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
     tail *= rng.uniform(0.1, 0.7) / np.linalg.norm(tail)
     tail[0] = 1.0
@@ -227,7 +227,7 @@ def make_pieces(data: Path, folder: Path, base: Path, split: str, variants: int)
     if (folder / "pieces.parquet").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    ear = WhisperEar(EAR_LAYERS, tuple(range(EAR_LAYERS + 1)))
+    ear = WhisperEncoder(EAR_LAYERS, tuple(range(EAR_LAYERS + 1)))
     ear.load_state_dict(ear_state(base, EAR_LAYERS))
     talk = Talk(data)
     rows: list[dict] = []
@@ -255,7 +255,7 @@ def make_pieces(data: Path, folder: Path, base: Path, split: str, variants: int)
 
 def _pieces_of(
     talk: Talk,
-    ear: WhisperEar,
+    ear: WhisperEncoder,
     clip: pd.Series,
     extra: tuple[np.ndarray, np.ndarray],
     rng: np.random.Generator,
@@ -267,18 +267,18 @@ def _pieces_of(
     other, spoken = extra
     heard = disturbed(sound, other, rng) if disturb else sound
     heard = torchaudio.functional.resample(
-        torch.from_numpy(heard), round(SOUND_HZ * speed), SOUND_HZ
+        torch.from_numpy(heard), round(AUDIO_HZ * speed), AUDIO_HZ
     ).numpy()
-    end_s = min(len(sound) / SOUND_HZ, float(np.nanmax(times)) + 1 / RATE_HZ)
+    end_s = min(len(sound) / AUDIO_HZ, float(np.nanmax(times)) + 1 / RATE_HZ)
     found = []
     for start_s, n in stretches(end_s, speed, rng if disturb else None):
         frames = grid(times, good, start_s, speed, n)
         if frames is None:
             continue
-        begin = round(start_s / speed * SOUND_HZ)
+        begin = round(start_s / speed * AUDIO_HZ)
         piece = heard[begin : begin + n * SAMPLES]
         piece = torch.from_numpy(np.pad(piece, (0, n * SAMPLES - len(piece))))[None]
-        moments = ((start_s + np.arange(n) * speed / RATE_HZ) * SOUND_HZ).astype(int)
+        moments = ((start_s + np.arange(n) * speed / RATE_HZ) * AUDIO_HZ).astype(int)
         mel = ear.mel(piece).transpose(1, 2).unflatten(1, (-1, 2)).flatten(2)
         found.append(
             {

@@ -1,7 +1,7 @@
 """How does a trained sync network become a checkpoint folder with honest numbers?
 
 Fits the judge on the validation people and the calibration on the test people, measures, and writes
-config.json, card.json, model.safetensors and README.md. Imports `detectors.sync_model` and, in the
+config.json, card.json, model.safetensors and README.md. Imports `detectors.sync.network` and, in the
 same room, `training.sync.figures`.
 """
 
@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from detectors.sync_model import SyncModel
+from detectors.sync.network import SyncModel
 from training.cards.writer import figure_table
 from training.sync.figures import (
     WINDOW_FRAMES,

@@ -3,7 +3,7 @@
 `python -m training.sync.external CHECKPOINT MANIFEST` (columns `file` or `path`, `label`) lays real
 files beside their own sound, the same sound shifted and the sound of other files, compares real and
 fake files with their own sound, and adds the figures to the checkpoint's card. Imports
-`detectors.sync_model` and, in the same room, `training.sync.export`, `training.sync.figures`,
+`detectors.sync.network` and, in the same room, `training.sync.export`, `training.sync.figures`,
 `training.data.talking`.
 """
 
@@ -21,9 +21,9 @@ import torch
 from silero_vad import get_speech_timestamps, load_silero_vad
 from sklearn.metrics import roc_auc_score
 
-from detectors.ear_model import SOUND_HZ
-from detectors.offset_model import RATE_HZ, raw_log_odds
-from detectors.sync_model import SAMPLES, SyncModel
+from detectors.sync.audio_encoder import AUDIO_HZ
+from detectors.sync.network import SAMPLES, SyncModel
+from detectors.sync.offset import RATE_HZ, raw_log_odds
 from media import align
 from media.faces import FaceFinder
 from training.data.talking import decode, main_faces
@@ -46,7 +46,7 @@ def spoken_file(path: Path, vad) -> Spoken | None:
     if not good.any() or not len(clip.sound):
         return None
     start_s = max(float(clip.times_s[good][0]), clip.sound_start_s)
-    stop_s = clip.sound_start_s + len(clip.sound) / SOUND_HZ
+    stop_s = clip.sound_start_s + len(clip.sound) / AUDIO_HZ
     n = int((min(stop_s, float(clip.times_s[good][-1]) + 0.03) - start_s) * RATE_HZ)
     frames = grid(clip.times_s, good, start_s, 1.0, n) if n >= SHORTEST_FRAMES else None
     if frames is None:
@@ -55,7 +55,7 @@ def spoken_file(path: Path, vad) -> Spoken | None:
     spoken = np.zeros(len(sound), bool)
     for part in get_speech_timestamps(torch.from_numpy(sound), vad):
         spoken[part["start"] : part["end"]] = True
-    first = round((start_s - clip.sound_start_s) * SOUND_HZ)
+    first = round((start_s - clip.sound_start_s) * AUDIO_HZ)
     part = slice(first, first + n * SAMPLES)
     speech = spoken[part].reshape(n, -1).mean(1) > 0.5
     points = np.stack([faces[i].landmarks for i in frames])

@@ -2,7 +2,7 @@
 
 Cuts windows as the app does, puts them beside their own sound, the same sound shifted, another
 sentence and another person, fits the judge on the validation people, its calibration on the test
-people, and computes the figures of the model card. Imports `detectors.sync_model` and, in the same
+people, and computes the figures of the model card. Imports `detectors.sync.network` and, in the same
 room, `training.sync.augment` and `training.sync.data`.
 """
 
@@ -16,9 +16,9 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from detectors.ear_model import SOUND_HZ
-from detectors.offset_model import FAR, LEAST_SPEECH, MAX_LAG, RATE_HZ, measure_curve, offset_curve
-from detectors.sync_model import SAMPLES, SyncModel
+from detectors.sync.audio_encoder import AUDIO_HZ
+from detectors.sync.network import SAMPLES, SyncModel
+from detectors.sync.offset import FAR, LEAST_SPEECH, MAX_LAG, RATE_HZ, measure_curve, offset_curve
 from training.sync.augment import disturbed_mouths
 from training.sync.data import SHORTEST_FRAMES, Talk, disturbed, grid
 
@@ -58,12 +58,12 @@ def spoken_clips(data: Path, split: str) -> list[Spoken]:
         if not good.any():
             continue
         start_s = float(times[good][0])
-        stop_s = min(len(sound) / SOUND_HZ, float(times[good][-1]) + 0.03)
+        stop_s = min(len(sound) / AUDIO_HZ, float(times[good][-1]) + 0.03)
         n = int((stop_s - start_s) * RATE_HZ)
         frames = grid(times, good, start_s, 1.0, n) if n >= SHORTEST_FRAMES else None
         if frames is None:
             continue
-        part = slice(round(start_s * SOUND_HZ), round(start_s * SOUND_HZ) + n * SAMPLES)
+        part = slice(round(start_s * AUDIO_HZ), round(start_s * AUDIO_HZ) + n * SAMPLES)
         speech = talk.speech(sound)[part].reshape(n, -1).mean(1) > 0.5
         seen = [np.ascontiguousarray(a[frames + row["first"]]) for a in arrays[row["set"]]]
         clips.append(
@@ -120,7 +120,7 @@ def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd
             sound, speech = _sound_at(other, at, n)
             if protocol.hard:
                 sound = disturbed(sound, clip.sound, rng)
-            curve = offset_curve(seen, model.embed_sound(sound), MAX_LAG, speech)
+            curve = offset_curve(seen, model.embed_audio(sound), MAX_LAG, speech)
             measures = measure_curve(curve, int(speech.sum()))
             if measures is not None:
                 row = {"clip": clip.clip, "set": clip.part, "person": clip.person, "start": start}

@@ -2,7 +2,7 @@
 
 From agreement in time between mouth and sound of real speech: which frame, which lag, which
 sentence. And from the lips' outline: a small stream over landmarks learns first, cheaply, and the
-picture trunk then learns to see what that stream was given. Imports `detectors.sync_model`.
+picture trunk then learns to see what that stream was given. Imports `detectors.sync.network`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from detectors.sync_model import SyncConfig, SyncModel
+from detectors.sync.network import SyncConfig, SyncModel
 
 LAGS = 12  # frames: the offset curve of training reaches so far
 SOFT = ((0, 0.7), (-1, 0.15), (1, 0.15))  # the truth is known to about a frame

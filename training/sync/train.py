@@ -4,7 +4,7 @@
 frozen ear hears, trains on real speech only with lip outlines, fits and calibrates the judge,
 measures, and writes the folder OUT/checkpoint. With `--steps` a second stage follows, in which the
 stream of mouth pictures learns from the first. The same command resumes. Imports `media.align`,
-`detectors.sync_model` and its neighbours `sync_*`.
+`detectors.sync.network` and its neighbours `sync_*`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detectors.offset_model import FAR, IN_STEP, MAX_LAG, offset_curve
-from detectors.sync_model import CROP_PX, SyncConfig, SyncModel
+from detectors.sync.network import CROP_PX, SyncConfig, SyncModel
+from detectors.sync.offset import FAR, IN_STEP, MAX_LAG, offset_curve
 from media import align
 from training.data.whisper_weights import ear_state
 from training.sync.batches import Feeder, ear_input, outlines

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
-from detectors.landmarks_model import Judge
+from detectors.landmarks.classifier import LinearClassifier
 from detectors.temporal import prepared, runs_of
 from media.tracks import FaceTrack
 from media.windows import Window
@@ -78,7 +78,7 @@ def refit(folder: Path, out: Path) -> None:
     log_figures(found, told)
 
 
-def _write_classifier(file: Path, judge: Judge) -> None:
+def _write_classifier(file: Path, judge: LinearClassifier) -> None:
     """Put a linear judge of pooled features into the network's last layer."""
     tensors = load_file(file)
     weight = judge.weights / judge.spread

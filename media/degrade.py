@@ -15,10 +15,10 @@ from media import align
 from media.tracks import FaceTrack
 
 SCALE = 0.5
-WEBP_QUALITY = 45  # VP8's intra coding, a close relative of what H.264 does to one picture
+WEBP_QUALITY = 45  # VP8's intra coding, a close relative of what H.264 does to one image
 
 
-def shaken(track: FaceTrack) -> FaceTrack:
+def degrade(track: FaceTrack) -> FaceTrack:
     """The same face, each crop scaled to half, compressed, and scaled back."""
     index = np.unique(np.linspace(0, len(track.crops) - 1, 8).round().astype(int))
     crops = np.stack([_once(track.crops[i]) for i in index])

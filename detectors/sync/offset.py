@@ -1,4 +1,4 @@
-"""By how much are mouth and sound apart, how sure is that, and what does it say about a fake?
+"""By how much are mouth and audio apart, how sure is that, and what does it say about a fake?
 
 Cosines of two rows of unit vectors by lag, the numbers that describe this curve, and the judge that
 reads them. Works on plain arrays. Imports nothing of the project.
@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-RATE_HZ = 25  # embeddings a second, mouths and sound alike
+RATE_HZ = 25  # embeddings a second, mouths and audio alike
 MAX_LAG = 15  # frames, 600 ms: the reach of the offset curve
-# Frames, 160 ms: real recordings are off by as much (ITU-R BT.1359 accepts sound 90 ms early to 185
+# Frames, 160 ms: real recordings are off by as much (ITU-R BT.1359 accepts audio 90 ms early to 185
 # ms late), so a lag up to this is in step.
 IN_STEP = 4
 FAR = 6  # frames, 240 ms: from here on a lag is no longer a matter of recording
@@ -22,26 +22,26 @@ LEAST_SPEECH = 12  # frames with speech (0.5 s) below which nothing can be judge
 
 def offset_curve(
     mouth_emb: np.ndarray,
-    sound_emb: np.ndarray,
+    audio_emb: np.ndarray,
     max_lag: int = MAX_LAG,
     speech: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Mean cosine between mouth and sound by lag (the method of SyncNet, Chung & Zisserman 2016).
+    """Mean cosine between mouth and audio by lag (the method of SyncNet, Chung & Zisserman 2016).
 
     Args:
         mouth_emb: (n, d) unit vectors.
-        sound_emb: (k, d) unit vectors of the same stretch; the shorter length counts.
-        max_lag: frames of 40 ms that the sound is tried late (and early).
-        speech: (k,) bool, which frames of the sound hold speech; None means all.
+        audio_emb: (k, d) unit vectors of the same stretch; the shorter length counts.
+        max_lag: frames of 40 ms that the audio is tried late (and early).
+        speech: (k,) bool, which frames of the audio hold speech; None means all.
 
     Returns:
-        (2 max_lag + 1,) float64. Entry max_lag + lag compares the mouth at frame t with the sound
-        at t + lag: a maximum at a positive lag means that the sound comes late, by lag x 40 ms. NaN
+        (2 max_lag + 1,) float64. Entry max_lag + lag compares the mouth at frame t with the audio
+        at t + lag: a maximum at a positive lag means that the audio comes late, by lag x 40 ms. NaN
         where fewer than 8 frames could be compared.
     """
-    n = min(len(mouth_emb), len(sound_emb))
+    n = min(len(mouth_emb), len(audio_emb))
     speaks = np.ones(n, bool) if speech is None else np.asarray(speech[:n], bool)
-    cosines = mouth_emb[:n] @ sound_emb[:n].T
+    cosines = mouth_emb[:n] @ audio_emb[:n].T
     curve = np.full(2 * max_lag + 1, np.nan)
     for lag in range(-min(max_lag, n - 1), min(max_lag, n - 1) + 1):
         along = np.diagonal(cosines, lag)[speaks[max(lag, 0) : n + min(lag, 0)]]
@@ -58,7 +58,7 @@ def measure_curve(curve: np.ndarray, speech_frames: int) -> dict[str, float] | N
         speech_frames: how many frames with speech it was measured on.
 
     Returns:
-        `lag_frames` and `lag_ms` of the best match (sound late is positive), `confidence` (best
+        `lag_frames` and `lag_ms` of the best match (audio late is positive), `confidence` (best
         minus median cosine), `best_cosine`, `in_step` (best cosine within 160 ms), `far` (best
         cosine beyond 240 ms), `lead` (in_step minus far), `rise` (in_step above the far mean, in
         far standard deviations), `speech` (log2 of seconds of speech). None when there is too
@@ -86,20 +86,20 @@ def measure_curve(curve: np.ndarray, speech_frames: int) -> dict[str, float] | N
 
 
 def out_of_step(measures: dict[str, float], judge: dict) -> float:
-    """Calibrated log-odds that mouth and sound are not in step; arguments as in `raw_log_odds`."""
+    """Calibrated log-odds that mouth and audio are not in step; arguments as in `raw_log_odds`."""
     values = np.array([measures[name] for name in judge["names"]])
     scaled = (values - np.array(judge["mean"])) / np.array(judge["spread"])
     return float(judge["scale"] * (scaled @ judge["weights"] + judge["offset"]) + judge["shift"])
 
 
 def raw_log_odds(measures: dict[str, float], judge: dict) -> float:
-    """The evidence for a foreign or moved sound, as a likelihood ratio.
+    """The evidence for a foreign or moved audio, as a likelihood ratio.
 
     A dubbed mouth may keep step for a while, and some real recordings are out of step (voice-over,
-    another speaker, careless editing). With the shares of files with a foreign sound and of real
+    another speaker, careless editing). With the shares of files with a foreign audio and of real
     recordings that are out of step, `fake_out` and `real_out`, the evidence stays between
     log((1 - fake_out) / (1 - real_out)) and log(fake_out / real_out). It says nothing about the
-    picture: talking heads and lip-sync tools draw lips that are in step.
+    image: talking heads and lip-sync tools draw lips that are in step.
 
     Args:
         measures: of `measure_curve`.

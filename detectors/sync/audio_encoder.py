@@ -1,6 +1,6 @@
 """What does the sync detector hear?
 
-Sound as Whisper hears it (Radford et al. 2022, arXiv:2212.04356): its log-mel picture, and the stem
+Sound as Whisper hears it (Radford et al. 2022, arXiv:2212.04356): its log-mel image, and the stem
 and lower layers of its encoder, frozen. Pure torch, no weights of its own; imports nothing of the
 project.
 """
@@ -14,11 +14,11 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-SOUND_HZ = 16_000
+AUDIO_HZ = 16_000
 
 
 class LogMel(nn.Module):
-    """Whisper's log-mel picture of sound: 80 bands, 100 frames a second."""
+    """Whisper's log-mel image of audio: 80 bands, 100 frames a second."""
 
     filters: Tensor
     window: Tensor
@@ -28,13 +28,13 @@ class LogMel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         filters = torchaudio.functional.melscale_fbanks(
-            self.FFT // 2 + 1, 0.0, SOUND_HZ / 2, self.BANDS, SOUND_HZ, "slaney", "slaney"
+            self.FFT // 2 + 1, 0.0, AUDIO_HZ / 2, self.BANDS, AUDIO_HZ, "slaney", "slaney"
         )
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("window", torch.hann_window(self.FFT), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(b, m) float32 sound to (b, 80, m / 160), about -1..1; row i is centred at i x 10 ms."""
+        """(b, m) float32 audio to (b, 80, m / 160), about -1..1; row i is centred at i x 10 ms."""
         wave = torch.stft(samples, self.FFT, self.HOP, window=self.window, return_complex=True)
         power = wave[..., :-1].abs().square()
         mel = torch.einsum("bfn,fk->bkn", power, self.filters)
@@ -43,7 +43,7 @@ class LogMel(nn.Module):
         return (torch.maximum(logs, floor) + 4.0) / 4.0
 
 
-class EarLayer(nn.Module):
+class EncoderLayer(nn.Module):
     """One pre-norm transformer layer of the Whisper encoder."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -63,7 +63,7 @@ class EarLayer(nn.Module):
         return x + self.down(F.gelu(self.up(self.norm_2(x))))
 
 
-class WhisperEar(nn.Module):
+class WhisperEncoder(nn.Module):
     """Stem and lower layers of Whisper's encoder, frozen: what was said, 50 times a second.
 
     Args:
@@ -80,12 +80,12 @@ class WhisperEar(nn.Module):
         self.mel = LogMel()
         self.conv1 = nn.Conv1d(LogMel.BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
-        self.layers = nn.ModuleList(EarLayer(width, heads) for _ in range(layers))
+        self.layers = nn.ModuleList(EncoderLayer(width, heads) for _ in range(layers))
         self.requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, samples: Tensor) -> Tensor:
-        """(b, m) sound, m divisible by 640, to (b, m / 320, taps x width); row i at i x 20 ms."""
+        """(b, m) audio, m divisible by 640, to (b, m / 320, taps x width); row i at i x 20 ms."""
         x = F.gelu(self.conv2(F.gelu(self.conv1(self.mel(samples))))).transpose(1, 2)
         outputs = [x]
         x = x + sinusoids(x.shape[1], x.shape[2]).to(x)
@@ -95,7 +95,7 @@ class WhisperEar(nn.Module):
         return torch.cat([outputs[tap] for tap in self.taps], -1)
 
 
-class MelEar(nn.Module):
+class MelEncoder(nn.Module):
     """The plain ear: two log-mel frames side by side, 50 times a second."""
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class MelEar(nn.Module):
         self.mel = LogMel()
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(b, m) sound, m a multiple of 640, to (b, m / 320, 160)."""
+        """(b, m) audio, m a multiple of 640, to (b, m / 320, 160)."""
         return self.mel(samples).transpose(1, 2).unflatten(1, (-1, 2)).flatten(2)
 
 

@@ -1,9 +1,9 @@
-"""How do the pictures of a face change from one moment to the next, apart from where its points go?
+"""How do the images of a face change from one moment to the next, apart from where its points go?
 
 A camera's focus, noise and encoder decide how much detail a filmed skin shows and how it comes and
 goes; a network that animates a photo draws the skin anew and cleaner (measured: training/LOG.md).
 Plain measures of that: in four bands and three regions, how much detail there is, how much of it
-changes within one and within four pictures, and how uneven the change is over time. Works on plain
+changes within one and within four images, and how uneven the change is over time. Works on plain
 arrays. Imports nothing of the project.
 """
 
@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 SIDE_PX = 192  # the crops are looked at in this size; the face itself is 134 of it
-MOST_PICTURES = 72  # of a window
-RATE_HZ = 25.0  # pictures are skipped so that the rate comes near; none is ever shown twice
+MOST_IMAGES = 72  # of a window
+RATE_HZ = 25.0  # images are skipped so that the rate comes near; none is ever shown twice
 SIGMAS_PX = (0.8, 1.6, 3.2, 6.4)  # blurs whose differences are the bands, fine to coarse
 FLOOR = 0.05  # grey levels squared, of 255: energies below are rounding
-LONG_STEP = 4  # pictures
+LONG_STEP = 4  # images
 BURST = 0.95  # quantile of the change that is compared with the median
 REGIONS = {  # rows and columns of the 192-pixel crop
     "brow": (slice(30, 75), slice(40, 152)),
@@ -35,15 +35,15 @@ def measure_skin(crops: np.ndarray, times_s: np.ndarray) -> dict[str, float]:
 
     Returns:
         For band 0 (finest) to 3 and each region: ``skin_detail_…`` (energy), ``skin_change_…`` and
-        ``skin_drift_…`` (change within one and four pictures, over the energy), ``skin_burst_…``
+        ``skin_drift_…`` (change within one and four images, over the energy), ``skin_burst_…``
         (the 95th percentile of the change over its median).
     """
     step = max(1, round((len(times_s) - 1) / max(float(np.ptp(times_s)), 1e-6) / RATE_HZ))
-    grey = np.stack([_small(crop) for crop in crops[::step][:MOST_PICTURES]])
+    grey = np.stack([_small(crop) for crop in crops[::step][:MOST_IMAGES]])
     found = {}
     before = grey
     for band, sigma in enumerate(SIGMAS_PX):
-        soft = np.stack([cv2.GaussianBlur(picture, (0, 0), sigma) for picture in grey])
+        soft = np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in grey])
         for region, place in REGIONS.items():
             found |= _one((before - soft)[:, place[0], place[1]], f"{region}_{band}")
         before = soft

@@ -1,6 +1,6 @@
-"""How is a still or animated picture read? (Pillow)
+"""How is a still or animated image read? (Pillow)
 
-Also the limits that pictures and videos share. Imports nothing of the project but errors.
+Also the limits that images and videos share. Imports nothing of the project but errors.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from errors import UserError
 
-MOST_HZ = 32.0  # pictures a second that are handed out; of faster video every second one and so on
+MOST_HZ = 32.0  # images a second that are handed out; of faster video every second one and so on
 LONGEST_SIDE_PX = 1920  # larger frames are scaled down: faces stay larger than any detector's input
 MOST_PIXELS = 100_000_000  # refused beyond: a decompression bomb, or nothing that a person sends
 PAGE_S = 0.1  # how long a page of an animation is shown when the file does not say
 ANIMATED = ("WEBP", "PNG")  # GIF is left to FFmpeg
 
 
-def read_picture(path: Path, container: str) -> tuple[list[tuple[float, np.ndarray]], list[str]]:
-    """Read all pages of a picture.
+def read_image(path: Path, container: str) -> tuple[list[tuple[float, np.ndarray]], list[str]]:
+    """Read all pages of an image.
 
     Args:
         path: the file.
@@ -71,7 +71,7 @@ def _upright(page: Image.Image) -> np.ndarray:
 
 
 def too_large() -> str:
-    """The sentence for pictures beyond the limit."""
+    """The sentence for images beyond the limit."""
     return (
         f"The picture has more than the {MOST_PIXELS // 1_000_000} million pixels that are "
         "accepted. Scale it down first."

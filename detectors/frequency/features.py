@@ -1,10 +1,8 @@
-"""What do fine detail, its spectrum and its regularities look like on one face, and what follows?
+"""What do fine detail, its spectrum and its regularities look like on one face?
 
 A face is described in training as in the app by local spectra of eight regions (block DCT,
-wavelets,
-noise residual) and a profile of the whole (radial and angular Fourier spectrum, traces of
-interpolation). A small network turns the description into one logit. Imports nothing of the
-project.
+wavelets, noise residual) and a profile of the whole (radial and angular Fourier spectrum, traces of
+interpolation). Imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -15,9 +13,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pywt
-import torch
 from scipy import fft, ndimage
-from torch import nn
 
 LOOK_PX = 208  # side of the part of the crop that is described: the face without its border
 TILE_PX = 16  # side of a tile: two DCT blocks
@@ -49,7 +45,6 @@ PROFILE_PARTS = {
 }
 PROFILE_LENGTH = sum(PROFILE_PARTS.values())
 LENGTH = PROFILE_LENGTH + (REGIONS + 1) * TILE_CHANNELS
-CLIP = 4.0  # spreads: further out, a number of the description counts as this far
 
 
 def describe(look: np.ndarray) -> np.ndarray:
@@ -116,7 +111,7 @@ def block_dct(plane: np.ndarray) -> np.ndarray:
 
     Returns:
         (63, 13, 13) float32, row by row of the block's coefficients (Frank et al. 2020,
-        arXiv:2003.08685, use the same coefficients of whole pictures).
+        arXiv:2003.08685, use the same coefficients of whole images).
     """
     count = LOOK_PX // BLOCK_PX
     blocks = plane.reshape(count, BLOCK_PX, count, BLOCK_PX).transpose(0, 2, 1, 3)
@@ -247,11 +242,11 @@ def interpolation_traces(plane: np.ndarray) -> np.ndarray:
     """Peaks of the spectrum of the second derivative's magnitude, along rows and columns, (16,).
 
     Interpolation makes the variance of the second derivative periodic (Gallagher 2005; Mahdian &
-    Saic 2008); a peak at f cycles a pixel speaks of a picture that was enlarged 1/f times.
+    Saic 2008); a peak at f cycles a pixel speaks of an image that was enlarged 1/f times.
     """
     result = []
-    for picture in (plane, plane.T):
-        second = np.abs(2 * picture[:, 1:-1] - picture[:, :-2] - picture[:, 2:])
+    for image in (plane, plane.T):
+        second = np.abs(2 * image[:, 1:-1] - image[:, :-2] - image[:, 2:])
         trace = second.mean(0)
         trace = trace - ndimage.gaussian_filter1d(trace, 4)
         power = np.abs(np.asarray(fft.rfft(trace * np.hanning(len(trace))))) ** 2
@@ -264,52 +259,21 @@ def interpolation_traces(plane: np.ndarray) -> np.ndarray:
 def blockiness(plane: np.ndarray) -> np.ndarray:
     """Log ratio of steps across the 8-pixel grid's best phase to steps elsewhere, rows, columns."""
     result = []
-    for picture in (plane, plane.T):
-        steps = np.abs(np.diff(picture, axis=1)).mean(0)
+    for image in (plane, plane.T):
+        steps = np.abs(np.diff(image, axis=1)).mean(0)
         phases = np.array([steps[phase::BLOCK_PX].mean() for phase in range(BLOCK_PX)])
         result.append(np.log((phases.max() + 0.1) / (np.median(phases) + 0.1)))
     return np.array(result)
 
 
-def picture_blocks_db(pictures: np.ndarray) -> float:
-    """How much an encoder's 8-pixel grid stands out in whole pictures, in their own pixels.
+def image_blocks_db(images: np.ndarray) -> float:
+    """How much an encoder's 8-pixel grid stands out in whole images, in their own pixels.
 
     Args:
-        pictures: (k, h, w, 3) uint8 RGB, not scaled since they were decoded.
+        images: (k, h, w, 3) uint8 RGB, not scaled since they were decoded.
 
     Returns:
-        Steps across the grid over steps elsewhere, decibels, median over the pictures.
+        Steps across the grid over steps elsewhere, decibels, median over the images.
     """
-    green = [np.ascontiguousarray(p[..., 1], np.float32) for p in pictures]
+    green = [np.ascontiguousarray(p[..., 1], np.float32) for p in images]
     return float(np.median([blockiness(g).mean() for g in green]) * 20 / np.log(10))
-
-
-# --- the network ---------------------------------------------------------------------------------
-
-
-class FrequencyNet(nn.Module):
-    """Logit of fake against real from a description: one hidden layer.
-
-    Attributes:
-        mean, spread: (1029,) of the training data.
-    """
-
-    mean: torch.Tensor
-    spread: torch.Tensor
-
-    def __init__(self, hidden: int = 64, drop: float = 0.0) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(LENGTH))
-        self.register_buffer("spread", torch.ones(LENGTH))
-        self.layers = nn.Sequential(
-            nn.Dropout(drop),
-            nn.Linear(LENGTH, hidden),
-            nn.GELU(),
-            nn.Dropout(drop),
-            nn.Linear(hidden, 1),
-        )
-
-    def forward(self, descriptions: torch.Tensor) -> torch.Tensor:
-        """(n, 1029) float32 descriptions to (n,) logits."""
-        standard = ((descriptions - self.mean) / self.spread).clamp(-CLIP, CLIP)
-        return self.layers(standard)[:, 0]

@@ -1,4 +1,4 @@
-"""How do decoded pieces of sound become one line of samples?
+"""How do decoded pieces of audio become one line of samples?
 
 FFmpeg mixes; NumPy only sees interleaved samples, because PyAV reads past its own pointers when it
 hands out the planes of eight or more channels. Imports nothing of the project.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import av
 import numpy as np
 
-SOUND_HZ = 16_000
+AUDIO_HZ = 16_000
 STEREO = 2  # channels up to which the mix is their mean
 
 
 class MonoMixer:
     """Turns the frames of one stream into mono samples of one rate.
 
-    The mean of one or two channels is what the sync detector learned from. Of surround sound
+    The mean of one or two channels is what the sync detector learned from. Of surround audio
     FFmpeg's own downmix (ITU-R BS.775) is taken instead: it keeps the voice, which sits in the
     center channel, and drops the bass effects; a mean would bury it.
 

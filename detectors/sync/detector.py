@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from detectors.base import Detector, Measurement
-from detectors.offset_model import (
+from detectors.sync.network import AUDIO_HZ, SyncModel
+from detectors.sync.offset import (
     LEAST_SPEECH,
     RATE_HZ,
     measure_curve,
@@ -19,7 +20,6 @@ from detectors.offset_model import (
     out_of_step,
     raw_log_odds,
 )
-from detectors.sync_model import SOUND_HZ, SyncModel
 from hub.checkpoint import Checkpoint
 from media import align
 from media.tracks import FaceTrack
@@ -34,14 +34,14 @@ SHOWN = ("lag_ms", "confidence", "best_cosine")
 
 
 class Sync(Detector):
-    """Compares the motion of the lips with the sound."""
+    """Compares the motion of the lips with the audio."""
 
     name = "sync"
     title = "Lips and voice"
     question = "Do the lips move in step with what is heard?"
     blind_to = "a cloned voice on well-synchronised lips, and anything in a silent file"
     needs_time = True
-    needs_sound = True
+    needs_audio = True
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
@@ -75,15 +75,15 @@ class Sync(Detector):
     def _curve(
         self, window: Window, track: FaceTrack, ticks_s: np.ndarray, speech: np.ndarray
     ) -> np.ndarray:
-        """Mean cosine of lips and sound by lag, on the ticks of 25 Hz."""
-        assert window.sound is not None  # `obstacle` lets no silent window through
+        """Mean cosine of lips and audio by lag, on the ticks of 25 Hz."""
+        assert window.audio is not None  # `obstacle` lets no silent window through
         nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
-        first = round((ticks_s[0] - window.sound_start_s) * SOUND_HZ)
-        heard = window.sound[max(first, 0) : first + round(len(ticks_s) * SOUND_HZ / RATE_HZ)]
-        sound = self.network.embed_sound(heard)
-        seen = mouths(track)[nearest] if self.network.sees_pictures else None
+        first = round((ticks_s[0] - window.audio_start_s) * AUDIO_HZ)
+        heard = window.audio[max(first, 0) : first + round(len(ticks_s) * AUDIO_HZ / RATE_HZ)]
+        audio = self.network.embed_audio(heard)
+        seen = mouths(track)[nearest] if self.network.uses_images else None
         lips = self.network.embed_mouths(seen, track.landmarks[nearest])
-        return offset_curve(lips, sound, speech=speech[: len(sound)])
+        return offset_curve(lips, audio, speech=speech[: len(audio)])
 
 
 def mouths(track: FaceTrack) -> np.ndarray:

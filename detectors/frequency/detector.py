@@ -1,8 +1,8 @@
-"""Do the fine detail and the spectrum of this face fit a camera's picture?
+"""Do the fine detail and the spectrum of this face fit a camera's image?
 
-Wraps the network of `frequency_model` in the contract of `base`: which crops are looked at, when
+Wraps the network of `features` in the contract of `base`: which crops are looked at, when
 there
-is no ground to judge on, what is shown. Imports `base`, `frequency_model` and hub.
+is no ground to judge on, what is shown. Imports `base`, `features` and hub.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from detectors.base import Detector, Measurement
-from detectors.frequency_model import (
+from detectors.frequency.features import (
     LOOK_PX,
     RADIAL_BINS,
-    FrequencyNet,
     describe,
-    picture_blocks_db,
+    image_blocks_db,
     profile_part,
 )
+from detectors.frequency.network import FrequencyNet
 from errors import UserError
 from hub.checkpoint import Checkpoint
 from media import align
@@ -33,7 +33,7 @@ from media.tracks import FaceTrack
 from media.windows import Window
 
 MODEL_TYPE = "face-frequency"
-LOOKS = 6  # pictures of a window that are described, spread evenly; 10 ms each
+LOOKS = 6  # images of a window that are described, spread evenly; 10 ms each
 HIGH_RING = (
     3  # up-sampling leaves peaks from here on (0.2 cycles a pixel); below is the face itself
 )
@@ -48,7 +48,7 @@ class Gate:
     Attributes:
         least_detail_db: power left at 0.25 to 0.5 cycles a pixel, over that of 8-bit rounding.
         most_blocks_db: steps at the 8-pixel grid of an encoder, over steps elsewhere.
-        least_face_px: side of the face in the picture's own pixels. Below half of the crop's side
+        least_face_px: side of the face in the image's own pixels. Below half of the crop's side
         the
             upper half of the spectrum holds nothing but interpolation.
     """
@@ -57,7 +57,7 @@ class Gate:
     most_blocks_db: float
     least_face_px: float
 
-    def open_for(self, measures: Mapping[str, float]) -> bool:
+    def in_domain(self, measures: Mapping[str, float]) -> bool:
         """True when the face still has the fine detail that the network was fitted on."""
         return (
             measures["detail_db"] >= self.least_detail_db
@@ -67,7 +67,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Gated:
+class GatedNetwork:
     """A network and the gate that decides whether it is asked."""
 
     net: FrequencyNet
@@ -87,7 +87,7 @@ class Frequency(Detector):
     )
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, device: str) -> Gated:
+    def load(cls, checkpoint: Checkpoint, device: str) -> GatedNetwork:
         """Build the network and its gate from config.json and model.safetensors."""
         config = checkpoint.config
         if config.get("model_type") != MODEL_TYPE:
@@ -100,18 +100,18 @@ class Frequency(Detector):
         net = FrequencyNet(_whole(config, "hidden"))
         net.load_state_dict(_weights(checkpoint, net))
         limits = {field.name: _number(gate, field.name) for field in fields(Gate)}
-        return Gated(net.to(device).eval(), Gate(**limits))
+        return GatedNetwork(net.to(device).eval(), Gate(**limits))
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
-        """Mean logit of up to six pictures of the face, unless their detail is gone."""
+        """Mean logit of up to six images of the face, unless their detail is gone."""
         assert track is not None  # `obstacle` lets no window without a face through
         chosen = np.unique(np.linspace(0, len(track.crops) - 1, LOOKS).round().astype(int))
         told = np.stack([describe(look) for look in align.centre(track.crops[chosen], LOOK_PX)])
         measures = plain_measures(told) | {
-            "blockiness_db": picture_blocks_db(window.stills),
+            "blockiness_db": image_blocks_db(window.stills),
             "face_px": float(track.quality.face_px),
         }
-        if not self.network.gate.open_for(measures):
+        if not self.network.gate.in_domain(measures):
             return Measurement.cannot("re_encoded", measures)
         with torch.inference_mode():
             logits = self.network.net(torch.from_numpy(told).to(self.device))
@@ -119,7 +119,7 @@ class Frequency(Detector):
 
 
 def plain_measures(descriptions: np.ndarray) -> dict[str, float]:
-    """What people can be shown of (n, 1029) descriptions: medians over the pictures."""
+    """What people can be shown of (n, 1029) descriptions: medians over the images."""
     typical = np.median(descriptions, axis=0)
     radial = profile_part(typical, "radial")
     power = np.exp(radial) * (

@@ -31,7 +31,7 @@ class ProcessorFacts:
     Args:
         size_px: side of the square input.
         mean, std: per channel RGB, for values in 0…1.
-        frames: frames of one clip, 1 for pictures.
+        frames: frames of one clip, 1 for images.
     """
 
     size_px: int
@@ -41,7 +41,7 @@ class ProcessorFacts:
 
 
 def load_image_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, ProcessorFacts]:
-    """Load any picture classifier that transformers knows.
+    """Load any image classifier that transformers knows.
 
     Args:
         checkpoint: resolved by ``hub.store.resolve``.

@@ -1,11 +1,11 @@
-"""Do this mouth and this sound belong to the same moment? The network.
+"""Do this mouth and this audio belong to the same moment? The network.
 
 Two streams in the manner of AV-HuBERT (Shi et al. 2022, arXiv:2201.02184) share one space: mouth
 crops go through a 3-D convolution and a small residual trunk, the lips' outline through one layer,
-sound through the lower layers of the Whisper encoder (`ear_model`), each then through short
+audio through the lower layers of the Whisper encoder (`audio_encoder`), each then through short
 convolutions over time. Pure torch; never sees a file but its own checkpoint, nor a face that is not
-found yet. May import `errors`, `media.align`, `ear_model` and
-`offset_model`.
+found yet. May import `errors`, `media.align`, `audio_encoder` and
+`offset`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from detectors.ear_model import SOUND_HZ, LogMel, MelEar, WhisperEar
-from detectors.offset_model import RATE_HZ
+from detectors.sync.audio_encoder import AUDIO_HZ, LogMel, MelEncoder, WhisperEncoder
+from detectors.sync.offset import RATE_HZ
 from errors import UserError
 from media import align
 
-SAMPLES = SOUND_HZ // RATE_HZ  # sound samples per embedding
+SAMPLES = AUDIO_HZ // RATE_HZ  # audio samples per embedding
 CROP_PX = 88  # centre of the 96-pixel mouth crop that is looked at (AV-HuBERT)
 LONGEST_S = 28.0  # the ear has positions for 30 s
 # Left halves of the four lip lines of the mesh, corner to middle, and the chin; then their mirror
@@ -47,7 +47,7 @@ class SyncConfig:
 
     Attributes:
         model_type: says which network the folder holds.
-        eyes: what is looked at: "lips" (outline from the landmarks), "mouth" (the pictures) or
+        eyes: what is looked at: "lips" (outline from the landmarks), "mouth" (the images) or
         both.
         ear: "whisper" or "mel" (stacked log-mel frames only).
         ear_layers: encoder layers of Whisper that are kept.
@@ -57,7 +57,7 @@ class SyncConfig:
         width, size: channels over time and of the shared space.
         judge: numbers of the judge: `names`, `mean`, `spread`, `weights`, `offset` of the logistic
             regression; `scale`, `shift` of its calibration; `fake_out`, `real_out` (see
-            `offset_model.raw_log_odds`); `highest_confidence`, the largest confidence seen on real
+            `offset.raw_log_odds`); `highest_confidence`, the largest confidence seen on real
             speech.
     """
 
@@ -97,7 +97,7 @@ class SyncConfig:
 
 
 class Residual2d(nn.Module):
-    """Two 3x3 convolutions that halve the picture, with a short cut."""
+    """Two 3x3 convolutions that halve the image, with a short cut."""
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Residual2d(nn.Module):
         return F.relu(y + self.short(x))
 
 
-class Over(nn.Module):
+class TemporalConvBlock(nn.Module):
     """A residual convolution over time; edges are repeated so that no frame knows where it is."""
 
     def __init__(self, width: int, reach: int = 2, dropout: float = 0.1) -> None:
@@ -140,15 +140,15 @@ class MouthStream(nn.Module):
         pairs = zip(config.trunk[:-1], stages, strict=True)
         self.trunk = nn.Sequential(*(Residual2d(i, o) for i, o in pairs))
         self.flat = nn.Linear(stages[-1] * 9, config.width)
-        self.over = nn.Sequential(*(Over(config.width) for _ in range(3)))
+        self.over = nn.Sequential(*(TemporalConvBlock(config.width) for _ in range(3)))
         self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
 
     def shapes(self, mouths: Tensor) -> Tensor:
-        """(b, n, 88, 88) float 0..255 to (b, n, width): what each picture looks like."""
+        """(b, n, 88, 88) float 0..255 to (b, n, width): what each image looks like."""
         b, n = mouths.shape[:2]
         x = F.avg_pool2d(mouths, 2)
         light, spread = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
-        x = ((x - light) / (spread + 4.0))[:, None]  # 4 grey levels: no noise out of flat pictures
+        x = ((x - light) / (spread + 4.0))[:, None]  # 4 grey levels: no noise out of flat images
         x = F.pad(x, (0, 0, 0, 0, 2, 2), mode="replicate")
         x = self.stem(x).transpose(1, 2).flatten(0, 1)
         x = F.relu(self.stem_norm(x.contiguous(memory_format=torch.channels_last)))
@@ -163,7 +163,7 @@ def lip_outline(landmarks: np.ndarray) -> np.ndarray:
     """The lips and chin in mouth-crop coordinates, averaged with their mirror image.
 
     Args:
-        landmarks: (n, 468, 2) px in any picture.
+        landmarks: (n, 468, 2) px in any image.
 
     Returns:
         (n, 46) float32: x and y of 23 points, 0 at the crop's centre, 1 at its edge.
@@ -194,7 +194,7 @@ class LipStream(nn.Module):
         self.register_buffer("mean", torch.zeros(2 * len(LEFT)))
         self.register_buffer("spread", torch.ones(2 * len(LEFT)))
         self.inside = nn.Linear(2 * len(LEFT), config.width)
-        self.over = nn.Sequential(*(Over(config.width) for _ in range(3)))
+        self.over = nn.Sequential(*(TemporalConvBlock(config.width) for _ in range(3)))
         self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
 
     def shapes(self, lips: Tensor) -> Tensor:
@@ -206,7 +206,7 @@ class LipStream(nn.Module):
         return F.normalize(self.out(self.over(self.shapes(lips))), dim=-1)
 
 
-class SoundStream(nn.Module):
+class AudioStream(nn.Module):
     """What the ear heard, 50 times a second, to unit vectors, 25 times a second."""
 
     def __init__(self, config: SyncConfig) -> None:
@@ -216,7 +216,7 @@ class SoundStream(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(part) for part in self.parts)
         self.inside = nn.Linear(sum(self.parts), config.width)
         self.join = nn.Conv1d(config.width, config.width, 5, stride=2)
-        self.over = nn.Sequential(*(Over(config.width) for _ in range(3)))
+        self.over = nn.Sequential(*(TemporalConvBlock(config.width) for _ in range(3)))
         self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
 
     def forward(self, heard: Tensor) -> Tensor:
@@ -235,12 +235,12 @@ class SyncModel(nn.Module):
         super().__init__()
         self.config = config
         sizes = (config.ear_layers, config.ear_taps, config.ear_width, config.ear_heads)
-        self.ear = WhisperEar(*sizes) if config.ear == "whisper" else MelEar()
+        self.ear = WhisperEncoder(*sizes) if config.ear == "whisper" else MelEncoder()
         if "lips" in config.eyes:
             self.lips = LipStream(config)
         if "mouth" in config.eyes:
             self.mouth = MouthStream(config)
-        self.sound = SoundStream(config)
+        self.sound = AudioStream(config)
 
     @classmethod
     def from_folder(cls, folder: Path) -> SyncModel:
@@ -256,7 +256,7 @@ class SyncModel(nn.Module):
         return model.eval()
 
     @property
-    def sees_pictures(self) -> bool:
+    def uses_images(self) -> bool:
         """Whether mouth crops are looked at, beside the lips' outline."""
         return "mouth" in self.config.eyes
 
@@ -266,8 +266,8 @@ class SyncModel(nn.Module):
 
         Args:
             mouths: (n, 96, 96) uint8 grey crops (`align.mouth_matrix`) at 25 Hz; None when the
-                network does not look at them (`sees_pictures`).
-            landmarks: (n, 468, 2) px of the same frames, in any picture (`FaceTrack.landmarks`).
+                network does not look at them (`uses_images`).
+            landmarks: (n, 468, 2) px of the same frames, in any image (`FaceTrack.landmarks`).
 
         Returns:
             (n, d) float32 unit vectors; row i is at i / 25 s.
@@ -297,8 +297,8 @@ class SyncModel(nn.Module):
         return F.normalize(torch.stack(seen).sum(0), dim=-1)
 
     @torch.inference_mode()
-    def embed_sound(self, samples: np.ndarray) -> np.ndarray:
-        """Embed the sound of the same stretch of time.
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """Embed the audio of the same stretch of time.
 
         Args:
             samples: (m,) float32, -1..1, 16 kHz mono, at most 28 s.
@@ -306,7 +306,7 @@ class SyncModel(nn.Module):
         Returns:
             (ceil(m / 640), d) float32 unit vectors; row i is at i / 25 s.
         """
-        if samples.ndim != 1 or not 0 < len(samples) <= LONGEST_S * SOUND_HZ:
+        if samples.ndim != 1 or not 0 < len(samples) <= LONGEST_S * AUDIO_HZ:
             raise ValueError(f"samples: expected (m,) of at most 28 s, got {samples.shape}")
         device = next(self.parameters()).device
         padded = np.pad(samples.astype(np.float32), (0, -len(samples) % SAMPLES))

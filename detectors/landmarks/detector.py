@@ -1,7 +1,7 @@
 """Does the face move as real faces do: lids, mouth, head and skin?
 
-Wraps the measures of `landmarks_model` and `skin_model` and the linear judge in the contract of
-`base`. Cheap and easy to explain. Imports `base`, `landmarks_model`, `skin_model` and hub.
+Wraps the measures of `features` and `skin` and the linear judge in the contract of
+`base`. Cheap and easy to explain. Imports `base`, `features`, `skin` and hub.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from detectors.base import Detector, Measurement
-from detectors.landmarks_model import Judge, measure_motion
-from detectors.skin_model import SIDE_PX, measure_skin
+from detectors.landmarks.classifier import LinearClassifier
+from detectors.landmarks.features import measure_motion
+from detectors.landmarks.skin import SIDE_PX, measure_skin
 from errors import UserError
 from hub.checkpoint import Checkpoint
 from media.tracks import FaceTrack
@@ -22,7 +23,7 @@ from media.windows import Window
 
 MODEL_TYPE = "face-motion"
 SHORTEST_S = 1.5  # below, neither a blink nor a phrase fits in
-SLOWEST_HZ = 12.0  # below, a blink falls between two pictures
+SLOWEST_HZ = 12.0  # below, a blink falls between two images
 MOST_MEASURES = 200
 SHOWN = (
     "blink_rate_hz",
@@ -55,7 +56,7 @@ class Landmarks(Detector):
     needs_time = True
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, device: str) -> Judge:
+    def load(cls, checkpoint: Checkpoint, device: str) -> LinearClassifier:
         """Read the names of the measures from config.json and the numbers from
         model.safetensors."""
         config = checkpoint.config
@@ -66,7 +67,7 @@ class Landmarks(Detector):
         names = _known_names(config.get("measures"))
         numbers = _numbers(checkpoint, len(names))
         arrays = (numbers[part] for part in ("mean", "spread", "weights"))
-        return Judge(names, *arrays, offset=float(numbers["offset"][0]))
+        return LinearClassifier(names, *arrays, offset=float(numbers["offset"][0]))
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of the linear judge for this window."""

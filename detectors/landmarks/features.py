@@ -1,8 +1,7 @@
 """How does a face move, in numbers that people know by name?
 
-From 468 points over time: lids, mouth, head, the trembling of parts against each other, and what a
-linear model makes of them. Works on plain arrays and never sees a picture. Imports nothing of the
-project.
+From 468 points over time: lids, mouth, head, and the trembling of parts against each other. Works
+on plain arrays and never sees an image. Imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ RATE_HZ = 25.0  # all motion is brought to this rate; most video has it or more
 SLOW_HZ = 5.0  # speech moves lips and jaw mostly below; the tracker's noise lies above
 CLOSED_SHARE = 0.7  # of the open eye's aspect ratio: below it, the lid is closing
 SHORTEST_BLINK_S, LONGEST_BLINK_S = 0.06, 0.5
-LIMIT = 3.0  # spreads; what no training window showed says no more than this
 LIVELY = 0.15  # least drop of the aspect ratio, as a share, that is no noise
 
 # Indices into the 468-point face mesh (Kartynnik et al. 2019, arXiv:1907.06724).
@@ -234,42 +232,3 @@ def _fast_log_share(values: np.ndarray) -> float:
     frequency, power = _power(values)
     fast, slow = power[frequency > SLOW_HZ].sum(), power[frequency <= SLOW_HZ].sum()
     return float(np.log((fast + 1e-9) / (slow + 1e-9)))
-
-
-# --- the judge -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Judge:
-    """A linear model on the measures.
-
-    Attributes:
-        names: the measures that it reads, in order.
-        mean, spread: (k,) float32 of the training windows.
-        weights: (k,) float32, log-odds per spread.
-        offset: log-odds of a mean face.
-        limit: spreads from the mean; further out counts as this.
-    """
-
-    names: tuple[str, ...]
-    mean: np.ndarray
-    spread: np.ndarray
-    weights: np.ndarray
-    offset: float
-    limit: float = LIMIT
-
-    def log_odds(self, measures: dict[str, float]) -> float:
-        """Raw log-odds of one window's measures."""
-        return float(self.scores(np.array([measures[name] for name in self.names])))
-
-    def scores(self, values: np.ndarray) -> np.ndarray:
-        """(…,) raw log-odds of (…, k) measures in the order of ``names``."""
-        scaled = standard(values, self.mean, self.spread, self.limit)
-        return scaled @ self.weights + self.offset
-
-
-def standard(
-    values: np.ndarray, mean: np.ndarray, spread: np.ndarray, limit: float = LIMIT
-) -> np.ndarray:
-    """(…, k) measures in spreads from the mean; further out than ``limit`` counts as that."""
-    return np.clip((values - mean) / spread, -limit, limit)

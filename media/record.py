@@ -1,6 +1,6 @@
 """What was seen of the people in a clip, once its windows have been let go?
 
-Keeps boxes over time and a few whole pictures for the report. Imports `tracks` and `windows`.
+Keeps boxes over time and a few whole images for the report. Imports `tracks` and `windows`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 from media.tracks import FaceTrack, Quality
 from media.windows import Window
 
-SAME_MOMENT_S = 0.05  # a face this close in time to a picture is drawn on it
+SAME_MOMENT_S = 0.05  # a face this close in time to an image is drawn on it
 
 
 @dataclass(frozen=True)
-class Followed:
+class TrackRecord:
     """Where a face was while it was followed without a break.
 
     Attributes:
@@ -31,13 +31,13 @@ class Followed:
 
 
 @dataclass(frozen=True)
-class PersonSeen:
+class PersonRecord:
     """Where one person was seen, over all windows.
 
     Attributes:
         name: "Face A".
         stretches_s: (start, stop) of each window in which the face was followed.
-        frames: number of pictures.
+        frames: number of images.
         quality: of the best window.
         tracks: its boxes over time, for the annotated video.
     """
@@ -46,47 +46,47 @@ class PersonSeen:
     stretches_s: tuple[tuple[float, float], ...]
     frames: int
     quality: Quality
-    tracks: tuple[Followed, ...] = ()
+    tracks: tuple[TrackRecord, ...] = ()
 
 
 @dataclass(frozen=True)
-class Shot:
-    """A picture kept for the report, with the faces in it.
+class Keyframe:
+    """An image kept for the report, with the faces in it.
 
     Attributes:
         time_s: on the clip's clock.
-        picture: (h, w, 3) uint8 RGB.
+        image: (h, w, 3) uint8 RGB.
         faces: person → (box (4,) px, landmarks (468, 2) px).
     """
 
     time_s: float
-    picture: np.ndarray
+    image: np.ndarray
     faces: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-class Seen:
-    """Collects, window by window, where people were and a few pictures of them."""
+class Recorder:
+    """Collects, window by window, where people were and a few images of them."""
 
     def __init__(self) -> None:
-        self.shots: list[Shot] = []
+        self.keyframes: list[Keyframe] = []
         self.speech_s: list[tuple[float, float]] = []
-        self._tracks: dict[str, list[tuple[Followed, Quality]]] = defaultdict(list)
+        self._tracks: dict[str, list[tuple[TrackRecord, Quality]]] = defaultdict(list)
 
-    def add(self, window: Window, pictures: int) -> None:
-        """Remember a window, with so many of its whole pictures."""
+    def add(self, window: Window, images: int) -> None:
+        """Remember a window, with so many of its whole images."""
         for track in window.tracks:
-            followed = Followed(track.times_s, track.boxes_xyxy)
+            followed = TrackRecord(track.times_s, track.boxes_xyxy)
             self._tracks[track.person].append((followed, track.quality))
         self.speech_s += [(float(start), float(stop)) for start, stop in window.speech_s]
-        self.shots += _shots(window, pictures)
+        self.keyframes += _keyframes(window, images)
 
-    def people(self) -> tuple[PersonSeen, ...]:
+    def people(self) -> tuple[PersonRecord, ...]:
         """Everybody who was seen, by name."""
         return tuple(_person(name, entries) for name, entries in sorted(self._tracks.items()))
 
 
-def _person(name: str, entries: list[tuple[Followed, Quality]]) -> PersonSeen:
-    return PersonSeen(
+def _person(name: str, entries: list[tuple[TrackRecord, Quality]]) -> PersonRecord:
+    return PersonRecord(
         name=name,
         stretches_s=tuple((float(f.times_s[0]), float(f.times_s[-1])) for f, _ in entries),
         frames=sum(len(f.times_s) for f, _ in entries),
@@ -95,15 +95,15 @@ def _person(name: str, entries: list[tuple[Followed, Quality]]) -> PersonSeen:
     )
 
 
-def _shots(window: Window, count: int) -> list[Shot]:
-    """So many pictures, spread over the window, with the faces that are seen in them."""
+def _keyframes(window: Window, count: int) -> list[Keyframe]:
+    """So many images, spread over the window, with the faces that are seen in them."""
     last = len(window.stills) - 1
     if last < 0 or count < 1:
         return []
     index = np.unique(np.linspace(0, last, count + 2).round().astype(int)[1:-1])
     times = [float(window.stills_s[i]) for i in index]
     return [
-        Shot(t, window.stills[i], _faces_at(window.tracks, t))
+        Keyframe(t, window.stills[i], _faces_at(window.tracks, t))
         for i, t in zip(index, times, strict=True)
     ]
 

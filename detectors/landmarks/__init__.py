@@ -1,0 +1,1 @@
+"""Do lids, mouth, head and skin move as real ones do?"""

@@ -1,0 +1,1 @@
+"""Do the lips and the voice belong to the same moment?"""

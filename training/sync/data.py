@@ -2,7 +2,7 @@
 
 Reads the folder that `training.data.talking` makes (index.parquet with persons and splits, mouth
 crops, sound on one clock), lays pieces of clips on a 25 Hz grid, disturbs their sound in several
-variants and keeps what the frozen ear hears in them. Imports `media.align`, `detectors.sync.network`
+variants and keeps what the frozen ear hears in them. Imports `media.align`, `detectors.sync`
 and, in the same room, `training.data.whisper_weights`; never changes a file of the data folder.
 """
 

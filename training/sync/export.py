@@ -1,7 +1,7 @@
 """How does a trained sync network become a checkpoint folder with honest numbers?
 
 Fits the judge on the validation people and the calibration on the test people, measures, and writes
-config.json, card.json, model.safetensors and README.md. Imports `detectors.sync.network` and, in the
+config.json, card.json, model.safetensors and README.md. Imports `detectors.sync` and, in the
 same room, `training.sync.figures`.
 """
 

@@ -2,7 +2,7 @@
 
 Cuts windows as the app does, puts them beside their own sound, the same sound shifted, another
 sentence and another person, fits the judge on the validation people, its calibration on the test
-people, and computes the figures of the model card. Imports `detectors.sync.network` and, in the same
+people, and computes the figures of the model card. Imports `detectors.sync` and, in the same
 room, `training.sync.augment` and `training.sync.data`.
 """
 

@@ -31,7 +31,9 @@ from media.faces import FaceFinder
 from media.identity import IdentityLinker
 from media.provenance import Provenance, read_provenance
 from media.record import Keyframe, PersonRecord, Recorder
+from media.tracks import FaceTrack
 from media.windows import Stretch, Window, plan, read_window
+from stop import Stop
 from verdict.explain import explain
 from verdict.fusion import Verdict, fuse
 from version import __version__
@@ -116,13 +118,15 @@ class Analysis:
 
 
 class _Stopwatch:
-    """Seconds by stage."""
+    """Seconds by stage; no stage begins once the work was asked to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Stop) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._stop = stop
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        self._stop.check()
         start = time.perf_counter()
         yield
         self.seconds[name] += time.perf_counter() - start
@@ -134,6 +138,7 @@ def analyze(
     on_progress: Progress = lambda fraction, text: None,
     pool: Pool = POOL,
     on_finding: Listener = lambda finding, share: None,
+    stop: Stop | None = None,
 ) -> Analysis:
     """From a file to a verdict.
 
@@ -144,15 +149,17 @@ def analyze(
         pool: where loaded networks are kept.
         on_finding: called with what a detector says so far and the share 0..1 of the windows that
             it has seen; the verdict waits for all of them.
+        stop: asks the analysis to end; it is heard between frames and stages.
 
     Raises:
         UserError: when the file cannot be read at all, or a checkpoint that the user chose cannot
-            be used.
+            be used; ``stopped`` or ``took_too_long`` when ``stop`` says so.
     """
-    settings, watch = settings or Settings(), _Stopwatch()
+    settings, stop = settings or Settings(), stop or Stop()
+    watch = _Stopwatch(stop)
     on_progress(0.0, "Opening the file")
     with watch.stage("open"):
-        clip = Clip(path)
+        clip = Clip(path, stop)
     with clip, FaceFinder() as finder:
         with watch.stage("metadata"):
             provenance = read_provenance(clip)
@@ -220,8 +227,9 @@ def _examine(
         seen.add(window, _share(SHOTS_IN_REPORT, index, count))
         for step, detector in enumerate(detectors):
             progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.title.lower()}")
-            with watch.stage(detector.name):
-                evidence.look(detector, window)
+            for track in evidence.subjects(detector, window):
+                with watch.stage(detector.name):
+                    evidence.look(detector, window, track)
             evidence.tell(detector, (index + 1) / count)
         if settings.stability:
             with watch.stage("stability"):
@@ -284,14 +292,15 @@ class _Evidence:
         self._looks: dict[tuple[str, str | None], list[Look]] = defaultdict(list)
         self._again: dict[str, list[float]] = defaultdict(list)
 
-    def look(self, detector: Detector, window: Window) -> None:
-        """Let one detector look at every subject of a window."""
+    def subjects(self, detector: Detector, window: Window) -> list[FaceTrack] | list[None]:
+        """What one detector looks at in a window: each face, or the whole picture (None)."""
         whole = detector.checkpoint.card.crop == "frame"
-        for track in [None] if whole else list(window.tracks) or [None]:
-            person = track.person if track is not None else None
-            self._looks[detector.name, person].append(
-                (window.stretch, detector.look(window, track))
-            )
+        return [None] if whole else list(window.tracks) or [None]
+
+    def look(self, detector: Detector, window: Window, track: FaceTrack | None) -> None:
+        """Let one detector look at one subject of a window."""
+        person = track.person if track is not None else None
+        self._looks[detector.name, person].append((window.stretch, detector.look(window, track)))
 
     def look_again(self, window: Window) -> None:
         """Ask the image detector again about re-encoded, half-size copies of suspicious faces."""

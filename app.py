@@ -6,7 +6,10 @@ and ``main()`` serves it.
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,26 +22,26 @@ from analysis import Settings, load_detector
 from errors import UserError
 from hub.space import read_spacefile
 from report import cards, export
+from stop import in_words
+from ui import keeping
 from ui.about import about_tab
 from ui.analyze import analyze_tab
 from ui.compare import compare_tab
+from ui.jobs import is_hosted, limit_s, stoppable
 from ui.models import models_tab
 from ui.session import (
-    KEEP_S,
     QUEUE,
     ROLES,
     check_limits,
     chosen_settings,
     examine,
-    is_hosted,
     spaces,
 )
 
-SWEEP_EVERY_S = 600
 MOST_WAITING = 20  # visitors in the queue
 PRIVACY = (
     "Files stay on the machine that runs this page and are deleted within an hour. "
-    "Nothing is sent anywhere else."
+    "Nothing is sent anywhere else. One analysis may take {limit}."
 )
 CSS = """
 .gradio-container { width: 100% !important; max-width: 1280px !important; min-width: 0 !important;
@@ -60,13 +63,13 @@ CSS = """
 
 def build() -> gr.Blocks:
     """The whole page."""
-    space = read_spacefile()
-    with gr.Blocks(
-        title="Deepfake detector", analytics_enabled=False, delete_cache=(SWEEP_EVERY_S, KEEP_S)
-    ) as blocks:
+    space, promise = read_spacefile(), PRIVACY.format(limit=in_words(limit_s()))
+    keeping.begin()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    with gr.Blocks(title="Deepfake detector", analytics_enabled=False) as blocks:
         gr.HTML(
             "<h1>Deepfake detector</h1><p>Does a face in this video or picture look manipulated? "
-            f"Evidence with reasons, never a bare score.</p><p><small>{PRIVACY}</small></p>",
+            f"Evidence with reasons, never a bare score.</p><p><small>{promise}</small></p>",
             elem_id="head",
         )
         with gr.Tabs():
@@ -78,7 +81,12 @@ def build() -> gr.Blocks:
                 models_tab()
             with gr.Tab("About"):
                 about_tab()
-        endpoint(analyze_file, api_name="analyze", concurrency_limit=1, concurrency_id=QUEUE)
+        endpoint(
+            stoppable(analyze_file),
+            api_name="analyze",
+            concurrency_limit=1,
+            concurrency_id=QUEUE,
+        )
     return blocks
 
 
@@ -132,6 +140,7 @@ def uploaded(file: Any) -> str:
 def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
     """Launch the page and return its address."""
     space = read_spacefile()
+    atexit.register(keeping.Sweeper().close)
     _, address, _ = blocks.queue(max_size=MOST_WAITING).launch(
         server_name="0.0.0.0" if is_hosted() else "127.0.0.1",
         server_port=port,
@@ -165,7 +174,7 @@ def theme() -> Base:
 
 def main() -> None:
     """Serve the page until it is stopped."""
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted at the end
     if spaces is not None:  # ZeroGPU wants networks on the device before the first visitor
         for role in ROLES:
             load_detector(role, Settings())

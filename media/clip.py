@@ -24,6 +24,7 @@ from errors import UserError
 from media.audio import AUDIO_HZ, MonoMixer, put
 from media.image import LONGEST_SIDE_PX, MOST_HZ, MOST_PIXELS, PAGE_S, read_image, too_large
 from media.sniff import FileKind, sniff
+from stop import Stop
 
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
 AUDIO_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the audio
@@ -31,6 +32,10 @@ AUDIO_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in 
 
 class Clip:
     """A video or an image, opened for reading. Use as a context manager.
+
+    Args:
+        path: the file.
+        stop: asks the reading to end; it is heard between packets.
 
     Attributes:
         name: file name without its folder.
@@ -44,8 +49,9 @@ class Clip:
         warnings: sentences about damage and oddities, grows while reading.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, stop: Stop | None = None) -> None:
         self.path = Path(path)
+        self._stop = stop or Stop()
         self.name = self.path.name
         self.warnings: list[str] = []
         file_kind = sniff(self.path)
@@ -101,7 +107,10 @@ class Clip:
             Damaged packets are left out with a warning.
         """
         if self._images:
-            yield from ((t, p) for t, p in self._images if start_s <= t < stop_s)
+            for time_s, image in self._images:
+                self._stop.check()
+                if start_s <= time_s < stop_s:
+                    yield time_s, image
             return
         last = -np.inf
         for time_s, frame in self._decoded_from(start_s):
@@ -186,6 +195,7 @@ class Clip:
         times: list[float] = []
         try:
             for packet in container.demux():
+                self._stop.check()
                 moment = packet.pts if packet.pts is not None else packet.dts
                 kind = packet.stream.type
                 if moment is None or packet.size == 0 or kind not in ("video", "audio"):
@@ -280,6 +290,7 @@ class Clip:
         """Decode packet by packet, so that one damaged packet costs one packet."""
         packets = container.demux(stream)
         while True:
+            self._stop.check()
             try:
                 packet = next(packets)
             except StopIteration:

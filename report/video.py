@@ -21,6 +21,7 @@ from media.clip import AUDIO_HZ, Clip
 from media.windows import Stretch, plan
 from report.draw import fit, marked, opinions_by_person
 from report.words import clock
+from stop import Stop
 
 WHOLE_UP_TO_S = 60.0  # longer clips are shown in their examined stretches only
 CLOCK_HZ = 90_000  # time base of the pictures: fine enough for any frame rate, 29.97 too
@@ -36,6 +37,7 @@ def write_video(
     source: str | Path,
     target: str | Path,
     on_progress: Progress = lambda fraction, text: None,
+    stop: Stop | None = None,
 ) -> Path:
     """Write the annotated video.
 
@@ -44,15 +46,19 @@ def write_video(
         source: the analysed file.
         target: an ``.mp4`` to write.
         on_progress: called with a fraction 0..1.
+        stop: asks the writing to end.
 
     Raises:
-        UserError: ``single_picture`` when there is no video to annotate.
+        UserError: ``single_picture`` when there is no video to annotate; what ``stop`` says.
     """
     if analysis.kind != "video":
         raise UserError("single_picture", "A single picture has no video to annotate.")
     target = Path(target)
     stretches = _stretches(analysis)
-    with Clip(source) as clip, av.open(str(target), "w", options={"movflags": "+faststart"}) as out:
+    with (
+        Clip(source, stop) as clip,
+        av.open(str(target), "w", options={"movflags": "+faststart"}) as out,
+    ):
         _write(analysis, clip, out, stretches, on_progress)
     return target
 

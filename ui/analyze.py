@@ -18,6 +18,8 @@ from errors import UserError
 from hub.space import Space
 from hub.store import EMBEDDED, resolve
 from media.sniff import sniff
+from ui.jobs import is_hosted, stoppable
+from ui.keeping import KEEP_S
 from ui.results import (
     WELCOME,
     Places,
@@ -29,7 +31,6 @@ from ui.results import (
     seek_by_picture,
 )
 from ui.session import (
-    KEEP_S,
     QUEUE,
     QUIET,
     ROLES,
@@ -39,7 +40,6 @@ from ui.session import (
     check_limits,
     chosen_settings,
     examine,
-    is_hosted,
     specs_of,
 )
 
@@ -65,7 +65,7 @@ def analyze_tab(space: Space) -> None:
     listen(places.verdict, places.shown)
     begun = go.click(begin, None, [places.verdict, places.shown], **QUIET)
     started = begun.then(
-        runner(space),
+        stoppable(runner(space)),
         [path, mode, picked, stability, *specs.values(), *answers.values()],
         [done, *places.all(), *answers.values()],
         show_progress_on=places.verdict, concurrency_limit=1, concurrency_id=QUEUE,
@@ -76,7 +76,11 @@ def analyze_tab(space: Space) -> None:
     places.pictures.select(seek_by_picture, done, player, **QUIET)
     places.jump.input(seek_by_choice, places.jump, player, **QUIET)
     places.draw.click(
-        draw_video, done, places.marked, concurrency_id=QUEUE, api_visibility="private"
+        stoppable(draw_video),
+        done,
+        places.marked,
+        concurrency_id=QUEUE,
+        api_visibility="private",
     )
 
 

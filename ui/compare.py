@@ -11,6 +11,7 @@ from detectors.registry import DETECTORS
 from errors import UserError
 from hub.store import EMBEDDED
 from report import models
+from ui.jobs import stoppable
 from ui.session import (
     QUEUE,
     ROLES,
@@ -48,7 +49,7 @@ def compare_tab() -> None:
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     go.click(
-        compare, [file, role, first, second], out,
+        stoppable(compare), [file, role, first, second], out,
         concurrency_id=QUEUE, api_visibility="private",
     )  # fmt: skip
 

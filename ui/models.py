@@ -22,6 +22,8 @@ from hub.selfcheck import MIN_OF_EACH as MIN_FOR_DIRECTION
 from hub.selfcheck import check_sign
 from hub.store import empty_cache, list_cache, resolve
 from report import models
+from ui.jobs import current_stop, is_hosted, stoppable
+from ui.keeping import fresh_folder
 from ui.session import (
     QUEUE,
     QUIET,
@@ -29,8 +31,6 @@ from ui.session import (
     alert,
     boxed,
     chosen_settings,
-    fresh_folder,
-    is_hosted,
 )
 
 
@@ -47,7 +47,11 @@ def models_tab() -> None:
         check = gr.Button("Check")
         facts = gr.HTML(min_height=60)
         check.click(
-            check_spec, [spec, role, answer], facts, concurrency_id=QUEUE, api_visibility="private"
+            stoppable(check_spec),
+            [spec, role, answer],
+            facts,
+            concurrency_id=QUEUE,
+            api_visibility="private",
         )
     with gr.Accordion("Direction check and calibration on your own files", open=False):
         gr.Markdown(
@@ -63,7 +67,7 @@ def models_tab() -> None:
         fit = gr.Button("Check direction and calibrate")
         fitted = gr.HTML(min_height=60)
         fit.click(
-            calibrate_here, [spec, role, answer, real, fake], fitted,
+            stoppable(calibrate_here), [spec, role, answer, real, fake], fitted,
             concurrency_id=QUEUE, api_visibility="private",
         )  # fmt: skip
     with gr.Accordion("Catalogue", open=True):
@@ -112,9 +116,11 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
             for place, path in enumerate(files or []):
                 shutil.copy(path, folder / name / f"{place:04d}{Path(path).suffix}")
         settings = chosen_settings("quick", [role], False, {role: spec}, {role: answer})
+        stop = current_stop()
         items, lines = read_manifest(folder), folder / "measured.jsonl"
 
         def told(done: int, total: int, text: str) -> None:
+            stop.check()
             progress(done / max(1, total), desc=text)
 
         records = score_files(items, set_up(settings, POOL), lines, told, pool=POOL)

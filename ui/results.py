@@ -16,7 +16,9 @@ from errors import UserError
 from report import cards, export, feedback, page, timeline, video
 from report.draw import annotated, heatmap_figure
 from report.words import clock
-from ui.session import QUIET, Done, boxed, fresh_folder
+from ui.jobs import current_stop
+from ui.keeping import fresh_folder
+from ui.session import QUIET, Done, boxed
 
 WELCOME = (
     "<section class='empty'><h2>Choose a file to begin</h2><p>You will read which face, which "
@@ -155,7 +157,7 @@ def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
         def told(fraction: float, text: str) -> None:
             progress(fraction, desc=text)
 
-        video.write_video(done.analysis, done.path, target, told)
+        video.write_video(done.analysis, done.path, target, told, current_stop())
     except UserError as error:
         raise gr.Error(error.sentence, print_exception=False) from error
     return gr.Video(value=str(target), visible=True)

@@ -1,18 +1,13 @@
 """What does one visitor's session need, whatever tab it is on?
 
 Settings from what was chosen, the analysis itself (on a ZeroGPU device where there is one), limits
-of a shared machine, folders for results. Imports analysis and what lies before it.
+of a shared machine. Imports analysis and what lies before it.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from analysis import Analysis, Settings, analyze
@@ -23,13 +18,15 @@ from hub.space import Space
 from hub.store import EMBEDDED, looks_like_folder
 from media.clip import Clip
 from report import cards
+from stop import Stop
+from ui import keeping
+from ui.jobs import current_stop, is_hosted
 
 try:  # there on ZeroGPU Spaces only; wants to be imported before CUDA is used
     import spaces  # pyright: ignore[reportMissingImports]
 except ImportError:
     spaces = None
 
-KEEP_S = 3600  # uploads and results are deleted after this long
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUEUE = "analysis"  # one analysis at a time: it takes all cores
 GPU_BASE_S, GPU_WINDOW_S, GPU_WINDOWS_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
@@ -44,12 +41,7 @@ class Done:
     analysis: Analysis
 
 
-def is_hosted() -> bool:
-    """True on a Hugging Face Space, where visitors share one machine."""
-    return bool(os.environ.get("SPACE_ID"))
-
-
-def gpu_seconds(path: str, settings: Settings, progress: Any = None) -> int:
+def gpu_seconds(path: str, settings: Settings, progress: Any, stop: Stop) -> int:
     """ZeroGPU time to ask for: what the window plan needs, no more."""
     windows = 4 if settings.mode == "quick" else 16
     return min(GPU_WINDOWS_S, GPU_BASE_S + GPU_WINDOW_S * windows)
@@ -60,15 +52,20 @@ def on_gpu(function: Callable) -> Callable:
     return spaces.GPU(duration=gpu_seconds)(function) if spaces is not None else function
 
 
-@on_gpu
 def examine(path: str, settings: Settings, progress: Any = None) -> Analysis:
     """Analyse a file and report real fractions to a Gradio progress bar."""
+    keeping.touch(path)
+    return _examine(path, settings, progress, current_stop())
+
+
+@on_gpu
+def _examine(path: str, settings: Settings, progress: Any, stop: Stop) -> Analysis:
 
     def told(fraction: float, text: str) -> None:
         if progress is not None:  # an unused gr.Progress is false: its length is 0
             progress(fraction, desc=text)
 
-    return analyze(path, settings, told)
+    return analyze(path, settings, told, stop=stop)
 
 
 def chosen_settings(
@@ -107,16 +104,6 @@ def check_limits(path: str, settings: Settings, space: Space) -> None:
                 f"The clip is longer than {space.max_minutes} minutes: choose “quick”, which looks "
                 "at stretches spread over it, or run the program on your own machine.",
             )
-
-
-def fresh_folder() -> Path:
-    """A new folder for results; folders of earlier results are deleted when they are old."""
-    root = Path(tempfile.gettempdir()) / "deepfake-detector-results"
-    root.mkdir(exist_ok=True)
-    for old in root.iterdir():
-        if time.time() - old.stat().st_mtime > KEEP_S:
-            shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=root))
 
 
 def boxed(html: str) -> str:

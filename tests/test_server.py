@@ -1,0 +1,264 @@
+"""Does the running server keep its promises: cancel, time limit, deletion, one job at a time?"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import app
+from analysis import Settings, analyze
+from errors import UserError
+from stop import Stop
+from tests.conftest import ROOT, moving_portrait, write_clip
+from ui import jobs, keeping, session
+
+PICTURE = ROOT / "examples" / "portrait.jpg"
+AT_ONCE_S = 1.0  # a cancelled job has ended by then
+START_S = 120.0  # for a server process to answer, on busy cores
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, portrait) -> Path:
+    """A minute of a drifting portrait: long enough to be stopped in the middle."""
+    pictures = moving_portrait(portrait, 50) * 30
+    return write_clip(tmp_path_factory.mktemp("long") / "minute.mp4", pictures)
+
+
+@pytest.fixture(scope="module")
+def address():
+    blocks = app.build()
+    yield app.serve(blocks, wait=False)
+    blocks.close()
+
+
+class Watch:
+    """Notes when analyses begin and end in the server of this process."""
+
+    def __init__(self, monkeypatch):
+        self.at_once = self.most_at_once = self.begun = 0
+        self.working, self.ended_at = threading.Event(), 0.0
+        self._lock = threading.Lock()
+        monkeypatch.setattr(session, "analyze", self._analyze)
+
+    def _analyze(self, path, settings, on_progress, stop):
+        with self._lock:
+            self.begun += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+
+        def told(fraction, text):
+            on_progress(fraction, text)
+            if text.startswith("Finding faces"):
+                self.working.set()
+
+        try:
+            return analyze(path, settings, told, stop=stop)
+        finally:
+            self.ended_at = time.monotonic()
+            with self._lock:
+                self.at_once -= 1
+
+    def wait_for_end(self, within_s: float = 10.0) -> None:
+        until = time.monotonic() + within_s
+        while self.at_once and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not self.at_once, "the analysis goes on"
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    return Watch(monkeypatch)
+
+
+# ------------------------------------------------------------------ stop
+
+
+def test_an_analysis_ends_within_a_second_of_being_asked(clip):
+    stop, asked_at = Stop(), []
+
+    def told(fraction, text):
+        if text.startswith("Finding faces") and not asked_at:
+            threading.Timer(0.3, lambda: (asked_at.append(time.monotonic()), stop.ask())).start()
+
+    with pytest.raises(UserError) as told_why:
+        analyze(clip, Settings(mode="thorough", detectors=("landmarks",)), told, stop=stop)
+    assert told_why.value.code == "stopped"
+    assert time.monotonic() - asked_at[0] < AT_ONCE_S
+
+
+def test_an_analysis_beyond_its_limit_ends_in_a_sentence(clip):
+    with pytest.raises(UserError) as told_why:
+        analyze(clip, Settings(mode="thorough", detectors=("landmarks",)), stop=Stop(0.5))
+    assert told_why.value.code == "took_too_long"
+    assert "0.5 seconds" in told_why.value.sentence
+
+
+def test_another_process_keeps_the_limit():
+    with pytest.raises(UserError, match="longer"):
+        pickle.loads(pickle.dumps(Stop(-1.0))).check()
+
+
+def test_the_page_says_how_long_an_analysis_may_take(address):
+    with urllib.request.urlopen(address) as answer:
+        assert "One analysis may take 45 minutes" in answer.read().decode()
+
+
+def test_a_job_is_kept_until_its_limit_and_no_longer(monkeypatch, address, clip, watch):
+    monkeypatch.setattr(jobs, "OWN_LIMIT_S", 0.5)
+    with pytest.raises(Exception, match="took_too_long"):
+        connected(address).predict(file=uploaded(clip), mode="thorough", api_name="/analyze")
+    assert not watch.at_once
+
+
+def test_six_cancelled_analyses_hold_nobody_up(address, clip, watch):
+    client = connected(address)
+    for _ in range(6):
+        watch.working.clear()
+        job = client.submit(file=uploaded(clip), mode="thorough", api_name="/analyze")
+        assert watch.working.wait(START_S)
+        asked_at = time.monotonic()
+        job.cancel()
+        watch.wait_for_end()
+        assert watch.ended_at - asked_at < AT_ONCE_S
+    assert (watch.begun, watch.most_at_once) == (6, 1)
+    report = connected(address).predict(file=uploaded(PICTURE), api_name="/analyze")
+    assert report["file"]["kind"] == "picture"
+
+
+def test_a_client_that_goes_away_stops_its_analysis(address, clip, watch):
+    stream = listening(address, clip)
+    assert watch.working.wait(START_S)
+    gone_at = time.monotonic()
+    stream.close()
+    watch.wait_for_end()
+    assert watch.ended_at - gone_at < AT_ONCE_S
+
+
+def connected(address: str):
+    from gradio_client import Client
+
+    return Client(address, verbose=False)
+
+
+def uploaded(path: Path):
+    from gradio_client import handle_file
+
+    return handle_file(str(path))
+
+
+def listening(address: str, path: Path) -> socket.socket:
+    """Ask for an analysis over plain HTTP and listen to its events on a connection of one's own."""
+    import httpx
+
+    with path.open("rb") as file:
+        (there,) = httpx.post(f"{address}gradio_api/upload", files={"files": file}).json()
+    meta = {"_type": "gradio.FileData"}
+    data = json.dumps({"data": [{"path": there, "meta": meta}, "thorough", None, None]}).encode()
+    asked = urllib.request.Request(
+        f"{address}gradio_api/call/analyze", data, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(asked) as answer:
+        event = json.load(answer)["event_id"]
+    server = urllib.parse.urlsplit(address)
+    stream = socket.create_connection((server.hostname, server.port))
+    stream.sendall(
+        f"GET /gradio_api/call/analyze/{event} HTTP/1.1\r\nHost: {server.netloc}\r\n\r\n".encode()
+    )
+    return stream
+
+
+# ------------------------------------------------------------------ deletion
+
+
+def test_uploads_and_results_are_gone_within_an_hour():
+    keeping.begin()
+    old = [keeping.fresh_folder() / "report.json", keeping.own_folder() / "uploads" / "a" / "b.mp4"]
+    for path in old:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("private")
+    keeping.sweep(now_s=time.time() + keeping.KEEP_S - 60)
+    assert all(path.exists() for path in old)
+    keeping.sweep(now_s=time.time() + keeping.KEEP_S + 1)
+    assert not any(path.parent.exists() for path in old)
+    assert keeping.KEEP_S + keeping.SWEEP_EVERY_S < 3600
+    assert keeping.KEEP_S > jobs.OWN_LIMIT_S  # a file that is being examined is not taken away
+
+
+def test_the_page_keeps_its_own_examples():
+    keeping.begin()
+    keeping.fresh_folder().joinpath("example.jpg").write_text("ours")
+    ours = keeping.held()
+    keeping.sweep(ours, now_s=time.time() + 2 * keeping.KEEP_S)
+    assert ours and all(path.exists() for path in ours)
+
+
+def test_the_sweeper_works_by_the_clock(monkeypatch):
+    monkeypatch.setattr(keeping, "KEEP_S", 0.2)
+    sweeper = keeping.Sweeper(every_s=0.1)
+    left = keeping.fresh_folder() / "report.json"
+    left.write_text("private")
+    until = time.monotonic() + 10
+    while left.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not left.exists()
+    sweeper.close()
+    assert not (keeping.own_folder() / keeping.RESULTS).exists()
+
+
+@pytest.fixture
+def home(tmp_path) -> dict[str, str]:
+    """The environment of a server process that keeps its files under ``tmp_path``."""
+    return {**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+
+
+def started(home: dict[str, str], *before: str) -> tuple[subprocess.Popen, str]:
+    """A server process that answers, and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = f"import app; app.serve(app.build(), {port})"
+    process = subprocess.Popen([*before, sys.executable, "-c", code], env=home, cwd=ROOT)
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+            return process, f"http://127.0.0.1:{port}/"
+        except OSError:
+            time.sleep(0.2)
+    process.kill()
+    raise AssertionError("the server did not start")
+
+
+def private_files(folder: Path) -> list[Path]:
+    """Copies of the picture that a visitor sent, and reports about it."""
+    sent = PICTURE.read_bytes()
+    return [p for p in folder.rglob("*") if p.is_file() and p.read_bytes() == sent + b"private"]
+
+
+def test_what_a_killed_server_left_is_deleted_when_the_next_one_starts(home, tmp_path):
+    mine = tmp_path / "mine.jpg"
+    mine.write_bytes(PICTURE.read_bytes() + b"private")
+    kept = tmp_path / keeping.ROOT_NAME
+    first, address = started(home)
+    try:
+        connected(address).predict(file=uploaded(mine), api_name="/analyze")
+        assert private_files(kept)
+    finally:
+        first.kill()
+        first.wait()
+    assert private_files(kept)
+    subprocess.run(
+        [sys.executable, "-c", "import app; app.build()"], env=home, cwd=ROOT, check=True
+    )
+    assert not private_files(kept)

@@ -10,12 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-<<<<<<< HEAD
-    "errors", "version", "hub", "media", "detectors", "verdict", "analysis", "report", "evaluation",
-=======
-    "errors", "stop", "hub", "media", "detectors", "verdict", "analysis", "report", "evaluation",
->>>>>>> ec13fe2 (Stop, a closed page and a dropped connection end an analysis within a second; a job has a time limit; uploads and results are swept at start and by the clock)
-    "ui",
+    "errors", "stop", "version", "hub", "media", "detectors", "verdict", "analysis", "report",
+    "evaluation", "ui",
 )  # fmt: skip
 ENDS = ("app", "cli", "commands", "training", "examples")
 USES = {"cli": {"commands"}}  # the one end that is another's wiring

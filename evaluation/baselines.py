@@ -13,8 +13,9 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 
+from evaluation.curves import both_classes
 from evaluation.manifest import Item
-from evaluation.metrics import auc_figure, both_classes, with_intervals
+from evaluation.metrics import AUC, auc, measure_with_intervals
 from evaluation.run import Kept
 
 UNSAFE = 0.6  # AUC of metadata alone above which a set is called unsafe
@@ -70,15 +71,16 @@ def _forest(table: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict:
     for train, test in folds:
         forest = RandomForestClassifier(TREES, min_samples_leaf=2, random_state=0)
         guessed[test] = forest.fit(table[train], labels[train]).predict_proba(table[test])[:, 1]
-    return with_intervals(auc_figure, (labels, guessed), groups) | {"note": f"{len(folds)} folds"}
+    found = measure_with_intervals([AUC], labels, guessed, groups)
+    return found | {"note": f"{len(folds)} folds"}
 
 
 def _one_feature(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict:
     if not both_classes(labels):
         return {"auc": None, "note": "one class only"}
-    sign = 1.0 if auc_figure(labels, values)["auc"] >= 0.5 else -1.0
+    sign = 1.0 if auc(labels, values) >= 0.5 else -1.0
     note = "larger files are fake" if sign > 0 else "smaller files are fake"
-    return with_intervals(auc_figure, (labels, sign * values), groups) | {"note": note}
+    return measure_with_intervals([AUC], labels, sign * values, groups) | {"note": note}
 
 
 def _facts(record: Kept) -> list[float]:

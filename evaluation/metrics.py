@@ -1,84 +1,74 @@
 """How good are scores against the truth?
 
-Figures on plain arrays: ranking, calibration, abstention, and bootstrap intervals over groups.
-Knows nothing of files or detectors. The same values as scikit-learn's (tests compare), but quick
-enough for thousands of bootstrap draws. Imports numpy.
+A metric is one entry of `METRICS`: whatever stands there is computed by `evaluate`, written to
+``metrics.json`` with its interval and shown in the report. Figures on plain arrays, the same values
+as scikit-learn's (tests compare), but quick enough for thousands of bootstrap draws. Knows nothing
+of files or detectors. Imports evaluation.bootstrap and evaluation.curves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-RESAMPLES = 1000  # of a bootstrap: its percentiles are then steady to about 0.003
-MIN_RESAMPLES = 100  # fewer resamples with both classes in them give no interval
-ECE_BINS = 15  # equal-mass bins (Nixon et al., Measuring Calibration in Deep Learning, 2019)
+from evaluation.bootstrap import RESAMPLES, intervals
+from evaluation.curves import (
+    best_llrs,
+    both_classes,
+    counts_above,
+    probabilities,
+    reliability,
+    roc,
+)
+
 INDICATIVE_BELOW = 200  # files; below, a figure is called indicative
 TPR_POINT, FPR_POINT = 0.90, 0.05  # operating points that are reported
-Figures = dict[str, float]
+_ROUNDING = 1e-12  # of a rate, when it is compared with an operating point
 
 
-def probabilities(log_odds: np.ndarray) -> np.ndarray:
-    """(n,) log-odds to probabilities 0..1."""
-    return 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))
+@dataclass(frozen=True)
+class Metric:
+    """One figure.
 
-
-def both_classes(labels: np.ndarray) -> bool:
-    """There is at least one real and one fake."""
-    return bool(0 < np.count_nonzero(labels) < len(labels))
-
-
-def roc(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False and true positive rates at all thresholds, from (0, 0) to (1, 1).
-
-    Args:
-        labels: (n,) 0 real, 1 fake; both occur.
-        scores: (n,) higher means more fake.
+    Attributes:
+        name: key in ``metrics.json``, snake_case.
+        title: for people, without abbreviations.
+        function: from labels (n,), 0 real and 1 fake, both present, and scores (n,), higher means
+            more fake, to a number.
+        higher_is_better: the direction.
+        calibrated: it means something for natural log-likelihood ratios only, not for any score.
     """
-    true, false = _counts(labels, scores)
-    return np.r_[0.0, false / false[-1]], np.r_[0.0, true / true[-1]]
+
+    name: str
+    title: str
+    function: Callable[[np.ndarray, np.ndarray], float]
+    higher_is_better: bool
+    calibrated: bool = False
 
 
-def _counts(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fakes and reals at or above each distinct score, from the highest on."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
-    true = np.cumsum(labels[order])[ends]
-    return true, ends + 1 - true
+# --- ranking: any score will do ------------------------------------------------------------------
 
 
-def auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
-    """Area under the ROC curve, 0..1; None without both classes."""
-    return auc_figure(labels, scores)["auc"] if both_classes(labels) else None
-
-
-def auc_figure(labels: np.ndarray, scores: np.ndarray) -> Figures:
-    """The AUC alone, under its name; both classes must occur."""
+def auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the ROC curve, 0..1; ties count half; NaN without both classes."""
+    if not both_classes(labels):
+        return float("nan")
     fpr, tpr = roc(labels, scores)
-    return {"auc": float(np.trapezoid(tpr, fpr))}
+    return float(np.trapezoid(tpr, fpr))
 
 
-def ranking(labels: np.ndarray, scores: np.ndarray) -> Figures:
-    """AUC, average precision, equal error rate and two operating points.
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Precision, averaged over the recall that each threshold adds, 0..1."""
+    true, false = counts_above(labels, scores)
+    recall = np.r_[0.0, true / true[-1]]
+    return float(np.sum(np.diff(recall) * true / (true + false)))
 
-    Args:
-        labels: (n,) 0 real, 1 fake; both occur.
-        scores: (n,) higher means more fake.
-    """
+
+def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Where misses equal false alarms, between the points of the ROC curve, 0..1."""
     fpr, tpr = roc(labels, scores)
-    true, false = _counts(labels, scores)
-    return {
-        "auc": float(np.trapezoid(tpr, fpr)),
-        "ap": float(np.sum(np.diff(tpr) * true / (true + false))),
-        "eer": equal_error_rate(fpr, tpr),
-        "fpr_at_90_tpr": float(fpr[tpr >= TPR_POINT - 1e-12].min()),
-        "tpr_at_5_fpr": float(tpr[fpr <= FPR_POINT + 1e-12].max()),
-    }
-
-
-def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> float:
-    """Where misses equal false alarms, between the points of a ROC curve, 0..1."""
     gap = fpr - (1 - tpr)  # rises from -1 to 1
     above = int(np.argmax(gap >= 0))
     if above == 0 or gap[above] == gap[above - 1]:
@@ -87,112 +77,131 @@ def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> float:
     return float(fpr[above - 1] + share * (fpr[above] - fpr[above - 1]))
 
 
-def reliability(
-    labels: np.ndarray, chances: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean probability, share of fakes and number of files in each of `ECE_BINS` equal-mass bins.
-
-    Args:
-        labels: (n,) 0 or 1.
-        chances: (n,) probabilities of fake.
-    """
-    order = np.argsort(chances, kind="stable")
-    bins = [part for part in np.array_split(order, min(ECE_BINS, len(order))) if len(part)]
-    said = np.array([chances[part].mean() for part in bins])
-    true = np.array([labels[part].mean() for part in bins])
-    return said, true, np.array([len(part) for part in bins])
+def fpr_at_90_tpr(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Least share of reals above a threshold that 90 % of fakes reach."""
+    fpr, tpr = roc(labels, scores)
+    return float(fpr[tpr >= TPR_POINT - _ROUNDING].min())
 
 
-def calibration(labels: np.ndarray, log_odds: np.ndarray) -> Figures:
-    """Expected calibration error, Brier score and log loss of probabilities from log-odds.
+def tpr_at_5_fpr(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Largest share of fakes above a threshold that at most 5 % of reals reach."""
+    fpr, tpr = roc(labels, scores)
+    return float(tpr[fpr <= FPR_POINT + _ROUNDING].max())
 
-    ``ece`` counts every file once. ``ece_equal_odds`` moves the log-odds to the share of fakes
-    among the files first: the product's probabilities are said for equal odds beforehand, and
-    where two of three files are real a perfect one must look too high without it.
-    """
-    chances = probabilities(log_odds)
-    share = np.clip(labels.mean(), 1e-6, 1 - 1e-6)
-    moved = probabilities(log_odds + np.log(share / (1 - share)))
-    return {
-        "ece": _gap(labels, chances),
-        "ece_equal_odds": _gap(labels, moved),
-        "brier": float(np.mean((chances - labels) ** 2)),
-        "log_loss": float(np.mean(np.logaddexp(0, np.where(labels == 1, -log_odds, log_odds)))),
-    }
+
+# --- calibration: natural log-likelihood ratios --------------------------------------------------
 
 
 def _gap(labels: np.ndarray, chances: np.ndarray) -> float:
-    """Mean distance between what the bins of `reliability` say and what is true, 0..1."""
-    said, true, count = reliability(labels, chances)
-    return float(np.average(np.abs(said - true), weights=count))
+    """Mean distance between what the bins of `reliability` state and what is true, 0..1."""
+    stated, true, count = reliability(labels, chances)
+    return float(np.average(np.abs(stated - true), weights=count))
 
 
-def risk_coverage(labels: np.ndarray, log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of wrong answers among the surest, as more and more files are answered.
+def expected_calibration_error(labels: np.ndarray, llrs: np.ndarray) -> float:
+    """Mean distance of stated probability and share of fakes, every file counted once, 0..1."""
+    return _gap(labels, probabilities(llrs))
 
-    Args:
-        labels: (n,) 0 or 1.
-        log_odds: (n,); the answer is its sign, its size is the confidence.
 
-    Returns:
-        coverage (n,) and risk (n,), both 0..1 (Geifman and El-Yaniv, 2017).
+def calibration_error_at_equal_odds(labels: np.ndarray, llrs: np.ndarray) -> float:
+    """The same with the log-odds moved to the share of fakes among the files first, 0..1.
+
+    The product's probabilities are stated for equal odds beforehand: where two of three files are
+    real, a perfect one must look too high without it.
     """
-    order = np.argsort(-np.abs(log_odds), kind="stable")
-    wrong = ((log_odds[order] >= 0) != (labels[order] == 1)).astype(float)
-    count = np.arange(1, len(order) + 1)
-    return count / len(order), np.cumsum(wrong) / count
+    share = np.clip(labels.mean(), 1e-6, 1 - 1e-6)
+    return _gap(labels, probabilities(llrs + np.log(share / (1 - share))))
 
 
-def intervals(
-    figures: Callable[..., Mapping[str, float]],
-    columns: Sequence[np.ndarray],
-    groups: Sequence[str] | np.ndarray,
-    resamples: int = RESAMPLES,
-) -> dict[str, tuple[float, float]]:
-    """95 % intervals by drawing whole groups with replacement (percentile bootstrap).
+def brier_score(labels: np.ndarray, llrs: np.ndarray) -> float:
+    """Mean squared distance of probability and truth, 0..1."""
+    return float(np.mean((probabilities(llrs) - labels) ** 2))
 
-    Args:
-        figures: from the columns to named figures.
-        columns: arrays of n rows, the labels first.
-        groups: (n,) names of people or sources; one group is drawn as a whole.
-        resamples: how often.
 
-    Returns:
-        name → (low, high); empty where too few draws held both classes. Seeded, so that it repeats.
+def log_loss(labels: np.ndarray, llrs: np.ndarray) -> float:
+    """Mean negative log-likelihood of the truth, nats."""
+    return float(np.mean(np.logaddexp(0, np.where(labels == 1, -llrs, llrs))))
+
+
+def accuracy(labels: np.ndarray, llrs: np.ndarray) -> float:
+    """Share of files on the right side of probability one half, 0..1."""
+    return float(np.mean((llrs >= 0) == (labels == 1)))
+
+
+def cllr(labels: np.ndarray, llrs: np.ndarray) -> float:
+    """Cost of log-likelihood ratios, bits: 0 is perfect, 1 is what "no evidence" costs.
+
+    Real and fake weigh the same (Brümmer and du Preez, Computer Speech and Language 20, 2006).
     """
-    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    rows = [np.flatnonzero(member == g) for g in range(len(names))]
-    generator = np.random.default_rng(0)
-    drawn: list[Mapping[str, float]] = []
-    for _ in range(resamples if len(rows) > 1 else 0):
-        chosen = np.concatenate([rows[g] for g in generator.integers(0, len(rows), len(rows))])
-        if both_classes(columns[0][chosen]):
-            drawn.append(figures(*(column[chosen] for column in columns)))
-    if len(drawn) < min(MIN_RESAMPLES, resamples):
+    of_fakes = np.logaddexp(0, -llrs[labels == 1]).mean()
+    of_reals = np.logaddexp(0, llrs[labels == 0]).mean()
+    return float((of_fakes + of_reals) / (2 * np.log(2)))
+
+
+def cllr_min(labels: np.ndarray, scores: np.ndarray) -> float:
+    """What `cllr` would be with the best rising calibration in hindsight: the ranking's share.
+
+    The rest, ``cllr - cllr_min``, is what calibration costs.
+    """
+    return cllr(labels, best_llrs(labels, scores))
+
+
+AUC = Metric("auc", "Area under the ROC curve (AUC)", auc, True)
+METRICS: tuple[Metric, ...] = (
+    AUC,
+    Metric("ap", "Average precision", average_precision, True),
+    Metric("eer", "Equal error rate", equal_error_rate, False),
+    Metric("fpr_at_90_tpr", "False alarms where 90 % of fakes are caught", fpr_at_90_tpr, False),
+    Metric("tpr_at_5_fpr", "Fakes caught at 5 % false alarms", tpr_at_5_fpr, True),
+    Metric("cllr_min", "Cost of the ranking (Cllr_min), bits", cllr_min, False),
+    Metric("cllr", "Cost of log-likelihood ratios (Cllr), bits", cllr, False, calibrated=True),
+    Metric("accuracy", "Right at probability one half", accuracy, True, calibrated=True),
+    Metric(
+        "ece",
+        "Expected calibration error (15 equal-mass bins)",
+        expected_calibration_error,
+        False,
+        calibrated=True,
+    ),
+    Metric(
+        "ece_equal_odds",
+        "The same, corrected for the share of fakes among the files",
+        calibration_error_at_equal_odds,
+        False,
+        calibrated=True,
+    ),
+    Metric("brier", "Brier score", brier_score, False, calibrated=True),
+    Metric("log_loss", "Log loss, nats", log_loss, False, calibrated=True),
+)
+
+
+def metrics_for(calibrated: bool) -> list[Metric]:
+    """Those of `METRICS` that mean something for a calibrated, or for any, score."""
+    return [metric for metric in METRICS if calibrated or not metric.calibrated]
+
+
+def measure(metrics: Sequence[Metric], labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Name → value; empty without both classes."""
+    if not both_classes(labels):
         return {}
-    found = {}
-    for name in drawn[0]:
-        low, high = np.quantile([figure[name] for figure in drawn], (0.025, 0.975))
-        found[name] = (float(low), float(high))
-    return found
+    return {metric.name: metric.function(labels, scores) for metric in metrics}
 
 
-def with_intervals(
-    figures: Callable[..., Mapping[str, float]],
-    columns: Sequence[np.ndarray],
+def measure_with_intervals(
+    metrics: Sequence[Metric],
+    labels: np.ndarray,
+    scores: np.ndarray,
     groups: Sequence[str] | np.ndarray,
     resamples: int = RESAMPLES,
 ) -> dict[str, dict[str, float | None]]:
-    """Each figure as ``{value, low, high}``; empty without both classes."""
-    if not both_classes(columns[0]):
+    """Each figure as ``{value, low, high}``, 95 % over groups; empty without both classes."""
+    values = measure(metrics, labels, scores)
+    if not values:
         return {}
-    values, found = figures(*columns), intervals(figures, columns, groups, resamples)
-    nothing = (None, None)
+    limits = intervals(lambda rows: measure(metrics, labels[rows], scores[rows]), groups, resamples)
     return {
-        name: {
-            "value": value,
-            "low": found.get(name, nothing)[0],
-            "high": found.get(name, nothing)[1],
-        }
+        name: dict(
+            zip(("value", "low", "high"), (value, *limits.get(name, (None, None))), strict=True)
+        )
         for name, value in values.items()
     }

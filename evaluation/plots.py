@@ -1,7 +1,7 @@
 """How do the figures of a measurement look?
 
-Four plots as data URLs that need no other file. Uses matplotlib's objects, never its global state.
-Imports evaluation.metrics.
+Five plots as data URLs that need no other file. Uses matplotlib's objects, never its global state.
+Imports evaluation.curves.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
-from evaluation.metrics import (
+from evaluation.curves import (
     both_classes,
     probabilities,
     reliability,
     risk_coverage,
     roc,
+    tippett,
 )
 
 SIZE_IN = (4.6, 3.8)
@@ -37,6 +38,7 @@ def plots(labels: np.ndarray, log_odds: np.ndarray) -> dict[str, str]:
     found = {"Scores": score_plot(labels, log_odds)}
     if both_classes(labels):
         found["ROC"] = roc_plot(labels, log_odds)
+        found["Tippett"] = tippett_plot(labels, log_odds)
         found["Reliability"] = reliability_plot(labels, log_odds)
         found["Risk and coverage"] = risk_plot(labels, log_odds)
     return {title: _data_url(figure) for title, figure in found.items()}
@@ -60,6 +62,17 @@ def roc_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
     axes.step(fpr, tpr, where="post", color=FAKE, label=f"AUC {np.trapezoid(tpr, fpr):.3f}")
     axes.legend(loc="lower right")
+    return figure
+
+
+def tippett_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
+    """Share of fakes and of real files with at least a given likelihood ratio."""
+    figure, axes = _axes("log10 of the likelihood ratio", "share of files at or above it")
+    at, fakes, reals = tippett(labels, log_odds)
+    axes.axvline(0, color=GREY, linestyle=":")
+    axes.step(at, fakes, where="pre", color=FAKE, label="fake")
+    axes.step(at, reals, where="pre", color=REAL, linestyle="--", label="real")
+    axes.legend(loc="lower left")
     return figure
 
 

@@ -26,7 +26,7 @@ from errors import UserError
 from evaluation.baselines import folds_over_groups
 from evaluation.calibrate import MIN_OF_EACH, fit_calibration
 from evaluation.manifest import Item, read_manifest
-from evaluation.metrics import auc_figure, with_intervals
+from evaluation.metrics import AUC, auc, measure_with_intervals
 from evaluation.run import Progress
 from hub.checkpoint import Card, Checkpoint
 from hub.store import resolve
@@ -188,7 +188,7 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> P
     if not folds:
         raise UserError("probe_failed", "At least two groups of real and of fake files are needed.")
     held_out = {penalty: _held_out(features, labels, folds, penalty) for penalty in PENALTIES}
-    penalty = max(PENALTIES, key=lambda p: auc_figure(labels, held_out[p])["auc"])
+    penalty = max(PENALTIES, key=lambda p: auc(labels, held_out[p]))
     weight, offset = _logistic(features, labels, penalty)
     return Probe(weight, offset, penalty, held_out[penalty])
 
@@ -238,7 +238,7 @@ def save_probe(
 def _card(
     base: Checkpoint, fitted: Probe, labels: np.ndarray, groups: np.ndarray, data: str
 ) -> Card:
-    found = with_intervals(auc_figure, (labels, fitted.held_out), groups)["auc"]
+    found = measure_with_intervals([AUC], labels, fitted.held_out, groups)["auc"]
     n_fake = int(labels.sum())
     protocol = (
         f"files of {data}, mean of the pictures of a file, 5 folds that keep groups whole; the "

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detectors.spatial import FRAMES_A_WINDOW
+from evaluation.bootstrap import RESAMPLES
 from evaluation.manifest import Item
-from evaluation.metrics import RESAMPLES
 from evaluation.run import Setup
 from media.windows import QUICK_WINDOWS, WINDOW_S
 from verdict.fusion import fusion_parameters

@@ -1,7 +1,8 @@
 """How is a measurement shown to people?
 
 Writes ``report.html``: one file without scripts, that opens anywhere. Says what ``metrics.json``
-says, no more. Imports evaluation.plots and evaluation.summary.
+says, no more. Imports evaluation.metrics, evaluation.plots
+and evaluation.summary.
 """
 
 from __future__ import annotations
@@ -12,21 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation.metrics import metrics_for
 from evaluation.plots import plots
 from evaluation.scores import Score
 from evaluation.summary import columns
 
 MOST_FILES = 2000  # rows of the table of files; scores.csv has them all
-NAMES = {
-    "auc": "AUC",
-    "ap": "Average precision",
-    "eer": "Equal error rate",
-    "fpr_at_90_tpr": "False alarms where 90 % of fakes are caught",
-    "tpr_at_5_fpr": "Fakes caught at 5 % false alarms",
-    "ece": "Expected calibration error (15 equal-mass bins)",
-    "ece_equal_odds": "The same, corrected for the share of fakes among the files",
-    "brier": "Brier score",
-    "log_loss": "Log loss",
+ABSTENTION_TITLES = {
     "coverage": "Coverage: files with a number",
     "coverage_real": "Coverage of real files",
     "coverage_fake": "Coverage of fake files",
@@ -60,7 +53,10 @@ def write_report(path: Path, metrics: Mapping, scores: Sequence[Score]) -> None:
         _figure_table(metrics["fused"]),
         _images(figures),
         "<h2>Abstention</h2>",
-        _table(("", "value"), [(NAMES[k], _show(v)) for k, v in metrics["abstention"].items()]),
+        _table(
+            ("", "value"),
+            [(ABSTENTION_TITLES[k], _show(v)) for k, v in metrics["abstention"].items()],
+        ),
         "<h2>Levels</h2>",
         _table(
             ("level", "real", "fake"),
@@ -103,7 +99,8 @@ def _warnings(metrics: Mapping) -> list[str]:
 def _figure_table(figures: Mapping[str, Mapping]) -> str:
     if not figures:
         return "<p>Without numbers for both real and fake files there is nothing to rank.</p>"
-    rows = [(NAMES.get(name, name), _interval(figure)) for name, figure in figures.items()]
+    titles = {metric.name: metric.title for metric in metrics_for(calibrated=True)}
+    rows = [(titles[name], _interval(figure)) for name, figure in figures.items()]
     return _table(("figure", "value (95 % interval over groups)"), rows)
 
 
@@ -130,7 +127,10 @@ def _alarm_table(name: str, rows: Sequence[Mapping]) -> str:
 
 
 def _detector_table(detectors: Mapping[str, Mapping]) -> str:
-    head = ("detector", "files", "coverage", "AUC where applicable", "AUC of applicability", "ECE")
+    head = (
+        *("detector", "files", "coverage", "AUC where applicable", "AUC of applicability"),
+        "expected calibration error",
+    )
     rows = []
     for name, found in detectors.items():
         where = found["where_applicable"]

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from evaluation.curves import risk_coverage
 from evaluation.metrics import (
+    AUC,
     INDICATIVE_BELOW,
-    auc,
-    auc_figure,
-    calibration,
-    ranking,
-    risk_coverage,
-    with_intervals,
+    measure,
+    measure_with_intervals,
+    metrics_for,
 )
 from evaluation.scores import DETECTOR_NAMES, Score
 from verdict.fusion import LEVELS, NONE, SOME, STRONG
@@ -64,12 +63,9 @@ def fused_figures(scores: Sequence[Score]) -> dict:
     """Ranking and calibration of the fused log-odds, where there are any."""
     labels, values, groups = columns(scores)
     there = np.isfinite(values)
-    labels, values, groups = labels[there], values[there], groups[there]
-
-    def figures(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
-        return ranking(labels, values) | calibration(labels, values)
-
-    return with_intervals(figures, (labels, values), groups)
+    return measure_with_intervals(
+        metrics_for(calibrated=True), labels[there], values[there], groups[there]
+    )
 
 
 def abstention(scores: Sequence[Score]) -> dict:
@@ -88,6 +84,11 @@ def abstention(scores: Sequence[Score]) -> dict:
     }
 
 
+def auc_if_any(labels: np.ndarray, values: np.ndarray) -> float | None:
+    """The AUC, or None where one class is missing."""
+    return measure([AUC], labels, values).get(AUC.name)
+
+
 def coverage(labels: np.ndarray, there: np.ndarray) -> dict[str, float | int | None]:
     """Share of files that have a number, in all and by class, and the AUC of having one."""
     by_class = {
@@ -98,7 +99,7 @@ def coverage(labels: np.ndarray, there: np.ndarray) -> dict[str, float | int | N
         "n_applicable": int(there.sum()),
         "coverage": float(there.mean()),
         **by_class,
-        "auc_of_applicability": auc(labels, there.astype(float)),
+        "auc_of_applicability": auc_if_any(labels, there.astype(float)),
     }
 
 
@@ -108,12 +109,8 @@ def detector_figures(scores: Sequence[Score], name: str) -> dict:
     there = np.isfinite(values)
     numbers = [score.detectors[name] for score in scores]
     calibrated = any(number.status in ("counted", "experimental") for number in numbers)
-
-    def figures(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
-        return ranking(labels, values) | (calibration(labels, values) if calibrated else {})
-
-    found = with_intervals(
-        figures, (labels[there], values[there]), groups[there], DETECTOR_RESAMPLES
+    found = measure_with_intervals(
+        metrics_for(calibrated), labels[there], values[there], groups[there], DETECTOR_RESAMPLES
     )
     return {
         **coverage(labels, there),
@@ -146,8 +143,8 @@ def by_kind(scores: Sequence[Score]) -> list[dict]:
     for kind, own in _parted(fakes, lambda score: score.item.kind or UNNAMED):
         labels, values, groups = columns([*reals, *own])
         there = np.isfinite(values)
-        found = with_intervals(
-            auc_figure, (labels[there], values[there]), groups[there], DETECTOR_RESAMPLES
+        found = measure_with_intervals(
+            [AUC], labels[there], values[there], groups[there], DETECTOR_RESAMPLES
         )
         rows.append({"kind": kind, **_alarm_counts(own), **found})
     return rows
@@ -159,7 +156,7 @@ def compare(scores: Sequence[Score], clean: Sequence[Score]) -> dict:
     before = np.array([score.level in ALARMS for score in clean])
     labels, values, groups = columns(scores)
     there = np.isfinite(values)
-    found = with_intervals(ranking, (labels[there], values[there]), groups[there])
+    found = measure_with_intervals([AUC], labels[there], values[there], groups[there])
     real, fake = labels == 0, labels == 1
     return {
         "auc": found.get("auc"),
@@ -177,7 +174,7 @@ def compare(scores: Sequence[Score], clean: Sequence[Score]) -> dict:
 def _detector_auc(scores: Sequence[Score], name: str) -> float | None:
     labels, values, _ = columns(scores, name)
     there = np.isfinite(values)
-    return auc(labels[there], values[there])
+    return auc_if_any(labels[there], values[there])
 
 
 def _data(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
@@ -198,7 +195,7 @@ def _by_file_kind(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
         own = [score for score, k in zip(scores, kinds, strict=True) if k == kind]
         labels, values, _ = columns(own)
         there = np.isfinite(values)
-        found[kind] = {"n": len(own), "auc": auc(labels[there], values[there])}
+        found[kind] = {"n": len(own), "auc": auc_if_any(labels[there], values[there])}
     return found
 
 

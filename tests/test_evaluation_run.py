@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -15,8 +16,9 @@ from analysis import Settings
 from detectors.pool import Pool
 from errors import UserError
 from evaluation.calibrate import calibrate
-from evaluation.evaluate import evaluate
+from evaluation.evaluate import LINES, evaluate
 from evaluation.manifest import Item, read_manifest
+from evaluation.metrics import METRICS, Metric
 from evaluation.run import raw_of, read_lines, score_files, set_up
 from evaluation.scores import COLUMNS
 from evaluation.tiers import TIERS, copies
@@ -307,3 +309,24 @@ def test_a_wrong_manifest_is_refused_with_the_line(text, said, tmp_path):
 
 def test_a_file_without_a_group_is_its_own_group():
     assert Item("a.mp4", Path("a.mp4"), 0).unit == "a.mp4"
+
+
+def test_a_metric_is_one_entry(measured, tiny, pictures, tmp_path, monkeypatch):
+    """Nothing else is touched: it is measured, kept with its interval, and shown by its title."""
+    toy = Metric("spread", "Distance of the means", mean_distance, higher_is_better=True)
+    monkeypatch.setattr("evaluation.metrics.METRICS", (*METRICS, toy))
+    shutil.copy(measured / LINES, tmp_path / LINES)
+    evaluate(pictures / "manifest.csv", tmp_path, settings(tiny), pool=Pool())
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    rows = [row for row in rows_of(tmp_path) if row["log_odds"]]
+    labels = np.array([int(row["label"]) for row in rows])
+    values = np.array([float(row["log_odds"]) for row in rows])
+    figure = kept["fused"]["spread"]
+    assert figure["value"] == pytest.approx(mean_distance(labels, values), abs=1e-5)
+    assert figure["low"] <= figure["value"] <= figure["high"]
+    assert kept["detectors"]["spatial"]["where_applicable"]["spread"]["value"] > 0
+    assert "Distance of the means" in (tmp_path / "report.html").read_text()
+
+
+def mean_distance(labels: np.ndarray, scores: np.ndarray) -> float:
+    return float(scores[labels == 1].mean() - scores[labels == 0].mean())

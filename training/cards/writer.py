@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from evaluation.metrics import auc, intervals
+from evaluation.bootstrap import Interval, interval
+from evaluation.metrics import INDICATIVE_BELOW, auc
 from hub.checkpoint import Calibration, Card
 
-INDICATIVE_BELOW = 200  # samples
 RESAMPLES = 500
 TABLE_HEAD = (
     "| what | value | 95 % interval | real | fake | protocol |\n|---|---|---|---|---|---|\n"
@@ -55,25 +55,22 @@ The data may be used for research; so may these weights.
 def auc_figure(name: str, labels, scores, groups, protocol: str) -> dict:
     """One AUC for a card."""
     labels, scores = np.asarray(labels, int), np.asarray(scores, float)
-    found = intervals(lambda y, s: {"auc": auc(y, s)}, (labels, scores), list(groups), RESAMPLES)
-    return _figure(name, auc(labels, scores), found.get("auc"), labels, protocol)
+    limits = interval(lambda rows: auc(labels[rows], scores[rows]), list(groups), RESAMPLES)
+    return figure(name, auc(labels, scores), limits, labels, protocol)
 
 
 def share_figure(name: str, hits, groups, label: int, protocol: str) -> dict:
     """One share (a rate of alarms, or of judged faces) for a card; ``label`` says of which kind."""
-    hits, groups = np.asarray(hits, float), np.asarray(groups, str)
-    rng = np.random.default_rng(0)
-    members = [hits[groups == g] for g in np.unique(groups)]
-    drawn = [
-        np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]).mean()
-        for _ in range(RESAMPLES)
-    ]
-    interval = tuple(float(q) for q in np.quantile(drawn, (0.025, 0.975)))
-    return _figure(name, float(hits.mean()), interval, np.full(len(hits), label), protocol)
+    hits = np.asarray(hits, float)
+    limits = interval(lambda rows: hits[rows].mean(), list(groups), RESAMPLES)
+    return figure(name, float(hits.mean()), limits, np.full(len(hits), label), protocol)
 
 
-def _figure(name: str, value: float, interval, labels: np.ndarray, protocol: str) -> dict:
-    low, high = interval or (None, None)
+def figure(
+    name: str, value: float, limits: Interval | None, labels: np.ndarray, protocol: str
+) -> dict:
+    """One entry of a card's figures; a small one is called indicative."""
+    low, high = limits or (None, None)
     note = "; indicative" if len(labels) < INDICATIVE_BELOW else ""
     return {
         "name": name,

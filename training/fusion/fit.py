@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from evaluation.metrics import auc_figure, calibration, intervals, ranking
+from evaluation.bootstrap import interval
+from evaluation.metrics import auc, measure, metrics_for
 from hub.checkpoint import DETECTORS
 from training.fusion.evidence import Table, folds, read_held_out, read_table, usable
 from verdict.fusion import PARAMETERS_FILE, SOUND, FusionParameters, Thresholds
@@ -230,14 +231,12 @@ def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
 
 
 def figures(table: Table, outcome: Outcome) -> dict:
-    """Held-out AUC, ECE, Brier and log loss of one configuration, with the AUC's interval."""
+    """All held-out metrics and the fitted loss of one configuration, with the AUC's interval."""
     there = np.isfinite(outcome.log_odds)
     labels, log_odds = table.labels[there], outcome.log_odds[there]
-    low_high = intervals(auc_figure, (labels, log_odds), table.units[there])
     return {
-        **ranking(labels, log_odds),
-        "auc_interval": low_high.get("auc"),
-        **calibration(labels, log_odds),
+        **measure(metrics_for(calibrated=True), labels, log_odds),
+        "auc_interval": interval(lambda r: auc(labels[r], log_odds[r]), table.units[there]),
         "weighted_log_loss": outcome.loss,
         "coverage": float(there.mean()),
         "ridge": outcome.ridge,
@@ -274,7 +273,8 @@ def ablation(
 def as_markdown(rows: Sequence[dict]) -> str:
     """The ablation as a table for a model card or the log."""
     lines = [
-        "| detectors | AUC (95 %) | ECE | at equal odds | log loss | coverage |",
+        "| detectors | AUC (95 %) | expected calibration error | at equal odds | log loss "
+        "| coverage |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -18,18 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForImageClassification
 
-from training.cards.writer import figure_table
+from training.cards.writer import auc_figure, figure_table
 from training.spatial import data as spatial_data
 from training.spatial import figures
 from training.spatial.network import MEAN, STD, PatchLogits
 
 log = logging.getLogger(__name__)
 
-DRAWS = 1000  # of the bootstrap
-INDICATIVE_BELOW = 200  # samples
 TRAINED_ON = (
     "DFDC challenge faces (6,742 real, 6,376 face swaps of 2019), research use",
     "450 FFHQ photos and 450 StyleGAN faces, research use",
@@ -217,48 +214,20 @@ def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
 # --- figures -------------------------------------------------------------------------------------
 
 
-def interval(table: pd.DataFrame, value: str = "raw") -> tuple[float, float, float]:
-    """AUC with its 95 % bootstrap interval over groups."""
-    auc = roc_auc_score(table.label, table[value])
-    groups, index = np.unique(table.group.astype(str), return_inverse=True)
-    rng, drawn = np.random.default_rng(0), []
-    for _ in range(DRAWS):
-        weights = np.bincount(rng.integers(len(groups), size=len(groups)), minlength=len(groups))[
-            index
-        ]
-        if 0 < table.label[weights > 0].mean() < 1:
-            drawn.append(roc_auc_score(table.label, table[value], sample_weight=weights))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return round(float(auc), 4), round(float(low), 4), round(float(high), 4)
+def _auc(name: str, table: pd.DataFrame, protocol: str = "") -> dict:
+    return auc_figure(name, table.label, table.raw, table.group.astype(str), protocol)
 
 
-def figure(name: str, table: pd.DataFrame, protocol: str, value: str = "raw") -> dict:
-    """One entry of the card's figures."""
-    auc, low, high = interval(table, value)
-    counts = table.label.value_counts()
-    if counts.min() < INDICATIVE_BELOW:
-        protocol += "; few samples, indicative"
-    return {
-        "name": name,
-        "value": auc,
-        "low": low,
-        "high": high,
-        "n_real": int(counts[0]),
-        "n_fake": int(counts[1]),
-        "protocol": protocol,
-    }
-
-
-def told(table: pd.DataFrame, half: str) -> Iterator[tuple[str, float, float, float]]:
+def told(table: pd.DataFrame, half: str) -> Iterator[dict]:
     """AUC by part and tier on the prepared crops, and of file size alone: for the training log."""
     for tier in [t for t in figures.HARM if t in set(table.tier)]:
         part = table[table.tier == tier]
         swaps = part[part.source == "dfdc"]
         generated = part[part.source.isin(["ffhq", "stylegan"])]
-        yield (f"{half}, DFDC, {tier}", *interval(swaps))
-        yield (f"{half}, StyleGAN, {tier}", *interval(generated))
+        yield _auc(f"{half}, DFDC, {tier}", swaps)
+        yield _auc(f"{half}, StyleGAN, {tier}", generated)
         if tier == "clean":
-            yield (f"{half}, DFDC, file size alone", *interval(swaps, "size_bytes"))
+            yield _auc(f"{half}, DFDC, file size alone", swaps.assign(raw=swaps.size_bytes))
 
 
 def self_made(table: pd.DataFrame, half: str) -> list[dict]:
@@ -267,7 +236,7 @@ def self_made(table: pd.DataFrame, half: str) -> list[dict]:
     made = made.assign(group=np.arange(len(made)))
     protocol = f"{half}, one picture a face, degraded alike"
     return [
-        figure(f"AUC, self-made fakes of {source}", part, protocol)
+        _auc(f"AUC, self-made fakes of {source}", part, protocol)
         for source, part in made.groupby("source")
     ]
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
 
+from evaluation.metrics import auc
 from training.augment import pseudo_fakes
 from training.augment.pseudo_fakes import Donors, Face
 from training.data.face_crops import load_part
@@ -119,7 +119,7 @@ def ranking(table: pd.DataFrame, real: str, fake: str) -> float:
         ((table.source == real) & (table.label == 0))
         | ((table.source == fake) & (table.label == 1))
     ]
-    return float(roc_auc_score(part.label, part.raw)) if part.label.nunique() == 2 else float("nan")
+    return auc(part.label.to_numpy(), part.raw.to_numpy())
 
 
 def alarms(table: pd.DataFrame) -> dict[str, float]:

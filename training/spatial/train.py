@@ -262,8 +262,8 @@ def evaluate(folder: Path, crops: Path) -> None:
     chosen = spatial_export.scores(model, crops, selection=True, tiers=("clean",))
     spatial_export.calibrate(folder, other, FITTED_ON)
     for table, half in ((other, "chose nothing"), (chosen, "selection half")):
-        for name, *values in spatial_export.told(table, half):
-            log.info("%s: %.3f (%.3f to %.3f)", name, *values)
+        for figure in spatial_export.told(table, half):
+            log.info("{name}: {value} ({low} to {high})".format(**figure))
     spatial_export.store(folder, spatial_export.self_made(other, "held-out half"))
 
 

@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import torch
 from silero_vad import get_speech_timestamps, load_silero_vad
-from sklearn.metrics import roc_auc_score
 
 from detectors.sync.audio_encoder import AUDIO_HZ
 from detectors.sync.network import SAMPLES, SyncModel
 from detectors.sync.offset import RATE_HZ, raw_log_odds
 from media import align
 from media.faces import FaceFinder
+from training.cards.writer import auc_figure
 from training.data.talking import decode, main_faces
 from training.sync.data import SHORTEST_FRAMES, grid
 from training.sync.export import make_readme
@@ -34,7 +34,6 @@ from training.sync.figures import Protocol, Spoken, figures, judged, window_rows
 log = logging.getLogger(__name__)
 
 PROTOCOL = Protocol({"other": 75}, hop=75)
-DRAWS = 1000  # of the bootstrap over files
 
 
 def spoken_file(path: Path, vad) -> Spoken | None:
@@ -82,19 +81,10 @@ def outside_figures(
         own = table[table["kind"] == "in_step"]
         raws = [raw_log_odds(row, judge) for row in own.to_dict("records")]
         both[label] = pd.Series(raws).groupby(own["clip"].to_numpy()).mean().to_numpy()
-    rng = np.random.default_rng(0)
-    values = [_auc(*(rng.choice(both[k], len(both[k])) for k in (0, 1))) for _ in range(DRAWS)]
-    low, high = np.percentile(values, [2.5, 97.5])
-    entry = {"value": _auc(both[0], both[1]), "low": float(low), "high": float(high)}
-    entry = {key: round(value, 4) for key, value in entry.items()}
-    counts = {"n_real": len(both[0]), "n_fake": len(both[1])}
     what = "AUC, real against fake, own sound (these fakes are in step)"
-    return [*found, {"name": what, **entry, **counts, "protocol": f"files of {name}"}]
-
-
-def _auc(real: np.ndarray, fake: np.ndarray) -> float:
-    truth = np.r_[np.zeros(len(real)), np.ones(len(fake))]
-    return float(roc_auc_score(truth, np.r_[real, fake]))
+    labels, raws = np.repeat([0, 1], [len(both[0]), len(both[1])]), np.r_[both[0], both[1]]
+    files = np.arange(len(raws)).astype(str)
+    return [*found, auc_figure(what, labels, raws, files, f"files of {name}")]
 
 
 def add_to_card(folder: Path, found: list[dict]) -> None:

@@ -8,17 +8,19 @@ room, `training.sync.augment` and `training.sync.data`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
 from detectors.sync.audio_encoder import AUDIO_HZ
 from detectors.sync.network import SAMPLES, SyncModel
 from detectors.sync.offset import FAR, LEAST_SPEECH, MAX_LAG, RATE_HZ, measure_curve, offset_curve
+from evaluation.bootstrap import interval
+from evaluation.metrics import auc
 from training.sync.augment import disturbed_mouths
 from training.sync.data import SHORTEST_FRAMES, Talk, disturbed, grid
 
@@ -28,7 +30,6 @@ HOP_FRAMES = 25  # between the starts of two windows of one clip
 WINDOW_FRAMES = {"ar": 30, "en": 75, "other": 75}  # the bars: 1.2 s and 3 s
 KINDS = ("in_step", "shifted", "other_sentence", "other_person")
 FEATURES = ("lead", "rise", "in_step", "confidence", "speech")
-DRAWS = 1000  # of the bootstrap over persons
 
 
 @dataclass(frozen=True)
@@ -236,30 +237,24 @@ def figures(rows: pd.DataFrame, raw: np.ndarray, name: str) -> list[dict]:
             both = table[table["kind"].isin(["in_step", kind])]
             if len(both) == len(real):
                 continue  # one person alone has no other persons
-            entry = _interval(both, _auc)
+            entry = _with_interval(both, _auc)
             counts = {"n_real": len(real), "n_fake": len(both) - len(real)}
             label = f"AUC in step against {kind.replace('_', ' ')}"
             result.append({"name": label, **entry, **counts, "protocol": what})
         counts = {"n_real": len(real), "n_fake": 0}
-        entry = _interval(real, lambda t: float((t["lag_frames"].abs() <= 2).mean()))
+        entry = _with_interval(real, lambda t: float((t["lag_frames"].abs() <= 2).mean()))
         label = "best lag within 2 frames, in step"
         result.append({"name": label, **entry, **counts, "protocol": what})
     return result
 
 
 def _auc(table: pd.DataFrame) -> float:
-    wrong = table["kind"] != "in_step"
-    return float(roc_auc_score(wrong, table["raw"])) if 0 < wrong.sum() < len(wrong) else np.nan
+    return auc((table["kind"] != "in_step").to_numpy(int), table["raw"].to_numpy())
 
 
-def _interval(table: pd.DataFrame, measure) -> dict[str, float]:
-    """Value with the 2.5 and 97.5 percentiles over draws of persons (of clips, if there is one)."""
-    rng = np.random.default_rng(0)
+def _with_interval(table: pd.DataFrame, measure: Callable[[pd.DataFrame], float]) -> dict:
+    """Value with its 95 % interval over persons (over clips, if there is one)."""
     unit = "person" if table["person"].nunique() > 1 else "clip"
-    groups = list(table.groupby(unit).indices.values())
-    values = []
-    for _ in range(DRAWS if len(groups) > 1 else 0):
-        drawn = rng.integers(len(groups), size=len(groups))
-        values.append(measure(table.iloc[np.concatenate([groups[i] for i in drawn])]))
-    low, high = np.nanpercentile(values, [2.5, 97.5]) if values else (np.nan, np.nan)
-    return {"value": round(measure(table), 4), "low": round(low, 4), "high": round(high, 4)}
+    limits = interval(lambda rows: measure(table.iloc[rows]), table[unit].astype(str).tolist())
+    low, high = (None, None) if limits is None else (round(limit, 4) for limit in limits)
+    return {"value": round(measure(table), 4), "low": low, "high": high}

@@ -15,41 +15,19 @@ import cv2
 import numpy as np
 import torch
 
+from evaluation.bootstrap import interval
 from hub.checkpoint import Card
 from training.cards.writer import with_figures, write_card
 from training.temporal.card import CARD, INTRO, RECIPE
 from training.temporal.faults import FAULTS
 from training.temporal.train import (
-    auc,
+    auc_of,
     load,
     score_pairs,
     validation_pairs,
 )
 
 log = logging.getLogger(__name__)
-
-RESAMPLES = 1000
-
-
-def interval(value, groups: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
-    """A statistic with its bootstrap 95 % interval over groups.
-
-    Args:
-        value: function of an index array into the samples; may return nan, which is left out.
-        groups: (n,) labels; whole groups are drawn with replacement.
-    """
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
-    draws = []
-    for _ in range(RESAMPLES):
-        picked = rng.integers(len(members), size=len(members))
-        draws.append(value(np.concatenate([members[i] for i in picked])))
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return (
-        round(float(value(np.arange(len(groups)))), 3),
-        round(float(low), 3),
-        round(float(high), 3),
-    )
 
 
 def fault_figures(scores: np.ndarray, fault: np.ndarray, person: np.ndarray) -> list[dict]:
@@ -60,11 +38,19 @@ def fault_figures(scores: np.ndarray, fault: np.ndarray, person: np.ndarray) -> 
 
         def value(rows: np.ndarray, chosen: np.ndarray = chosen) -> float:
             fake = scores[rows[chosen[rows]], 1]
-            return auc(scores[rows, 0], fake) if len(fake) else np.nan
+            return auc_of(scores[rows, 0], fake)
 
-        middle, low, high = interval(value, person)
-        figures.append({"name": f"AUC, self-made {name}", "value": middle, "low": low, "high": high,
-                        "n_real": len(scores), "n_fake": int(chosen.sum())})  # fmt: skip
+        low, high = interval(value, person) or (None, None)
+        figures.append(
+            {
+                "name": f"AUC, self-made {name}",
+                "value": round(value(np.arange(len(person))), 3),
+                "low": low and round(low, 3),
+                "high": high and round(high, 3),
+                "n_real": len(scores),
+                "n_fake": int(chosen.sum()),
+            }
+        )
     return figures
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from transformers import VideoMAEForVideoClassification
 
+from evaluation.metrics import auc
 from training.cards.writer import write_card
 from training.data.talking import Talking
 from training.temporal.card import CARD, INTRO, MEAN, RECIPE, STD
@@ -196,16 +197,16 @@ def raw_scores(model: nn.Module, clips: np.ndarray, batch: int = 8) -> np.ndarra
     return np.concatenate([p[:, 1] - p[:, 0] for p in parts])
 
 
-def auc(real: np.ndarray, fake: np.ndarray) -> float:
-    """Area under the ROC curve; ties count half."""
-    return float((fake[:, None] > real).mean() + 0.5 * (fake[:, None] == real).mean())
+def auc_of(real: np.ndarray, fake: np.ndarray) -> float:
+    """Area under the ROC curve of two arrays of scores; NaN if one is empty."""
+    return auc(np.repeat([0, 1], [len(real), len(fake)]), np.r_[real, fake])
 
 
 def by_fault(scores: np.ndarray, fault: np.ndarray) -> dict[str, float]:
     """(n, 2) scores of pairs: AUC over all, and of each fault against all real shots."""
-    result = {"all": auc(scores[:, 0], scores[:, 1])}
+    result = {"all": auc_of(scores[:, 0], scores[:, 1])}
     for number, name in enumerate(FAULTS):
-        result[name] = auc(scores[:, 0], scores[fault == number, 1])
+        result[name] = auc_of(scores[:, 0], scores[fault == number, 1])
     return {name: round(value, 3) for name, value in result.items()}
 
 

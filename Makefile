@@ -1,10 +1,14 @@
-# One word each: `make run`, `make test`, `make check`, `make space`. A fresh clone needs nothing before them
-# but Python >= 3.11.
+# One word each: `make run`, `make test`, `make check`; `make help` lists them. A fresh clone needs
+# nothing before them but Python >= 3.11.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+SIZE := "Installing into $(VENV), once: about 6 GB (PyTorch with CUDA) and five minutes."
+LOCK := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
+	--no-annotate --custom-compile-command "make lock"
 
-.PHONY: run test check format space clean
+.PHONY: run test check format lock space clean help
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.app  ## install if needed, then start the app on the embedded checkpoints
@@ -13,18 +17,25 @@ run: $(VENV)/.app  ## install if needed, then start the app on the embedded chec
 test: $(VENV)/.dev  ## install if needed, then run all tests
 	$(PY) -m pytest
 
-check: $(VENV)/.dev  ## format, lint, types, tests
+check: $(VENV)/.dev  ## what CI runs: format, lint, types, tests with coverage
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m pyright
-	$(PY) -m pytest
+	$(PY) -m pytest --cov --cov-report=term:skip-covered
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev  ## let ruff mend and format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-space: $(VENV)/.dev  ## write the README front matter from the Spacefile and check that all agree
+lock: $(VENV)/.dev  ## resolve pyproject.toml into both lists (newer versions: UPGRADE=--upgrade)
+	$(LOCK) $(UPGRADE) -o requirements.txt
+	$(LOCK) $(UPGRADE) --extra dev -c requirements.txt -o requirements-dev.txt
+
+space: $(VENV)/.dev  ## write the README's front matter from the Spacefile, check that all agree
 	$(PY) -m hub.space front-matter
+
+help:  ## list these words
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,12 +44,14 @@ $(VENV)/.venv:
 	@touch $@
 
 $(VENV)/.app: requirements.txt | $(VENV)/.venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo $(SIZE)
+	$(INSTALL) -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/.venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo $(SIZE)
+	$(INSTALL) -r requirements-dev.txt
 	@touch $@ $(VENV)/.app
 
-clean:
-	rm -rf $(VENV) artifacts
+clean:  ## delete what was installed and made
+	rm -rf $(VENV) artifacts dist .coverage

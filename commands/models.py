@@ -1,4 +1,4 @@
-"""``models`` and ``publish``: which checkpoints are there, may they be used, and how are they shared?
+"""``models`` and ``publish``: which checkpoints are there, may they be used, how are they shared?
 
 Imports hub, and analysis and evaluation when a command runs.
 """

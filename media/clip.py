@@ -2,14 +2,15 @@
 
 A `Clip` is opened once and read in stretches. Time stamps of both streams come from the container,
 and one common start is subtracted from both; so an offset between audio and images, which the
-sync detector must see, survives. Imports `image`,
-`sniff` and `audio`.
+sync detector must see, survives. Imports `audio`,
+`image`, `limits`, `scan` and `sniff`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -22,11 +23,23 @@ from scipy.signal import resample_poly
 
 from errors import UserError
 from media.audio import AUDIO_HZ, MonoMixer, put
-from media.image import LONGEST_SIDE_PX, MOST_HZ, MOST_PIXELS, PAGE_S, read_image, too_large
+from media.image import PAGE_S, letterboxed, read_image, too_large
+from media.limits import (
+    AUDIO_RATES_HZ,
+    DAMAGE,
+    LONGEST_SIDE_PX,
+    MOST_DECODED_PIXELS,
+    MOST_FRAME_PIXELS,
+    MOST_HZ,
+)
+from media.scan import DAMAGED, scan
 from media.sniff import FileKind, sniff
 from stop import Stop
 
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
+USUAL_RATE_HZ = 48_000
+ODDEST_RATIO = 4_000  # denominator of rate / 16 kHz; 44.1 kHz has 441, 384 kHz 24
+SOME_DAMAGED = "Some of the data is damaged; those moments were left out."
 AUDIO_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the audio
 
 
@@ -61,8 +74,9 @@ class Clip:
         self.sha256 = _sha256(self.path)
         self.bytes = self.path.stat().st_size
         self._images: list[tuple[float, np.ndarray]] = []
+        self.size_wh = (0, 0)  # until the first image is there
         if file_kind.kind == "picture":
-            self._open_image()
+            self._open_image(file_kind)
         else:
             self._open_video(file_kind)
 
@@ -112,14 +126,22 @@ class Clip:
                 if start_s <= time_s < stop_s:
                     yield time_s, image
             return
-        last = -np.inf
+        last, left = -np.inf, MOST_DECODED_PIXELS
         for time_s, frame in self._decoded_from(start_s):
-            if time_s >= stop_s:
+            left -= frame.width * frame.height
+            if left < 0:
+                self.warn("The video is too large to be decoded in full; a part was left out.")
+            if time_s >= stop_s or left < 0:
                 return
             if time_s < start_s - 1e-6 or time_s - last < 1 / MOST_HZ - 1e-3:
                 continue
+            try:
+                upright = self._upright(frame)
+            except DAMAGE:
+                self.warn(SOME_DAMAGED)
+                continue
             last = time_s
-            yield time_s, self._upright(frame)
+            yield time_s, upright
 
     def audio(self, start_s: float, stop_s: float) -> np.ndarray | None:
         """Decode the audio of a stretch of time.
@@ -132,7 +154,7 @@ class Clip:
             return None
         with self.opened() as container:
             stream = container.streams.audio[0]
-            rate = int(stream.codec_context.sample_rate or 48_000)
+            rate = _working_rate(stream.codec_context.sample_rate)
             mixer = MonoMixer(rate)
             heard = np.zeros(round((stop_s - start_s) * rate), dtype=np.float32)
             self._seek(container, stream, start_s - SEEK_MARGIN_S)
@@ -147,7 +169,11 @@ class Clip:
                 )
                 if position >= len(heard):
                     break
-                samples = mixer.mix(frame)
+                try:
+                    samples = mixer.mix(frame)
+                except DAMAGE:
+                    self.warn(SOME_DAMAGED)
+                    continue
                 put(heard, samples, position)
                 expected = position + len(samples)
         divisor = np.gcd(AUDIO_HZ, rate)
@@ -155,8 +181,8 @@ class Clip:
 
     # ------------------------------------------------------------------ opening
 
-    def _open_image(self) -> None:
-        self._images, warnings = read_image(self.path, self.container)
+    def _open_image(self, file_kind: FileKind) -> None:
+        self._images, warnings = read_image(self.path, self.container, file_kind.pillow_formats)
         for sentence in warnings:
             self.warn(sentence)
         self.kind, self.duration_s, self.fps, self.has_audio = "picture", 0.0, Fraction(0), False
@@ -169,69 +195,39 @@ class Clip:
     def _open_video(self, file_kind: FileKind) -> None:
         self.kind, self._format = "video", file_kind.ffmpeg_format
         with self.opened() as container:
-            if not container.streams.video:
-                raise UserError("decode_failed", "The file holds no pictures, only sound or data.")
-            stream = container.streams.video[0]
-            width, height = stream.codec_context.width, stream.codec_context.height
-            if width * height > MOST_PIXELS:
-                raise UserError("decode_failed", too_large())
-            self._aspect = _sane_aspect(stream.sample_aspect_ratio)
-            self._scan(container)
-        first = next(iter(self._decoded_from(0.0)), None)
+            self._check_streams(container)
+            found = scan(container, self._stop)
+        self._origin_s, self.duration_s, self.fps = found.origin_s, found.duration_s, found.fps
+        self.has_audio = found.has_audio and self._can_hear
+        for sentence in found.warnings:
+            self.warn(sentence)
+        first = next((image for _, image in self.frames()), None)
         if first is None:
             raise UserError(
                 "decode_failed",
                 "No picture in the file could be decoded: the video data is damaged.",
             )
-        upright = self._upright(first[1])
-        self.size_wh = (upright.shape[1], upright.shape[0])
-        if self._format == "gif" and self._packets == 1:
+        if self._format == "gif" and found.packets == 1:
             self.kind, self.duration_s, self.fps = "picture", 0.0, Fraction(0)
-            self._images = [(0.0, upright)]
+            self._images = [(0.0, first)]
 
-    def _scan(self, container: av.container.InputContainer) -> None:
-        """Read all packets without decoding: true start, length and rate; headers lie."""
-        starts: dict[str, float] = {}
-        times: list[float] = []
-        try:
-            for packet in container.demux():
-                self._stop.check()
-                moment = packet.pts if packet.pts is not None else packet.dts
-                kind = packet.stream.type
-                if moment is None or packet.size == 0 or kind not in ("video", "audio"):
-                    continue
-                if packet.stream is not container.streams.get(**{kind: 0})[0]:
-                    continue
-                seconds = float(moment * packet.time_base)
-                starts[kind] = min(starts.get(kind, seconds), seconds)
-                if kind == "video":
-                    times.append(seconds)
-        except (av.error.FFmpegError, OSError):
-            self.warn("The file is damaged or cut off; what could be read was analysed.")
-        if not times:
+    def _check_streams(self, container: av.container.InputContainer) -> None:
+        """There are images that can be decoded; whether the audio can be, is noted."""
+        if not container.streams.video:
+            raise UserError("decode_failed", "The file holds no pictures, only sound or data.")
+        video = container.streams.video[0]
+        if video.codec_context is None:
             raise UserError(
-                "decode_failed", "The file holds a header but no pictures: it was cut off."
+                "decode_failed",
+                "The pictures are in a coding that cannot be decoded here. Convert the file to "
+                "MP4 (H.264) first.",
             )
-        times.sort()
-        # zero is the first image, for both streams; AAC's priming samples lie before it
-        self._origin_s = starts["video"]
-        self._packets = len(times)
-        steps = np.diff(times)
-        step = float(np.median(steps)) if len(steps) else 0.04
-        self.duration_s = times[-1] + step - self._origin_s
-        rate = container.streams.video[0].average_rate
-        counted = len(times) / max(times[-1] - times[0] + step, 1e-6)
-        if rate is not None and abs(float(rate) / counted - 1) < 0.02:
-            self.fps = Fraction(rate)
-        else:
-            self.fps = Fraction(counted).limit_denominator(1001)
-        self.has_audio = "audio" in starts
-        promised = (container.duration or 0) / av.time_base
-        if promised - self.duration_s > max(1.0, 0.1 * promised) and promised < 1e6:
-            self.warn(
-                f"The file promises {promised:.1f} s but pictures end after "
-                f"{self.duration_s:.1f} s: it may be cut off."
-            )
+        if video.codec_context.width * video.codec_context.height > MOST_FRAME_PIXELS:
+            raise UserError("decode_failed", too_large(MOST_FRAME_PIXELS))
+        self._aspect = _sane_aspect(video.sample_aspect_ratio)
+        self._can_hear = bool(container.streams.audio) and _can_hear(container.streams.audio[0])
+        if container.streams.audio and not self._can_hear:
+            self.warn("The sound is in a coding that cannot be decoded here; it was left out.")
 
     # ------------------------------------------------------------------ decoding
 
@@ -240,7 +236,7 @@ class Clip:
         try:
             # a file object, not a name: FFmpeg cannot follow references to other files
             return av.open(self.path.open("rb"), mode="r", format=self._format)
-        except (av.error.FFmpegError, OSError, ValueError) as error:
+        except DAMAGE as error:
             detail = (
                 "its index is missing, as when a recording or download broke off"
                 if self._format == "mov"
@@ -255,8 +251,9 @@ class Clip:
             return
         try:
             container.seek(int((to_s + self._origin_s) / stream.time_base), stream=stream)
-        except av.error.FFmpegError:
-            container.seek(0)
+        except DAMAGE:
+            with suppress(*DAMAGE):
+                container.seek(0)
 
     def _decoded_from(self, start_s: float) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with their times from a moment at or before ``start_s`` on."""
@@ -264,6 +261,7 @@ class Clip:
             with self.opened() as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
+                stream.codec_context.options = {"max_pixels": str(MOST_FRAME_PIXELS)}
                 self._seek(container, stream, start_s - margin)
                 frames = self._timed(self._decode(container, stream))
                 first = next(frames, None)
@@ -295,17 +293,19 @@ class Clip:
                 packet = next(packets)
             except StopIteration:
                 return
-            except (av.error.FFmpegError, OSError):
-                self.warn("The file is damaged or cut off; what could be read was analysed.")
+            except DAMAGE:
+                self.warn(DAMAGED)
                 return
             try:
-                yield from packet.decode()
-            except av.error.FFmpegError:
-                self.warn("Some of the data is damaged; those moments were left out.")
+                decoded = packet.decode()
+            except DAMAGE:
+                self.warn(SOME_DAMAGED)
+                continue
+            yield from decoded
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
-        """(h, w, 3) uint8 RGB: square pixels, rotation of the container applied."""
-        width = round(frame.width * self._aspect)
+        """(h, w, 3) uint8 RGB: square pixels, turned as the container says, of the clip's size."""
+        width = max(1, round(frame.width * self._aspect))
         scale = min(1.0, LONGEST_SIDE_PX / max(width, frame.height))
         image = frame.to_ndarray(
             format="rgb24",
@@ -313,12 +313,30 @@ class Clip:
             height=max(1, round(frame.height * scale)),
             interpolation="AREA" if scale < 1 else "BICUBIC",
         )
-        return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+        turned = np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+        if self.size_wh == (0, 0):
+            self.size_wh = (turned.shape[1], turned.shape[0])
+        if turned.shape[1::-1] != self.size_wh:
+            self.warn("The size of the pictures changes; all were brought to the first one's.")
+            return letterboxed(turned, self.size_wh)
+        return turned
 
 
 def _sane_aspect(aspect: Fraction | None) -> float:
     value = float(aspect) if aspect else 1.0
     return value if 0.2 < value < 5 else 1.0
+
+
+def _working_rate(rate_hz: int) -> int:
+    """The stream's own rate, unless its ratio to 16 kHz is too odd to be resampled exactly."""
+    return rate_hz if rate_hz // np.gcd(AUDIO_HZ, rate_hz) <= ODDEST_RATIO else USUAL_RATE_HZ
+
+
+def _can_hear(stream: av.AudioStream) -> bool:
+    """There is a decoder, and the header claims a sane number of samples a second."""
+    lowest, highest = AUDIO_RATES_HZ
+    context = stream.codec_context
+    return context is not None and lowest <= (context.sample_rate or 0) <= highest
 
 
 def _sha256(path: Path) -> str:

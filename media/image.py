@@ -1,6 +1,6 @@
 """How is a still or animated image read? (Pillow)
 
-Also the limits that images and videos share. Imports nothing of the project but errors.
+Imports `limits`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,28 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from errors import UserError
+from media.limits import (
+    LONGEST_S,
+    LONGEST_SIDE_PX,
+    MOST_DECODED_PIXELS,
+    MOST_HZ,
+    MOST_KEPT_PIXELS,
+    MOST_PIXELS,
+)
 
-MOST_HZ = 32.0  # images a second that are handed out; of faster video every second one and so on
-LONGEST_SIDE_PX = 1920  # larger frames are scaled down: faces stay larger than any detector's input
-MOST_PIXELS = 100_000_000  # refused beyond: a decompression bomb, or nothing that a person sends
 PAGE_S = 0.1  # how long a page of an animation is shown when the file does not say
 ANIMATED = ("WEBP", "PNG")  # GIF is left to FFmpeg
+CUT_OFF = "The picture is cut off: its data ends too early to be read."
+Pages = list[tuple[float, np.ndarray]]
 
 
-def read_image(path: Path, container: str) -> tuple[list[tuple[float, np.ndarray]], list[str]]:
+def read_image(path: Path, container: str, formats: tuple[str, ...]) -> tuple[Pages, list[str]]:
     """Read all pages of an image.
 
     Args:
         path: the file.
         container: its kind, for the sentence of an error.
+        formats: Pillow's decoders that may be tried, no others.
 
     Returns:
         Pages as (time_s, (h, w, 3) uint8 RGB upright), and warnings.
@@ -33,34 +41,39 @@ def read_image(path: Path, container: str) -> tuple[list[tuple[float, np.ndarray
     Raises:
         UserError: ``decode_failed`` when not even the first page can be read.
     """
+    pages: Pages = []
     try:
-        with Image.open(io.BytesIO(path.read_bytes())) as image:
+        with Image.open(io.BytesIO(path.read_bytes()), formats=formats) as image:
             if image.width * image.height > MOST_PIXELS:
-                raise UserError("decode_failed", too_large())
-            return _pages(image)
+                raise UserError("decode_failed", too_large(MOST_PIXELS))
+            return pages, _read_pages(image, pages)
+    except UserError:
+        raise
     except Image.DecompressionBombError as error:
-        raise UserError("decode_failed", too_large()) from error
-    except (UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise UserError(
-            "decode_failed",
-            f"The picture could not be read: its {container} data is damaged or rare.",
-        ) from error
+        raise UserError("decode_failed", too_large(MOST_PIXELS)) from error
+    except Exception as error:  # Pillow's decoders raise whatever their parsers stumble over
+        if pages:
+            return pages, ["The picture is damaged towards its end."]
+        broke_off = isinstance(error, OSError) and not isinstance(error, UnidentifiedImageError)
+        damaged = f"The picture could not be read: its {container} data is damaged or rare."
+        raise UserError("decode_failed", CUT_OFF if broke_off else damaged) from error
 
 
-def _pages(image: Image.Image) -> tuple[list[tuple[float, np.ndarray]], list[str]]:
-    pages: list[tuple[float, np.ndarray]] = []
-    time_s = 0.0
+def _read_pages(image: Image.Image, pages: Pages) -> list[str]:
+    """Append the pages one by one, so that those before a damage are kept; returns warnings."""
+    time_s, decoded, kept = 0.0, 0, 0
     for page in ImageSequence.Iterator(image) if image.format in ANIMATED else [image]:
         if not pages or time_s - pages[-1][0] >= 1 / MOST_HZ:
-            try:
-                pages.append((time_s, _upright(page)))
-            except OSError as error:
-                if pages:
-                    return pages, ["The picture is damaged towards its end."]
-                sentence = "The picture is cut off: its data ends too early to be read."
-                raise UserError("decode_failed", sentence) from error
-        time_s += page.info.get("duration", 1000 * PAGE_S) / 1000
-    return pages, []
+            upright = _upright(page)
+            kept += upright.shape[0] * upright.shape[1]
+            if pages and kept > MOST_KEPT_PIXELS:
+                return [_long_animation(time_s)]
+            pages.append((time_s, upright))
+        decoded += page.width * page.height
+        time_s += max(page.info.get("duration", 1000 * PAGE_S), 0) / 1000
+        if decoded > MOST_DECODED_PIXELS or time_s > LONGEST_S:
+            return [_long_animation(time_s)]
+    return []
 
 
 def _upright(page: Image.Image) -> np.ndarray:
@@ -70,9 +83,19 @@ def _upright(page: Image.Image) -> np.ndarray:
     return np.asarray(upright)
 
 
-def too_large() -> str:
-    """The sentence for images beyond the limit."""
+def letterboxed(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """The (h, w, 3) uint8 image scaled to fit into another size, with black borders."""
+    fitted = ImageOps.pad(Image.fromarray(image), size_wh, Image.Resampling.BILINEAR)
+    return np.asarray(fitted)
+
+
+def _long_animation(time_s: float) -> str:
+    return f"The animation is very large: only its first {time_s:.1f} s were examined."
+
+
+def too_large(most_pixels: int) -> str:
+    """The sentence for images beyond a limit."""
     return (
-        f"The picture has more than the {MOST_PIXELS // 1_000_000} million pixels that are "
+        f"The picture has more than the {most_pixels // 1_000_000} million pixels that are "
         "accepted. Scale it down first."
     )

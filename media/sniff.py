@@ -26,12 +26,14 @@ class FileKind:
         ffmpeg_format: the demuxer that FFmpeg must use, or None.
         name: for people, e.g. "MP4 / QuickTime".
         suffixes: file-name endings that go with it.
+        pillow_formats: the decoders that Pillow may try.
     """
 
     kind: str
     ffmpeg_format: str | None
     name: str
     suffixes: tuple[str, ...]
+    pillow_formats: tuple[str, ...] = ()
 
 
 MOV = FileKind("video", "mov", "MP4 / QuickTime", (".mp4", ".mov", ".m4v", ".3gp"))
@@ -45,11 +47,11 @@ STARTS: tuple[tuple[bytes, FileKind], ...] = (
     (b"FLV\x01", FileKind("video", "flv", "Flash video", (".flv",))),
     (b"OggS", FileKind("video", "ogg", "Ogg", (".ogv", ".ogg"))),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FileKind("video", "asf", "Windows Media", (".wmv",))),
-    (b"\xff\xd8\xff", FileKind("picture", None, "JPEG", (".jpg", ".jpeg", ".jfif"))),
-    (b"\x89PNG\r\n\x1a\n", FileKind("picture", None, "PNG", (".png", ".apng"))),
-    (b"BM", FileKind("picture", None, "BMP", (".bmp",))),
-    (b"II*\x00", FileKind("picture", None, "TIFF", (".tif", ".tiff"))),
-    (b"MM\x00*", FileKind("picture", None, "TIFF", (".tif", ".tiff"))),
+    (b"\xff\xd8\xff", FileKind("picture", None, "JPEG", (".jpg", ".jpeg", ".jfif"), ("JPEG",))),
+    (b"\x89PNG\r\n\x1a\n", FileKind("picture", None, "PNG", (".png", ".apng"), ("PNG",))),
+    (b"BM", FileKind("picture", None, "BMP", (".bmp",), ("BMP",))),
+    (b"II*\x00", FileKind("picture", None, "TIFF", (".tif", ".tiff"), ("TIFF",))),
+    (b"MM\x00*", FileKind("picture", None, "TIFF", (".tif", ".tiff"), ("TIFF",))),
 )
 AUDIO_STARTS = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"caff")
 
@@ -78,13 +80,13 @@ def sniff(path: Path) -> FileKind:
 
 def _by_magic(head: bytes) -> FileKind | None:
     if head[4:8] == b"ftyp" and head[8:12] in IMAGE_BRANDS:
-        return FileKind("picture", None, "AVIF / HEIF", (".avif", ".heic", ".heif"))
+        return FileKind("picture", None, "AVIF / HEIF", (".avif", ".heic", ".heif"), ("AVIF",))
     if head[4:8] in MOV_ATOMS:
         return MOV
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return FileKind("video", "avi", "AVI", (".avi",))
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return FileKind("picture", None, "WebP", (".webp",))
+        return FileKind("picture", None, "WebP", (".webp",), ("WEBP",))
     if len(head) > 2 * TS_PACKET_BYTES and all(head[i * TS_PACKET_BYTES] == 0x47 for i in range(3)):
         return FileKind("video", "mpegts", "MPEG transport stream", (".ts", ".mts"))
     return next((kind for start, kind in STARTS if head.startswith(start)), None)

@@ -5,8 +5,9 @@ A window is decoded once; its faces are found, linked and cropped once. Imports 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import overload
 
 import numpy as np
 
@@ -65,7 +66,34 @@ class Window:
             raise ValueError(f"speech_s: expected (p, 2), got {self.speech_s.shape}")
 
 
-def plan(duration_s: float, mode: str) -> tuple[Stretch, ...]:
+class Plan(Sequence[Stretch]):
+    """The stretches that will be examined, each made when it is asked for.
+
+    Args:
+        whole_s: time that is cut into stretches of equal length.
+        pieces: how many.
+        chosen: indices of those that are examined.
+    """
+
+    def __init__(self, whole_s: float, pieces: int, chosen: Sequence[int]) -> None:
+        self._whole_s, self._pieces, self._chosen = whole_s, pieces, chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Stretch: ...
+    @overload
+    def __getitem__(self, index: slice) -> Plan: ...
+    def __getitem__(self, index: int | slice) -> Stretch | Plan:
+        if isinstance(index, slice):
+            return Plan(self._whole_s, self._pieces, self._chosen[index])
+        piece = self._chosen[index]
+        edges = (self._whole_s * edge / self._pieces for edge in (piece, piece + 1))
+        return Stretch(*edges)
+
+
+def plan(duration_s: float, mode: str) -> Plan:
     """Cut a clip into the stretches that will be examined.
 
     Args:
@@ -73,12 +101,10 @@ def plan(duration_s: float, mode: str) -> tuple[Stretch, ...]:
         mode: ``quick`` (at most `QUICK_WINDOWS`, spread evenly) or ``thorough`` (end to end).
     """
     count = max(1, round(duration_s / WINDOW_S))
-    edges = np.linspace(0.0, duration_s + FRAME_TOLERANCE_S, count + 1)
-    stretches = [Stretch(float(a), float(b)) for a, b in pairwise(edges)]
-    if mode == "thorough" or count <= QUICK_WINDOWS:
-        return tuple(stretches)
-    chosen = np.linspace(0, count - 1, QUICK_WINDOWS).round().astype(int)
-    return tuple(stretches[i] for i in chosen)
+    chosen: Sequence[int] = range(count)
+    if mode != "thorough" and count > QUICK_WINDOWS:
+        chosen = np.linspace(0, count - 1, QUICK_WINDOWS).round().astype(int).tolist()
+    return Plan(duration_s + FRAME_TOLERANCE_S, count, chosen)
 
 
 def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: IdentityLinker) -> Window:

@@ -43,6 +43,7 @@ def write_clip(
     sound_hz: int = 16_000,
     codec: str = "libx264",
     times_s: list[float] | None = None,
+    sound_codec: str = "aac",
 ) -> Path:
     """Write a small clip; the sound's time stamps start ``sound_late_s`` after the pictures'."""
     with av.open(str(path), "w") as container:
@@ -50,7 +51,9 @@ def write_clip(
         video.height, video.width = pictures[0].shape[:2]
         video.pix_fmt = "yuv420p" if codec != "gif" else "rgb8"
         audio = (
-            container.add_stream("aac", rate=sound_hz, layout="mono") if sound is not None else None
+            container.add_stream(sound_codec, rate=sound_hz, layout="mono")
+            if sound is not None
+            else None
         )
         base = Fraction(1, 90_000)
         if times_s is not None:

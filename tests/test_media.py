@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
 
@@ -13,12 +14,14 @@ import pytest
 from PIL import Image
 
 from errors import UserError
+from media import clip as clip_room
+from media import image as image_room
 from media.clip import Clip
 from media.faces import FaceFinder
 from media.identity import IdentityLinker
 from media.provenance import read_provenance
 from media.tracks import track_faces
-from media.windows import plan
+from media.windows import plan, read_window
 from tests.conftest import ROOT, moving_portrait, write_clip
 
 
@@ -213,6 +216,113 @@ def test_a_decompression_bomb_is_refused(tmp_path):
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png", compress_level=1)
     with pytest.raises(UserError, match="100 million"):
         Clip(tmp_path / "bomb.png")
+
+
+def test_a_far_time_stamp_in_a_tiny_file_is_refused(tmp_path):
+    path = write_clip(tmp_path / "far.mkv", grey(4), times_s=[0.0, 0.04, 0.08, 1e6])
+    with pytest.raises(UserError, match="278 hours"):
+        Clip(path)
+
+
+def test_stretches_are_made_when_they_are_asked_for():
+    year = plan(365 * 86_400.0, "thorough")
+    tracemalloc.start()
+    assert len(year) == 10_512_000
+    assert year[-1].stop_s == pytest.approx(365 * 86_400, abs=0.01)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("claimed_hz", [7, 2_000_000, 2**31 - 1])
+def test_an_absurd_sample_rate_costs_the_sound_only(tmp_path, claimed_hz):
+    path = write_clip(
+        tmp_path / "rate.avi", grey(25), sound=click(0.2, 1.0), sound_codec="pcm_s16le"
+    )
+    data = bytearray(path.read_bytes())
+    rate_at = data.index(b"strf", data.index(b"auds")) + 12
+    data[rate_at : rate_at + 4] = claimed_hz.to_bytes(4, "little")
+    path.write_bytes(data)
+    with Clip(path) as clip:
+        assert not clip.has_audio
+        assert clip.audio(0.0, 1.0) is None
+        assert any("sound" in warning for warning in clip.warnings)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png"])
+@pytest.mark.parametrize("bound", ["MOST_KEPT_PIXELS", "MOST_DECODED_PIXELS"])
+def test_a_large_animation_is_read_up_to_a_bound(tmp_path, monkeypatch, name, bound):
+    pages = [Image.fromarray(p) for p in grey(40, lambda i: 6 * i)]
+    pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:], duration=100)
+    monkeypatch.setattr(image_room, bound, 10 * 64 * 64)
+    with Clip(tmp_path / name) as clip:
+        assert 9 <= len(list(clip.frames())) <= 11
+        assert any("only its first 1." in warning for warning in clip.warnings)
+
+
+def test_a_video_of_too_many_pixels_is_read_up_to_a_bound(tmp_path, monkeypatch):
+    path = write_clip(tmp_path / "many.mp4", grey(50))
+    monkeypatch.setattr(clip_room, "MOST_DECODED_PIXELS", 10 * 64 * 64)
+    with Clip(path) as clip:
+        assert len(list(clip.frames())) == 10
+        assert any("too large" in warning for warning in clip.warnings)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "animated"),
+    [(".webp", True), (".png", True), *((s, False) for s in (".webp", ".png", ".jpg", ".tiff"))],
+)
+def test_a_picture_cut_anywhere_is_read_in_part_or_ends_in_a_sentence(tmp_path, suffix, animated):
+    pages = [Image.fromarray(p) for p in moving_noise(6)]
+    whole = tmp_path / f"whole{suffix}"
+    pages[0].save(whole, **{"save_all": True, "append_images": pages[1:]} if animated else {})
+    data = whole.read_bytes()
+    cut = tmp_path / f"cut{suffix}"
+    for share in (0.02, 0.1, 0.3, 0.5, 0.9, 0.99):
+        cut.write_bytes(data[: int(share * len(data))])
+        try:
+            with Clip(cut) as clip:
+                assert clip.size_wh == (96, 96)
+        except UserError as error:
+            assert error.code == "decode_failed"
+
+
+def test_pictures_without_a_decoder_end_in_a_sentence(tmp_path):
+    path = write_clip(tmp_path / "strange.mkv", grey(25))
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
+    with pytest.raises(UserError, match="coding that cannot be decoded"):
+        Clip(path)
+
+
+def test_sound_without_a_decoder_costs_the_sound_only(tmp_path):
+    path = write_clip(tmp_path / "strange.mkv", grey(25), sound=click(0.2, 1.0))
+    path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    with Clip(path) as clip:
+        assert not clip.has_audio
+        assert any("coding" in warning for warning in clip.warnings)
+        assert read_provenance(clip).facts["video codec"] == "h264"
+
+
+def test_a_size_that_changes_midway_is_brought_to_the_first_one(tmp_path):
+    path = tmp_path / "changes.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        wide = av.CodecContext.create("mpeg2video", "w")
+        wide.width, wide.height, wide.pix_fmt, wide.time_base = 128, 48, "yuv420p", Fraction(1, 25)
+        for index in range(20):
+            shape = (64, 64, 3) if index < 10 else (48, 128, 3)
+            frame = av.VideoFrame.from_ndarray(np.full(shape, 200, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            for packet in (stream if index < 10 else wide).encode(frame):
+                packet.stream = stream
+                container.mux(packet)
+    with Clip(path) as clip, FaceFinder() as finder:
+        window = read_window(clip, plan(clip.duration_s, "quick")[0], finder, IdentityLinker())
+        pictures = [p for _, p in clip.frames()]
+        assert any("size of the pictures changes" in warning for warning in clip.warnings)
+    assert window.stills.shape[1:] == (64, 64, 3)
+    assert {p.shape for p in pictures} == {(64, 64, 3)}
+    assert pictures[-1][0].mean() < 10 and pictures[-1][32].mean() > 190, "black above and below"
 
 
 def test_the_same_face_keeps_its_name_across_windows(portrait):

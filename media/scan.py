@@ -1,0 +1,112 @@
+"""When do the images and the audio of a video really begin and end?
+
+All packets are read without being decoded, because headers lie. Imports `limits`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import av.container
+import numpy as np
+
+from errors import UserError
+from media.limits import DAMAGE, LONGEST_S, MOST_PACKETS
+from stop import Stop
+
+DAMAGED = "The file is damaged or cut off; what could be read was analysed."
+USUAL_STEP_S = 0.04  # between two images, where a file has only one
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the packets say.
+
+    Attributes:
+        origin_s: time stamp of the first image, the zero of the clip's clock.
+        packets: number of packets of video.
+        duration_s: from the first image to the end of the last one.
+        fps: average frame rate, exact.
+        has_audio: the first audio stream has at least one packet.
+        warnings: sentences about damage.
+    """
+
+    origin_s: float
+    packets: int
+    duration_s: float
+    fps: Fraction
+    has_audio: bool
+    warnings: tuple[str, ...]
+
+
+def scan(container: av.container.InputContainer, stop: Stop) -> Scan:
+    """Read all packets of the first video stream and the first audio stream.
+
+    Raises:
+        UserError: ``decode_failed`` when there is no picture, or the time stamps span more than
+            `LONGEST_S`.
+    """
+    times_s, has_audio, damaged = _time_stamps(container, stop)
+    if not len(times_s):
+        raise UserError("decode_failed", "The file holds a header but no pictures: it was cut off.")
+    steps_s = np.diff(times_s)
+    step_s = float(np.median(steps_s)) if len(steps_s) else USUAL_STEP_S
+    duration_s = float(times_s[-1] - times_s[0]) + step_s
+    if duration_s > LONGEST_S:
+        raise UserError(
+            "decode_failed",
+            f"The file's time stamps span {duration_s / 3600:,.0f} hours, and at most "
+            f"{LONGEST_S / 3600:.0f} are accepted. If it is shorter, its time stamps are damaged.",
+        )
+    warnings = [DAMAGED] if damaged else []
+    promised_s = (container.duration or 0) / av.time_base
+    if promised_s - duration_s > max(1.0, 0.1 * promised_s) and promised_s < 1e6:
+        warnings.append(
+            f"The file promises {promised_s:.1f} s but pictures end after {duration_s:.1f} s: it "
+            "may be cut off."
+        )
+    return Scan(
+        origin_s=float(times_s[0]),  # of both streams; AAC's priming samples lie before it
+        packets=len(times_s),
+        duration_s=duration_s,
+        fps=_frame_rate(container, len(times_s), duration_s),
+        has_audio=has_audio,
+        warnings=tuple(warnings),
+    )
+
+
+def _time_stamps(
+    container: av.container.InputContainer, stop: Stop
+) -> tuple[np.ndarray, bool, bool]:
+    """Sorted times of the images in seconds; whether there is audio, and damage."""
+    times_s, has_audio = array("d"), False
+    video = container.streams.video[0]
+    audio = container.streams.audio[0] if container.streams.audio else None
+    try:
+        for packet in container.demux():
+            stop.check()
+            moment = packet.pts if packet.pts is not None else packet.dts
+            if moment is None or packet.size == 0:
+                continue
+            if packet.stream is video:
+                times_s.append(float(moment * packet.time_base))
+                if len(times_s) >= MOST_PACKETS:
+                    return np.sort(times_s), has_audio, True
+            has_audio = has_audio or packet.stream is audio
+    except DAMAGE:
+        return np.sort(times_s), has_audio, True
+    return np.sort(times_s), has_audio, False
+
+
+def _frame_rate(
+    container: av.container.InputContainer, packets: int, duration_s: float
+) -> Fraction:
+    """What the header says if the packets agree to 2 %, else what they say."""
+    rate = container.streams.video[0].average_rate
+    counted = packets / max(duration_s, 1e-6)
+    if rate is not None and abs(float(rate) / counted - 1) < 0.02:
+        return Fraction(rate)
+    return Fraction(counted).limit_denominator(1001)

@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 import gradio as gr
 from gradio.events import api as endpoint
+from gradio.http_server import INITIAL_PORT_VALUE as PORT
 from gradio.themes import Base, Default
 from gradio.utils import get_upload_folder
 
 from analysis import Settings, load_detector
 from errors import UserError
 from hub.space import read_spacefile
+from media.native_logs import silence_native_logs
 from report import cards, export
 from stop import in_words
 from ui import keeping
@@ -150,9 +152,19 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
         max_file_size=f"{space.max_upload_mb}mb",
         footer_links=["api"],
         ssr_mode=False,
-        prevent_thread_lock=not wait,
+        quiet=True,  # its lines offer to share the page with the world
+        prevent_thread_lock=True,
     )
+    print(_address_line(address, port), flush=True)
+    if wait:
+        blocks.block_thread()
     return address
+
+
+def _address_line(address: str, port: int | None) -> str:
+    """Where the page is, and why it is not where it is expected."""
+    taken = "" if port is not None or f":{PORT}" in address else f"Port {PORT} is in use. "
+    return f"{taken}The page is at {address} (Ctrl+C stops it)."
 
 
 def theme() -> Base:
@@ -174,6 +186,7 @@ def theme() -> Base:
 
 def main() -> None:
     """Serve the page until it is stopped."""
+    silence_native_logs()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted at the end
     if spaces is not None:  # ZeroGPU wants networks on the device before the first visitor
         for role in ROLES:

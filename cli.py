@@ -13,10 +13,11 @@ from pathlib import Path
 
 from commands.analyze import add_analyze, add_replay
 from commands.arguments import Parser
-from commands.console import ERROR, EXIT_CODES, STOPPED, say, silence_native_logs
+from commands.console import ERROR, EXIT_CODES, STOPPED, say
 from commands.measure import add_calibrate, add_evaluate, add_probe
 from commands.models import add_models, add_publish
 from errors import UserError
+from media.native_logs import silence_native_logs
 from version import __version__
 
 COMMANDS = (

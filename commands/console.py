@@ -5,7 +5,6 @@ Exit codes, messages, progress. Imports nothing of the project.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
@@ -37,12 +36,3 @@ def progress_bar(name: str) -> Callable[[float, str], None]:
 def count_files(done: int, total: int, text: str) -> None:
     """Progress over many files on stderr."""
     say(f"[{done}/{total}] {text}")
-
-
-def silence_native_logs() -> None:
-    """Let only Python write to stderr: native libraries report their inner life there."""
-    own_stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    sys.stderr = os.fdopen(own_stderr, "w", buffering=1, encoding="utf-8", errors="replace")

@@ -222,6 +222,13 @@ def test_the_endpoint_is_described_for_programs_and_agents(address):
     assert "never proof" in tool["description"]
 
 
+def test_a_busy_port_is_said():
+    assert "in use" not in app._address_line(f"http://127.0.0.1:{app.PORT}/", None)
+    assert "in use" not in app._address_line("http://127.0.0.1:9999/", 9999)
+    said = app._address_line("http://127.0.0.1:7861/", None)
+    assert said.startswith(f"Port {app.PORT} is in use. The page is at http://127.0.0.1:7861/")
+
+
 # ------------------------------------------------------------------ choices
 
 

@@ -184,7 +184,10 @@ def analyze(
         people=seen.people(),
         findings=findings,
         verdict=verdict,
-        explanation=explain(verdict, findings, clip.duration_s, max(0.0, examined_s)),
+        explanation=(
+            *provenance.declared(),
+            *explain(verdict, findings, clip.duration_s, max(0.0, examined_s)),
+        ),
         keyframes=tuple(seen.keyframes),
         settings=settings,
         checkpoints={d.name: d.checkpoint.label for d in detectors},

@@ -39,6 +39,17 @@ CREDENTIALS = {
 }
 
 
+def declared(analysis: Analysis) -> str:
+    """What the file says about itself, above the verdict; empty when it says nothing."""
+    said = analysis.provenance.declared()
+    if not said:
+        return ""
+    return (
+        "<section class='declared' aria-label='What the file says about itself'>"
+        f"<p class='eyebrow'>Declared, not judged</p>{sentences(said)}</section>"
+    )
+
+
 def verdict_card(analysis: Analysis) -> str:
     """Level, probability, the scale, and what the level does not mean."""
     opinion = analysis.verdict.opinion

@@ -19,7 +19,7 @@ from analysis import Analysis, PersonRecord
 from detectors.base import Finding
 from verdict.fusion import Opinion, fusion_parameters
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 
@@ -80,6 +80,7 @@ def _file(analysis: Analysis) -> dict[str, Any]:
             "notes": list(provenance.notes),
             "content_credentials": provenance.content_credentials,
             "says_generated": provenance.says_generated,
+            "marks": [asdict(mark) for mark in provenance.marks],
         },
     }
 

@@ -26,7 +26,9 @@ def wrong_answer(analysis: Analysis, truth: str, comment: str) -> str:
     data = to_json(analysis)
     data["file"]["name"] = "(left out)"
     data["file"]["provenance"] = {"facts": {}, "notes": [], "content_credentials": "none",
-                                  "says_generated": False}  # fmt: skip
+                                  "says_generated": False, "marks": []}  # fmt: skip
+    declared = analysis.provenance.declared()
+    data["explanation"] = [said for said in data["explanation"] if said not in declared]
     data["settings"]["checkpoints"] = {
         role: "(see checkpoints)" for role in analysis.settings.checkpoints
     }

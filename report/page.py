@@ -46,7 +46,7 @@ def to_html(analysis: Analysis) -> str:
     parts = [
         f"<h1>Deepfake analysis of {name}</h1>",
         f"<p class='quiet'>SHA-256 <code>{escape(analysis.sha256)}</code></p>",
-        cards.verdict_card(analysis),
+        cards.declared(analysis) + cards.verdict_card(analysis),
         _part("What it means", cards.explanation(analysis)),
         _part("How the evidence adds up", cards.for_and_against(analysis)),
         _part("People", cards.people_table(analysis)),

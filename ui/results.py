@@ -103,7 +103,7 @@ def results(done: Done) -> list[Any]:
         [(moment.words, moment.time_s) for moment in timeline.moments(found)] if is_video else []
     )
     return [
-        boxed(cards.verdict_card(found)),
+        boxed(cards.declared(found) + cards.verdict_card(found)),
         gr.Column(visible=True),
         boxed("<h3>In short</h3>" + cards.explanation(found)),
         boxed(cards.for_and_against(found)),

@@ -1,51 +1,53 @@
 """What does the file itself say about where it comes from?
 
-Container facts, camera data and content credentials (C2PA). All of it can be removed or forged in a
-moment, so none of it ever decides; it is shown beside the verdict.
+Content credentials, marks of generators, camera data, and whether these fit each other. All of it
+can be taken away and most of it forged in a moment, so none of it ever decides; it is shown above
+the verdict and beside it. A stranger's data that cannot be read ends in a sentence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-import av
-import av.error
-from PIL import ExifTags, Image
+import numpy as np
+from PIL import Image
 
+from errors import UserError
 from media.clip import Clip
-from media.provenance.credentials import read_credentials
-from media.provenance.mark import DeclaredMark, plain
+from media.provenance.boxes import read_movie
+from media.provenance.claims import claims, editor
+from media.provenance.credentials import Credentials, read_credentials
+from media.provenance.jpeg import camera_note, luminance_table, saved_twice, standard_quality
+from media.provenance.mark import DeclaredMark, plain, unsigned
+from media.provenance.tags import Tags, container_tags, image_tags
+from media.provenance.times import contradictions, movie_notes
+from media.provenance.watermark import find_watermark
 
-GENERATORS = (
-    "midjourney",
-    "stable diffusion",
-    "dall-e",
-    "dall·e",
-    "firefly",
-    "sora",
-    "veo",
-    "runway",
-    "flux",
-    "comfyui",
-    "automatic1111",
-    "heygen",
-    "synthesia",
-    "kling",
-    "pika",
+Read = TypeVar("Read")
+LOG = logging.getLogger(__name__)
+MOST_MARKS = 20
+IMAGE_FACTS = (
+    ("software", "EXIF", "Software"),
+    ("taken", "EXIF", "DateTimeOriginal"),
+    ("saved", "EXIF", "DateTime"),
+    ("artist", "EXIF", "Artist"),
+    ("program", "XMP", "xmp:CreatorTool"),
+    ("credit", "IPTC", "Credit"),
+    ("text “parameters”", "text", "parameters"),
+    ("text “prompt”", "text", "prompt"),
+    ("text “Software”", "text", "Software"),
+    ("text “Comment”", "text", "Comment"),
+    ("text “workflow”", "text", "workflow"),
 )
-EDITORS = (
-    "lavf",
-    "handbrake",
-    "premiere",
-    "davinci",
-    "capcut",
-    "photoshop",
-    "gimp",
-    "inshot",
-    "final cut",
-    "ffmpeg",
-)
+CONTAINER_FACTS = (
+    "encoder", "creation_time", "make", "model", "com.apple.quicktime.make",
+    "com.apple.quicktime.model", "com.apple.quicktime.software", "com.android.version", "title",
+    "comment", "software", "video handler_name", "video encoder", "audio handler_name",
+    "audio encoder",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,69 +58,94 @@ class Provenance:
         facts: name → value, as text, in an order for people.
         notes: sentences on what stands out.
         content_credentials: one of `media.provenance.credentials.STATES`.
-        says_generated: the file itself declares that it was made by a generator.
-        marks: what it declares about how it was made.
+        marks: what it declares about how it was made, signed statements first.
     """
 
     facts: Mapping[str, str]
     notes: tuple[str, ...]
     content_credentials: str
-    says_generated: bool
     marks: tuple[DeclaredMark, ...] = ()
+
+    @property
+    def says_generated(self) -> bool:
+        """The file itself declares, in a mark that holds, that a generator made it or a part."""
+        return any(mark.generated and mark.trust != "invalid" for mark in self.marks)
+
+    def declared(self) -> tuple[str, ...]:
+        """The sentences that stand above the verdict: each mark, and how easily it is forged."""
+        by_trust: dict[str, list[DeclaredMark]] = {}
+        for mark in self.marks:
+            by_trust.setdefault(mark.trust, []).append(mark)
+        return tuple(
+            f"{' '.join(mark.sentence() for mark in marks)} {marks[0].forgeable_sentence}"
+            for marks in by_trust.values()
+        )
 
 
 def read_provenance(clip: Clip) -> Provenance:
-    """Collect the facts of an open clip; what cannot be read is left out, never guessed."""
+    """Collect what an open clip says of itself; what cannot be read is named, never guessed."""
+    failed: list[str] = []
+    credentials = _attempt(
+        failed, "its content credentials", lambda: read_credentials(clip.path),
+        Credentials("unreadable"),
+    )  # fmt: skip
+    tags = _attempt(failed, "its metadata", lambda: _tags(clip), Tags())
+    marks, notes = [*credentials.marks, *claims(tags)], []
     facts = {"container": clip.container, "size on disk": f"{clip.bytes / 1e6:.2f} MB"}
-    facts |= _image_facts(clip) if clip.paged else _stream_facts(clip)
-    credentials = read_credentials(clip.path)
-    text = " ".join(facts.values()).lower()
+    facts |= _image_facts(tags) if clip.paged else _stream_facts(clip, tags)
+    if clip.paged:
+        hidden = _attempt(failed, "its pixels", lambda: _watermark(clip), None)
+        marks += [hidden] if hidden else []
+        notes += list(contradictions(tags))
+    if clip.container == "JPEG":
+        quality, said = _attempt(failed, "its JPEG tables", lambda: _jpeg(clip, facts), ("", []))
+        facts |= {"JPEG quality": quality} if quality else {}
+        notes += said
+    if clip.container == "MP4 / QuickTime":
+        notes += _attempt(
+            failed, "its container", lambda: list(movie_notes(read_movie(clip.path))), []
+        )
     facts |= credentials.facts
-    generator = next((g for g in GENERATORS if g in text), None)
-    editor = next((e for e in EDITORS if e in text), None)
-    notes = [mark.sentence() for mark in credentials.marks]
-    if generator:
-        notes.append(
-            f"The file's own data says that it was made or changed by a generator (“{generator}”)."
-        )
-    if editor:
-        notes.append(
-            f"It was written by a program (“{editor}”), not straight from a camera; "
-            "that is true of most files on the web."
-        )
-    if credentials.note:
-        notes.append(credentials.note)
+    notes = _program_notes(tags) + notes + ([credentials.note] if credentials.note else [])
     if credentials.state == "none" and clip.kind == "picture" and "camera" not in facts:
         notes.append(
             "It carries no camera data and no content credentials, as is usual after sharing."
         )
-    generated = bool(generator) or any(
-        mark.generated and mark.trust != "invalid" for mark in credentials.marks
-    )
-    return Provenance(facts, tuple(notes), credentials.state, generated, credentials.marks)
+    notes += [f"A part of what the file says about itself could not be read: {w}." for w in failed]
+    return Provenance(facts, tuple(notes), credentials.state, tuple(marks[:MOST_MARKS]))
 
 
-def _image_facts(clip: Clip) -> dict[str, str]:
-    facts: dict[str, str] = {}
+def _attempt(failed: list[str], what: str, read: Callable[[], Read], otherwise: Read) -> Read:
+    """Read one source. Whatever a stranger's bytes do to a parser, the analysis goes on."""
     try:
-        with Image.open(clip.path) as opened:
-            exif = {ExifTags.TAGS.get(k, str(k)): v for k, v in opened.getexif().items()}
-            extra = {k: v for k, v in opened.info.items() if isinstance(v, str)}
-    except (OSError, ValueError, SyntaxError):
-        return facts
-    camera = " ".join(str(exif[k]) for k in ("Make", "Model") if k in exif)
-    if camera.strip():
+        return read()
+    except UserError:  # a stop, or a file that nothing can be read of
+        raise
+    except (Exception, Image.DecompressionBombError) as error:  # parsers of many libraries
+        LOG.info("provenance: %s could not be read (%s)", what, type(error).__name__)
+        failed.append(what)
+        return otherwise
+
+
+def _tags(clip: Clip) -> Tags:
+    if not clip.paged:
+        return Tags(container_tags(clip))
+    with Image.open(clip.path) as image:
+        return Tags(image_tags(image))
+
+
+def _image_facts(tags: Tags) -> dict[str, str]:
+    facts = {}
+    camera = f"{tags.get('EXIF', 'Make')} {tags.get('EXIF', 'Model')}".strip()
+    if camera:
         facts["camera"] = plain(camera)
-    for name, key in (("software", "Software"), ("taken", "DateTime"), ("artist", "Artist")):
-        if exif.get(key):
-            facts[name] = plain(exif[key])
-    for key in ("parameters", "prompt", "Software", "Comment", "workflow"):
-        if key in extra:
-            facts[f"text “{key}”"] = plain(extra[key])
+    for shown, place, name in IMAGE_FACTS:
+        if value := plain(tags.get(place, name)):
+            facts[shown] = value
     return facts
 
 
-def _stream_facts(clip: Clip) -> dict[str, str]:
+def _stream_facts(clip: Clip, tags: Tags) -> dict[str, str]:
     facts: dict[str, str] = {}
     try:
         with clip.opened() as container:
@@ -127,24 +154,42 @@ def _stream_facts(clip: Clip) -> dict[str, str]:
             for stream in container.streams:
                 codec = stream.codec_context.name if stream.codec_context else "unknown"
                 facts.setdefault(f"{stream.type} codec", codec)
-                for key in ("handler_name", "encoder"):
-                    if stream.metadata.get(key):
-                        facts.setdefault(
-                            f"{stream.type} {key.replace('_', ' ')}", plain(stream.metadata[key])
-                        )
-            for key in (
-                "encoder",
-                "creation_time",
-                "make",
-                "model",
-                "com.apple.quicktime.model",
-                "com.android.version",
-                "title",
-                "comment",
-                "software",
-            ):
-                if container.metadata.get(key):
-                    facts[key.replace("_", " ")] = plain(container.metadata[key])
-    except (av.error.FFmpegError, OSError):
-        return facts
+    except (UserError, OSError, ValueError):
+        pass
+    for name in CONTAINER_FACTS:
+        if value := plain(tags.get("container", name)):
+            facts[name.replace("_", " ")] = value
     return facts
+
+
+def _watermark(clip: Clip) -> DeclaredMark | None:
+    with Image.open(clip.path) as image:
+        found = find_watermark(np.asarray(image.convert("RGB")))
+    if found is None:
+        return None
+    said = f"the program of {found} made it"
+    return unsigned("invisible watermark in the pixels", said, True)
+
+
+def _jpeg(clip: Clip, facts: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Quality in words, and sentences on the tables."""
+    with Image.open(clip.path) as image:
+        table = luminance_table(image)
+    quality = standard_quality(table) if table else None
+    notes = [note for note in [camera_note(facts.get("camera", ""), quality)] if note]
+    if saved_twice(clip.path):
+        notes.append(
+            "It was saved as JPEG at least twice, the first time at a lower quality. Sharing and "
+            "every editor do that."
+        )
+    return (f"{quality}, standard tables" if quality else "tables of its own"), notes
+
+
+def _program_notes(tags: Tags) -> list[str]:
+    name = editor(tags)
+    if not name:
+        return []
+    return [
+        f"It was written by a program (“{name}”), not straight from a camera; that is true of "
+        "most files on the web."
+    ]

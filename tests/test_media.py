@@ -374,18 +374,6 @@ def test_quick_is_bounded_and_thorough_is_whole():
     assert len(plan(0.0, "quick")) == 1
 
 
-def test_a_file_that_says_it_was_generated_is_noted(tmp_path):
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    info.add_text("parameters", "portrait, Stable Diffusion, steps 20")
-    Image.fromarray(np.zeros((40, 80, 3), np.uint8)).save(tmp_path / "g.png", pnginfo=info)
-    with Clip(tmp_path / "g.png") as clip:
-        found = read_provenance(clip)
-    assert found.says_generated
-    assert found.content_credentials == "none"
-
-
 def moving_noise(count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     base = rng.integers(0, 255, (96, 96 + count, 3), np.uint8)

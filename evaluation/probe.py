@@ -28,6 +28,7 @@ from evaluation.calibrate import MIN_OF_EACH, fit_calibration
 from evaluation.manifest import Item, read_manifest
 from evaluation.metrics import AUC, auc, measure_with_intervals
 from evaluation.run import Progress
+from hub.calibrations import save_calibration
 from hub.checkpoint import Card, Checkpoint
 from hub.store import resolve
 
@@ -97,6 +98,8 @@ def probe(
     fitted = fit_probe(features, labels, groups)
     card = _card(checkpoint, fitted, labels, groups, Path(manifest).name)
     save_probe(network, head, fitted, card, folder, checkpoint)
+    if card.calibration is not None:  # fitted by this user, so that it counts on this machine
+        save_calibration(resolve(str(folder.absolute()), DETECTOR), card.calibration)
     return card
 
 

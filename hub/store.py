@@ -24,6 +24,8 @@ from hub.labels import label_names, resolve_labels
 
 DEFAULTS = Path(__file__).parent / "defaults"
 EMBEDDED = "embedded"
+MAX_CLAIM = 120
+"""Characters of an author's words in a warning."""
 _SPEC = re.compile(
     r"^(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(@(?P<revision>[\w./-]{1,200}))?$"
 )
@@ -129,8 +131,24 @@ def _described(
     checkpoint = Checkpoint(
         name, detector, folder, card, config, commit, sha256, embedded, tuple(warnings)
     )
-    own = load_calibration(checkpoint)
-    return checkpoint.with_calibration(own) if own is not None else checkpoint
+    return checkpoint if embedded else _with_own_calibration(checkpoint)
+
+
+def _with_own_calibration(checkpoint: Checkpoint) -> Checkpoint:
+    """Replace the line of a stranger's card by this user's, or by none.
+
+    Whoever writes a card could write a line that turns every score into certainty, so that only
+    lines count which came with the program or which this user fitted on own files.
+    """
+    claimed, own = checkpoint.card.calibration, load_calibration(checkpoint)
+    if claimed is None:
+        return checkpoint.with_calibration(own)
+    said = (
+        f"Its card claims a calibration on {claimed.fitted_on[:MAX_CLAIM]!r} ({claimed.n_real} "
+        f"real, {claimed.n_fake} fake files). That is its author's claim and does not count here; "
+        "a calibration on your own files does."
+    )
+    return replace(checkpoint.with_calibration(own), warnings=(*checkpoint.warnings, said))
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def not_calibrated(check: SignCheck, needed: int, shared: bool) -> str:
     elif shared:
         text = (
             "Not kept: it would change the verdicts of other visitors. Run the program on your own "
-            "machine, calibrate there, and publish the checkpoint with its calibration."
+            "machine and calibrate there."
         )
     else:
         text = "Not calibrated."

@@ -405,7 +405,7 @@ def test_what_was_fitted_for_weights_that_give_the_same_scores_still_holds(
     (tmp_path / "landmarks" / "card.json").write_text(json.dumps({**card, "supersedes": [former]}))
     assert store.resolve(None, "landmarks").card.calibration == line
     stranger = store.resolve(str(tmp_path / "landmarks"), "landmarks")
-    assert stranger.card.calibration == embedded.card.calibration
+    assert stranger.card.calibration is None
     assert forget_calibration(store.resolve(None, "landmarks"))
     assert store.resolve(None, "landmarks").card.calibration == embedded.card.calibration
 
@@ -415,6 +415,23 @@ def test_a_card_supersedes_checksums_and_nothing_else(models: Path):
     with pytest.raises(UserError) as caught:
         replace(card, supersedes=("../../elsewhere",))
     assert "supersedes" in caught.value.sentence
+
+
+def test_a_strangers_card_cannot_decide_a_verdict(hub: HubServer, models: Path):
+    """A line of slope 0 and offset 9 says 99.99 % for whatever it is shown."""
+    from hub.calibrations import save_calibration
+    from hub.checkpoint import Calibration, Card
+
+    plain = store.resolve(str(models / "vit"), "spatial").card
+    line = Calibration(0.0, 9.0, "ten million faces", 10**6, 10**6, "2026-01-01")
+    card = Card(**{**plain.__dict__, "calibration": line}).to_json().encode()
+    hub.add(REPO, {**files_of(models / "vit"), "card.json": card})
+    stranger = store.resolve(REPO, "spatial")
+    assert stranger.card.calibration is None and not stranger.counts
+    assert any("author's claim" in said and "ten million" in said for said in stranger.warnings)
+    own = Calibration(1.5, 0.2, "my files", 20, 20, "2026-11-27")
+    save_calibration(stranger, own)
+    assert store.resolve(REPO, "spatial").card.calibration == own
 
 
 def test_the_same_weights_with_another_config_are_another_checkpoint(tmp_path: Path):

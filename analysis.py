@@ -24,7 +24,7 @@ from detectors.base import Detector, Finding, Look, Reason, collect, unavailable
 from detectors.pool import Pool, best_device
 from detectors.registry import DETECTORS
 from errors import UserError
-from hub.store import resolve
+from hub.store import OWNER, VISITOR, resolve
 from media.clip import Clip
 from media.degrade import degrade
 from media.faces import FaceFinder
@@ -266,8 +266,7 @@ def load_detector(name: str, settings: Settings, pool: Pool = POOL) -> Detector:
         settings.checkpoints.get(name),
         name,
         fake_labels=answer,
-        token=None if settings.own_machine else False,
-        allow_folders=settings.own_machine,
+        asker=OWNER if settings.own_machine else VISITOR,
     )
     return pool.detector(kind, checkpoint, best_device(settings.device))
 

@@ -44,6 +44,23 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What the Hub says of one repo at one commit.
+
+    Args:
+        commit: full commit, 40 hex digits.
+        sizes: path in the repo → bytes.
+        checksum: the stated sha256 of the weights, if any.
+        public: everybody may read it: neither private nor gated.
+    """
+
+    commit: str
+    sizes: dict[str, int]
+    checksum: str | None
+    public: bool
+
+
+@dataclass(frozen=True)
 class Cached:
     """One commit of one repo in the cache."""
 
@@ -105,21 +122,23 @@ def fetch(repo_id: str, revision: str | None, token: str | bool | None = None) -
         UserError: with one of the ``hub_…`` and ``weights_…`` codes.
     """
     if is_offline():
-        return _from_cache(repo_id, revision, "HF_HUB_OFFLINE forbids any download")
+        return _from_cache(repo_id, revision, token, "HF_HUB_OFFLINE forbids any download")
     if token is None and _was_fetched(repo_id, revision):
         return Fetched(_snapshot(repo_id, str(revision)), str(revision))
     try:
-        commit, sizes, checksum = _list(repo_id, revision, token)
+        listing = _list(repo_id, revision, token)
     except UserError as error:
         if error.code != "hub_offline":
             raise
-        return _from_cache(repo_id, revision, "the Hub could not be reached")
-    wanted = check_listing(repo_id, sizes)
-    folder = _download(repo_id, commit, wanted, token)
-    if checksum is not None:
-        _check_sum(repo_id, folder / WEIGHTS, checksum)
-    _remember(repo_id, revision, commit)
-    return Fetched(folder, commit)
+        return _from_cache(repo_id, revision, token, "the Hub could not be reached")
+    if token is False and not listing.public:  # the cache would hand it out without asking
+        raise _gated(repo_id)
+    wanted = check_listing(repo_id, listing.sizes)
+    folder = _download(repo_id, listing.commit, wanted, token)
+    if listing.checksum is not None:
+        _check_sum(repo_id, folder / WEIGHTS, listing.checksum)
+    _remember(repo_id, revision, listing)
+    return Fetched(folder, listing.commit)
 
 
 def list_cache() -> list[Cached]:
@@ -196,10 +215,7 @@ def _by_status(repo_id: str, error: Any) -> UserError:
     status = error.response.status_code
     page = f"{endpoint()}/{repo_id}"
     if isinstance(error, GatedRepoError):
-        return UserError(
-            "hub_gated",
-            f"{repo_id} is gated: accept the terms at {page} and set HF_TOKEN, then try again.",
-        )
+        return _gated(repo_id)
     if isinstance(error, RevisionNotFoundError):
         return UserError("hub_missing", f"{repo_id} has no such revision; see {page}/commits.")
     if isinstance(error, RepositoryNotFoundError) or status == 404:
@@ -233,6 +249,12 @@ def _by_status(repo_id: str, error: Any) -> UserError:
     return UserError("hub_interrupted", f"The Hub refused a request for {repo_id} ({status}).")
 
 
+def _gated(repo_id: str) -> UserError:
+    page = f"{endpoint()}/{repo_id}"
+    sentence = f"{repo_id} is gated: accept the terms at {page} and set HF_TOKEN, then try again."
+    return UserError("hub_gated", sentence)
+
+
 def _unreachable(repo_id: str) -> UserError:
     return UserError(
         "hub_offline",
@@ -241,10 +263,8 @@ def _unreachable(repo_id: str) -> UserError:
     )
 
 
-def _list(
-    repo_id: str, revision: str | None, token: str | bool | None
-) -> tuple[str, dict[str, int], str | None]:
-    """Return the commit, the size of every file, and the stated sha256 of the weights."""
+def _list(repo_id: str, revision: str | None, token: str | bool | None) -> Listing:
+    """Ask the Hub what a repo holds."""
     with hub_errors(repo_id):
         info = client(token).model_info(
             repo_id, revision=revision, files_metadata=True, timeout=LIST_TIMEOUT_S
@@ -254,7 +274,8 @@ def _list(
     files = info.siblings or []
     sizes = {file.rfilename: int(file.size or 0) for file in files}
     stored = next((file.lfs for file in files if file.rfilename == WEIGHTS), None)
-    return str(info.sha), sizes, stored.sha256 if stored is not None else None
+    checksum = stored.sha256 if stored is not None else None
+    return Listing(str(info.sha), sizes, checksum, not info.private and not info.gated)
 
 
 def _download(repo_id: str, commit: str, wanted: list[str], token: str | bool | None) -> Path:
@@ -283,7 +304,8 @@ def _check_sum(repo_id: str, path: Path, expected: str) -> None:
         )
 
 
-def _from_cache(repo_id: str, revision: str | None, why: str) -> Fetched:
+def _from_cache(repo_id: str, revision: str | None, token: str | bool | None, why: str) -> Fetched:
+    """Find a repo without the Hub; for a visitor only one that was public when we fetched it."""
     commit = revision or "main"
     if not COMMIT.match(commit):
         if not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", commit) or ".." in commit:
@@ -291,7 +313,12 @@ def _from_cache(repo_id: str, revision: str | None, why: str) -> Fetched:
         ref = _repo_cache(repo_id) / "refs" / commit
         commit = ref.read_text().strip() if ref.is_file() else ""
     folder = _snapshot(repo_id, commit) if COMMIT.match(commit) else None
-    if folder is None or not all((folder / name).exists() for name in ("config.json", WEIGHTS)):
+    may_read = token is not False or _read_ledger().get(repo_id, {}).get(commit, False)
+    if (
+        folder is None
+        or not may_read
+        or not all((folder / name).exists() for name in ("config.json", WEIGHTS))
+    ):
         raise UserError(
             "hub_offline",
             f"{repo_id} is not in the cache, and {why}. Go online once, or download the repository "
@@ -308,7 +335,7 @@ def _was_fetched(repo_id: str, revision: str | None) -> bool:
 
     Asked only for our own token: another visitor's right to a private repo is the Hub's to judge.
     """
-    if revision is None or revision not in _read_ledger().get(repo_id, []):
+    if revision is None or revision not in _read_ledger().get(repo_id, {}):
         return False
     folder = _snapshot(repo_id, revision)
     return all((folder / name).is_file() for name in ("config.json", WEIGHTS))
@@ -324,27 +351,32 @@ def _snapshot(repo_id: str, commit: str) -> Path:
     return _repo_cache(repo_id) / "snapshots" / commit
 
 
-def _remember(repo_id: str, revision: str | None, commit: str) -> None:
+def _remember(repo_id: str, revision: str | None, listing: Listing) -> None:
     """Write the ledger, and the cache's own note of which commit a branch pointed to."""
     if not COMMIT.match(revision or "main"):
         ref = _repo_cache(repo_id) / "refs" / (revision or "main")
         ref.parent.mkdir(parents=True, exist_ok=True)
-        ref.write_text(commit)
+        ref.write_text(listing.commit)
     with _ledger_lock:
         ledger = _read_ledger()
-        if commit not in ledger.get(repo_id, []):
-            ledger.setdefault(repo_id, []).append(commit)
+        if ledger.get(repo_id, {}).get(listing.commit) is not listing.public:
+            ledger.setdefault(repo_id, {})[listing.commit] = listing.public
             _write_ledger(ledger)
 
 
-def _read_ledger() -> dict[str, list[str]]:
+def _read_ledger() -> dict[str, dict[str, bool]]:
+    """Return repo → commit → whether everybody could read it; a broken file counts as none."""
     try:
-        return json.loads((user_folder() / _LEDGER).read_text())
-    except (OSError, ValueError):
+        ledger = json.loads((user_folder() / _LEDGER).read_text(encoding="utf-8"))
+        return {
+            str(repo): {str(commit): public is True for commit, public in commits.items()}
+            for repo, commits in ledger.items()
+        }
+    except (OSError, ValueError, AttributeError):
         return {}
 
 
-def _write_ledger(ledger: dict[str, list[str]]) -> None:
+def _write_ledger(ledger: dict[str, dict[str, bool]]) -> None:
     from hub.checksums import write_atomically
 
     write_atomically(user_folder() / _LEDGER, json.dumps(ledger, indent=2) + "\n")

@@ -8,9 +8,10 @@ why not. Builds no network (that is ``detectors.loading``). Imports errors and h
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,35 @@ list_cache = remote.list_cache
 empty_cache = remote.empty_cache
 
 
+@dataclass(frozen=True)
+class Asker:
+    """Who wants a checkpoint, and what that person may reach through this program.
+
+    Args:
+        token: a Hub token, None for this machine's own (``HF_TOKEN``), False for none at all.
+        folders: may name folders of this machine.
+    """
+
+    token: str | bool | None
+    folders: bool
+
+
+OWNER = Asker(token=None, folders=True)
+VISITOR = Asker(token=False, folders=False)
+"""Of a Space: sees what everybody sees on the Hub, whatever the Space's own token may read."""
+
+
+def who_asks() -> Asker:
+    """Return a visitor on a Space, where strangers share one machine, else its owner."""
+    return VISITOR if "SPACE_ID" in os.environ else OWNER
+
+
 def resolve(
     spec: str | None,
     detector: str,
     *,
     fake_labels: tuple[str, ...] | None = None,
-    token: str | bool | None = None,
-    allow_folders: bool = True,
+    asker: Asker | None = None,
 ) -> Checkpoint:
     """Find, fetch, judge and describe a checkpoint.
 
@@ -50,8 +73,7 @@ def resolve(
             ``~`` or a drive letter.
         detector: the role it shall play.
         fake_labels: the user's answer to "which label means fake?".
-        token: a Hub token, None for ``HF_TOKEN``, False for none at all.
-        allow_folders: False where visitors must not name folders of the server.
+        asker: in whose name; None means whoever sits before this program (`who_asks`).
 
     Raises:
         UserError: codes ``weights_missing``, ``weights_refused``, ``labels_ambiguous``,
@@ -60,17 +82,18 @@ def resolve(
     """
     if detector not in DETECTORS:
         raise ValueError(f"expected detector in {DETECTORS}, got {detector!r}")
-    spec = (spec or EMBEDDED).strip()
+    spec, asker = (spec or EMBEDDED).strip(), asker or who_asks()
     if spec == EMBEDDED:
         return _described(detector, detector, DEFAULTS / detector, embedded=True)
     if looks_like_folder(spec):
-        if not allow_folders:
+        if not asker.folders:
             raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
         folder = Path(spec).expanduser().resolve()
         return _described(folder.name, detector, folder, fake_labels=fake_labels)
     repo_id, revision = parse_spec(spec)
     source = catalog.find(repo_id)
-    fetched = remote.fetch(repo_id, revision or (source.revision if source else None), token)
+    wanted = revision or (source.revision if source else None)
+    fetched = remote.fetch(repo_id, wanted, asker.token)
     checkpoint = _described(
         repo_id, detector, fetched.folder, commit=fetched.commit, fake_labels=fake_labels
     )

@@ -13,6 +13,7 @@ import pytest
 
 from errors import UserError
 from hub import remote, store
+from hub.store import Asker
 from tests.hub_server import GOOD_TOKEN, POOR_TOKEN, HubServer, serving
 from tests.tiny_models import edit_config, write_model
 
@@ -149,16 +150,56 @@ def test_gated_private_missing_and_rate_limited_each_say_what_to_do(hub: HubServ
     hub.failures["owner/busy"] = (429, {"Retry-After": "17"})
     hub.failures["owner/ill"] = (503, {})
     assert "accept the terms at" in refused("hub_gated", "owner/gated", "spatial")
-    assert "HF_TOKEN" in refused("hub_gated", "owner/gated", "spatial", token=POOR_TOKEN)
+    assert "HF_TOKEN" in refused(
+        "hub_gated", "owner/gated", "spatial", asker=Asker(POOR_TOKEN, True)
+    )
     assert "HF_TOKEN" in refused("hub_missing", "owner/private", "spatial")
     assert "Check the name" in refused("hub_missing", "owner/nothing", "spatial")
-    assert "revision" in refused("hub_missing", "owner/gated@nothing", "spatial", token=GOOD_TOKEN)
+    assert "revision" in refused(
+        "hub_missing", "owner/gated@nothing", "spatial", asker=Asker(GOOD_TOKEN, True)
+    )
     assert "17 seconds" in refused("hub_rate_limited", "owner/busy", "spatial")
     assert "cache" in refused("hub_offline", "owner/ill", "spatial")
     for name in ("owner/gated", "owner/private"):
-        assert store.resolve(name, "spatial", token=GOOD_TOKEN).revision
+        assert store.resolve(name, "spatial", asker=Asker(GOOD_TOKEN, True)).revision
     at_the_file_store = {token for _, path, token in hub.seen if path.startswith("/stored/")}
     assert at_the_file_store == {""}
+
+
+def test_a_visitor_of_a_space_never_reads_with_the_owners_token(
+    hub: HubServer, models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from ui.analyze import ambiguous
+    from ui.models import check_spec
+    from ui.session import chosen_settings
+
+    hub.add("owner/private", models / "unnamed").private = True
+    hub.add("owner/gated", models / "vit").gated = True
+    monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
+    for name in ("owner/private", "owner/gated"):
+        assert store.resolve(name, "spatial", fake_labels=("1",)).revision  # the owner may
+    hub.seen.clear()
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    for offline in ("", "1"):
+        monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+        for name in ("owner/private", "owner/gated"):
+            with pytest.raises(UserError) as caught:
+                store.resolve(name, "spatial")
+            assert caught.value.code in ("hub_missing", "hub_gated", "hub_offline")
+            with pytest.raises(UserError):
+                ambiguous(chosen_settings("quick", ["spatial"], True, {"spatial": name}))
+            assert "LABEL_" not in check_spec(name, "spatial", "")
+    assert {token for _, _, token in hub.seen} == {""}
+
+
+def test_without_the_hub_a_visitor_still_gets_what_was_public(
+    hub: HubServer, models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hub.add(REPO, models / "vit")
+    store.resolve(REPO, "spatial")
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert store.resolve(REPO, "spatial").revision
 
 
 def test_a_cut_connection_is_resumed_where_it_stopped(hub: HubServer, models: Path):
@@ -217,7 +258,7 @@ def test_a_full_commit_that_was_checked_before_asks_nobody_again(hub: HubServer,
     asked = len(hub.seen)
     assert store.resolve(f"{REPO}@{commit}", "spatial").sha256 == first.sha256
     assert len(hub.seen) == asked
-    store.resolve(f"{REPO}@{commit}", "spatial", token=False)
+    store.resolve(f"{REPO}@{commit}", "spatial", asker=store.VISITOR)
     assert len(hub.seen) > asked
 
 
@@ -309,7 +350,7 @@ def test_limits_hold_before_anything_is_downloaded(hub: HubServer, models: Path)
 )
 def test_a_name_that_is_no_name_never_reaches_the_hub(hub: HubServer, spec: str):
     with pytest.raises(UserError) as caught:
-        store.resolve(spec, "spatial", allow_folders=False)
+        store.resolve(spec, "spatial", asker=store.VISITOR)
     assert caught.value.code in ("hub_missing", "weights_refused")
     assert hub.seen == []
 
@@ -353,7 +394,7 @@ def test_a_folder_takes_the_place_of_an_id_unless_folders_are_off(models: Path):
     checkpoint = store.resolve(str(models / "vit"), "spatial")
     assert checkpoint.revision is None
     assert checkpoint.label == f"vit@{checkpoint.sha256[:12]}"
-    refused("weights_refused", str(models / "vit"), "spatial", allow_folders=False)
+    refused("weights_refused", str(models / "vit"), "spatial", asker=store.VISITOR)
     refused("weights_missing", str(models / "nowhere"), "spatial")
 
 

@@ -210,12 +210,7 @@ def ambiguous(settings: Settings) -> tuple[str, str] | None:
     """The role and the question when a chosen checkpoint does not say what its outputs mean."""
     for role, spec in settings.checkpoints.items():
         try:
-            resolve(
-                spec,
-                role,
-                fake_labels=settings.fake_labels.get(role),
-                allow_folders=not is_hosted(),
-            )
+            resolve(spec, role, fake_labels=settings.fake_labels.get(role))
         except UserError as error:
             if error.code != "labels_ambiguous":
                 raise

@@ -20,7 +20,7 @@ from hub import catalog
 from hub.calibrations import save_answer
 from hub.selfcheck import MIN_OF_EACH as MIN_FOR_DIRECTION
 from hub.selfcheck import check_sign
-from hub.store import empty_cache, list_cache, resolve
+from hub.store import empty_cache, list_cache
 from report import models
 from ui.jobs import current_stop, is_hosted, stoppable
 from ui.keeping import fresh_folder
@@ -94,11 +94,7 @@ def check_spec(spec: str, role: str, answer: str) -> str:
     """Resolve a checkpoint and build its network, or say exactly why not."""
     try:
         settings = chosen_settings("quick", [role], True, {role: spec}, {role: answer})
-        checkpoint = resolve(
-            settings.checkpoints.get(role), role,
-            fake_labels=settings.fake_labels.get(role), allow_folders=not is_hosted(),
-        )  # fmt: skip
-        load_detector(role, settings)
+        checkpoint = load_detector(role, settings).checkpoint
         if settings.fake_labels and not is_hosted():
             save_answer(checkpoint.sha256, settings.fake_labels[role])
         return boxed(models.checkpoint_facts(checkpoint))

@@ -10,16 +10,25 @@ hub and torch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 
 from errors import UserError
 from hub.checkpoint import Checkpoint
+from hub.checks import WEIGHTS, read_header
 
+OUTPUT_KEYS = frozenset([
+    "id2label", "label2id", "num_labels", "num_classes", "label_names", "pretrained_cfg",
+    "global_pool", "num_features",
+])  # fmt: skip
+"""Keys about a classifier's outputs, which no architecture declares as its own; the last four are
+timm's."""
+MOST_DESCRIBED = 1.5
+"""A config may describe this many times the weights that are stored (tied ones are stored once)."""
 ABSURD_LOGIT = 1e6
 """A classifier whose logits on a blank input are larger than this is broken."""
 
@@ -88,19 +97,25 @@ def _facts(checkpoint: Checkpoint) -> ProcessorFacts:
 
 def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
     name = checkpoint.name
+    _silence()
     try:
-        with _quiet():
-            model, info = auto_class.from_pretrained(
-                str(checkpoint.folder),
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-                dtype=torch.float32,
-            )
+        config = allowed_config(checkpoint.config)
+        model_class = _class_of(auto_class, config, checkpoint.config)
+        _check_size(model_class, config, checkpoint)
+        model, info = model_class.from_pretrained(
+            str(checkpoint.folder),
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    except UserError:
+        raise
     except ImportError as error:
         raise _refused(f"{name} needs a package that is not installed: {error}.") from error
-    except (ValueError, RuntimeError, OSError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # any layer of any architecture may fail in its own way
         kind = checkpoint.config.get("model_type", "unknown")
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise _refused(f"{name} ({kind}) does not load: {said[0][:160]}") from error
@@ -116,6 +131,60 @@ def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise _refused(f"Weights of {name} are not numbers ({key}).")
     return model.eval()
+
+
+def _class_of(auto_class: Any, config: Any, said: Mapping[str, Any]) -> Any:
+    """The classifier of an architecture; of several the one that config.json names."""
+    found = auto_class._model_mapping[type(config)]
+    if not isinstance(found, tuple):
+        return found
+    named = said.get("architectures") or ()
+    return next((c for c in found if c.__name__ in named), found[0])
+
+
+def allowed_config(config: Mapping[str, Any]) -> Any:
+    """Build the config of an architecture from the keys that this architecture declares.
+
+    Everything else in a config.json is left out: general keys of transformers choose attention
+    kernels that are fetched from the Hub, parallel plans, other files with weights.
+
+    Args:
+        config: content of config.json, judged by ``hub.configs``.
+    """
+    from transformers import CONFIG_MAPPING
+
+    return _allowed(CONFIG_MAPPING[str(config.get("model_type"))], config, OUTPUT_KEYS)
+
+
+def _allowed(kind: Any, config: Mapping[str, Any], more: frozenset[str]) -> Any:
+    from transformers import PreTrainedConfig
+
+    general = {field.name for field in fields(PreTrainedConfig)}
+    declared = {field.name for field in fields(kind)} - general | set(kind.attribute_map) | more
+    kept = {key: value for key, value in config.items() if key in declared}
+    for key, inner in kind.sub_configs.items():
+        if isinstance(kept.get(key), Mapping):
+            kept[key] = _allowed(inner, kept[key], frozenset()).to_dict()
+    return kind.from_dict(kept)
+
+
+def _check_size(model_class: Any, config: Any, checkpoint: Checkpoint) -> None:
+    """Refuse a config that describes far more weights than there are, before they get memory."""
+    from transformers import initialization
+
+    with (
+        torch.device("meta"),
+        initialization.no_init_weights(),
+        initialization.meta_device_safe_creation_ops(),
+    ):
+        described = sum(p.numel() for p in model_class(config).parameters())
+    header = read_header(checkpoint.folder / WEIGHTS)
+    stored = sum(math.prod(shape) for _, shape in header.values())
+    if described > MOST_DESCRIBED * stored:
+        raise _refused(
+            f"config.json of {checkpoint.name} describes {described / 1e6:.0f} million weights, "
+            f"and {stored / 1e6:.0f} million are there."
+        )
 
 
 @torch.inference_mode()
@@ -138,18 +207,9 @@ def _refused(sentence: str) -> UserError:
     return UserError("weights_refused", sentence)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
+def _silence() -> None:
     """Silence the loading report of transformers: we read the same facts and speak ourselves."""
     from transformers.utils import logging as transformers_logging
 
-    before = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.CRITICAL)
     transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from typing import Any
 
 import torch
 
 from detectors.base import Detector
+from errors import UserError
 from hub.checkpoint import Checkpoint
 
 MOST_BYTES = 3_000_000_000  # of weights held in memory at the same time
+LOAD_LIMIT_S = 180.0  # the largest checkpoint of the catalogue takes 20 s on two cores
 
 
 def best_device(wish: str = "auto") -> str:
@@ -27,22 +30,55 @@ def best_device(wish: str = "auto") -> str:
 class Pool:
     """Loaded networks by checkpoint and device. Safe to use from several threads."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES, limit_s: float = LOAD_LIMIT_S) -> None:
         self._most_bytes = most_bytes
+        self._limit_s = limit_s
         self._held: OrderedDict[tuple, tuple[Any, int]] = OrderedDict()
+        self._loading: dict[tuple, Future] = {}
         self._lock = threading.Lock()
 
     def detector(self, kind: type[Detector], checkpoint: Checkpoint, device: str) -> Detector:
-        """A detector on a loaded network; loads it when it is not held yet."""
+        """A detector on a loaded network; loads it when it is not held yet.
+
+        One network is loaded once however many ask for it, and nobody waits for another one.
+
+        Raises:
+            UserError: ``weights_refused`` when it does not load, or not within the limit.
+        """
         key = (kind.name, str(checkpoint.folder), checkpoint.sha256, device)
         with self._lock:
-            if key not in self._held:
-                network = kind.load(checkpoint, device)
-                self._held[key] = (network, checkpoint_bytes(checkpoint))
-            self._held.move_to_end(key)
+            if key in self._held:
+                self._held.move_to_end(key)
+                return kind(checkpoint, self._held[key][0], device)
+            future = self._loading.get(key)
+            if future is None:
+                future = self._loading[key] = Future()
+                arguments = (key, kind, checkpoint, device, future)
+                threading.Thread(target=self._load, args=arguments, daemon=True).start()
+        try:
+            return kind(checkpoint, future.result(self._limit_s), device)
+        except TimeoutError as error:
+            raise UserError(
+                "weights_refused",
+                f"{checkpoint.name} did not load within {self._limit_s:g} s.",
+            ) from error
+
+    def _load(
+        self, key: tuple, kind: type[Detector], checkpoint: Checkpoint, device: str, future: Future
+    ) -> None:
+        """Load outside the lock, so that a slow checkpoint holds up nobody else's."""
+        try:
+            network = kind.load(checkpoint, device)
+        except BaseException as error:
+            with self._lock:
+                self._loading.pop(key, None)
+            future.set_exception(error)
+            return
+        with self._lock:
+            self._held[key] = (network, checkpoint_bytes(checkpoint))
+            self._loading.pop(key, None)
             self._shrink()
-            network = self._held[key][0]
-        return kind(checkpoint, network, device)
+        future.set_result(network)
 
     def _shrink(self) -> None:
         while (

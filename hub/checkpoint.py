@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from errors import UserError
+from errors import UserError, printable
 
 DETECTORS = ("spatial", "temporal", "frequency", "sync", "landmarks")
 CROPS = ("face", "frame", "mouth")
@@ -24,8 +23,14 @@ MAX_SIZE_PX = 1024
 """Largest square input we accept: four times the area of the largest detector in the catalogue."""
 MAX_FRAMES = 512
 """Most frames in one forward pass: twice the longest model in the catalogue (256)."""
+MAX_RATE_HZ = 1000.0
+"""Fastest frame rate of a card: what no camera for faces comes near."""
 MAX_MARGIN = 4.0
 """Largest share of the tight crop's side that may be added around it."""
+MAX_NUMBER = 1e12
+"""Largest number in a card; also what tells a number from infinity."""
+MAX_TEXT = 2000
+"""Characters of one text in a card."""
 SHOWN_DIGITS = 12
 """Characters of a revision or checksum shown in a label."""
 
@@ -136,7 +141,7 @@ class Calibration:
             if type(getattr(self, name)) is not int or getattr(self, name) < 0:
                 raise _bad_card(f"calibration.{name}", "a whole number", getattr(self, name))
         for name in ("fitted_on", "date"):
-            if not isinstance(getattr(self, name), str):
+            if not _is_text(getattr(self, name)):
                 raise _bad_card(f"calibration.{name}", "a text", getattr(self, name))
 
     def apply(self, raw: float) -> float:
@@ -151,7 +156,7 @@ class Calibration:
         missing = [f.name for f in fields(cls) if f.name not in data]
         if missing:
             raise _bad_card("calibration", f"the key {missing[0]!r}", "nothing")
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
+        return cls(**{f.name: _plain(data[f.name]) for f in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -222,8 +227,8 @@ class Card:
         for name in _LISTS:
             if name in known:
                 known[name] = _as_tuple(name, known[name])
-        known["figures"] = tuple(known.get("figures") or ())
-        return cls(**known)
+        known["figures"] = tuple(map(_figure, _as_tuple("figures", known.get("figures") or ())))
+        return cls(**{name: _plain(value) for name, value in known.items()})
 
     def to_json(self) -> str:
         """Write ``card.json``: indented, keys in the order of this class, final newline."""
@@ -295,11 +300,18 @@ class Checkpoint:
 
 
 def _bad_card(name: str, expected: str, got: object) -> UserError:
-    return UserError("weights_refused", f"The card says {name}: expected {expected}, got {got!r}.")
+    shown = "a very large number" if isinstance(got, int) and got > MAX_NUMBER else repr(got)[:80]
+    return UserError("weights_refused", f"The card says {name}: expected {expected}, got {shown}.")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= MAX_NUMBER  # false for NaN and infinity; too long for a float is no matter
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT
 
 
 def _as_tuple(name: str, value: object) -> tuple[Any, ...]:
@@ -308,14 +320,35 @@ def _as_tuple(name: str, value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _figure(value: object) -> Mapping[str, Any]:
+    """One measured value: a flat object of texts and numbers."""
+    if not isinstance(value, Mapping) or any(isinstance(v, Mapping | list) for v in value.values()):
+        raise _bad_card("figures", "a list of flat objects", value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A text of a card as one printable line, at any depth that a card has."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return {printable(str(key)): _plain(item) for key, item in value.items()}
+    return value
+
+
 def _check_words(card: Card) -> None:
-    if card.detector not in DETECTORS:
+    if not isinstance(card.detector, str) or card.detector not in DETECTORS:
         raise _bad_card("detector", "one of " + ", ".join(DETECTORS), card.detector)
-    if card.crop not in CROPS:
+    if not isinstance(card.crop, str) or card.crop not in CROPS:
         raise _bad_card("crop", "one of " + ", ".join(CROPS), card.crop)
     for name in ("title", "version", "licence", "labels_known_by"):
-        if not isinstance(getattr(card, name), str):
+        if not _is_text(getattr(card, name)):
             raise _bad_card(name, "a text", getattr(card, name))
+    for name in ("trained_on", "limits"):
+        if not all(_is_text(value) for value in getattr(card, name)):
+            raise _bad_card(name, "a list of texts", getattr(card, name))
     if not isinstance(card.votes, bool):
         raise _bad_card("votes", "true or false", card.votes)
     if not all(isinstance(one, str) and _SHA256.fullmatch(one) for one in card.supersedes):
@@ -329,8 +362,10 @@ def _check_numbers(card: Card) -> None:
         raise _bad_card("frames", f"1 to {MAX_FRAMES}", card.frames)
     if not _is_number(card.margin) or not 0 <= card.margin <= MAX_MARGIN:
         raise _bad_card("margin", f"0 to {MAX_MARGIN}", card.margin)
-    if card.rate_hz is not None and not (_is_number(card.rate_hz) and card.rate_hz > 0):
-        raise _bad_card("rate_hz", "a positive number or null", card.rate_hz)
+    if card.rate_hz is not None and not (
+        _is_number(card.rate_hz) and 0 < card.rate_hz <= MAX_RATE_HZ
+    ):
+        raise _bad_card("rate_hz", f"more than 0 to {MAX_RATE_HZ}, or null", card.rate_hz)
     for name in ("mean", "std"):
         values = getattr(card, name)
         if len(values) != 3 or not all(_is_number(value) for value in values):

@@ -93,7 +93,7 @@ def _size(
     own = _side((inner if isinstance(inner, Mapping) else config).get("image_size"))
     pretrained = config.get("pretrained_cfg")
     if own is None and isinstance(pretrained, Mapping):
-        own = _side((pretrained.get("input_size") or [None])[-1])
+        own = _side(_last(pretrained.get("input_size")))
     if processor is None:
         if not isinstance(pretrained, Mapping):
             warnings.append(
@@ -109,6 +109,11 @@ def _size(
     return given or own or FALLBACK_SIZE_PX
 
 
+def _last(values: object) -> object:
+    """timm writes channels, height, width."""
+    return values[-1] if isinstance(values, list) and values else None
+
+
 def _side(size: object) -> int | None:
     """Return the side of a square from the many ways in which a size is written."""
     if isinstance(size, Mapping):
@@ -122,7 +127,7 @@ def _side(size: object) -> int | None:
     if not sides:
         return None
     if any(type(side) is not int for side in sides) or len(set(sides)) > 1:
-        raise refuse(f"Its input size is {size!r}; a square in whole pixels is needed.")
+        raise refuse(f"Its input size is {repr(size)[:60]}; a square in whole pixels is needed.")
     return sides[0]
 
 
@@ -144,7 +149,9 @@ def _normalisation(
         raise refuse(f"Its processor divides by a deviation of {min(std)}.")
     factor = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0
     if not isinstance(factor, int | float) or not 0 < factor <= 1:
-        raise refuse(f"Its processor rescales by {factor!r}, expected more than 0 and at most 1.")
+        raise refuse(
+            f"Its processor rescales by {repr(factor)[:60]}, expected more than 0 and at most 1."
+        )
     shift = 1.0 if processor.get("offset") or processor.get("rescale_offset") else 0.0
     scale = 255.0 * factor
     return (
@@ -155,13 +162,15 @@ def _normalisation(
 
 def _triple(value: object) -> Triple:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value), float(value), float(value)
+        value = (value, value, value)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
-        raise refuse(f"Its mean or deviation is {value!r}; three colour channels are needed.")
+        raise refuse(
+            f"Its mean or deviation is {repr(value)[:60]}; three colour channels are needed."
+        )
     try:
         return float(value[0]), float(value[1]), float(value[2])
-    except (TypeError, ValueError) as error:
-        raise refuse(f"Its mean or deviation is {value!r}.") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise refuse(f"Its mean or deviation is {repr(value)[:60]}.") from error
 
 
 def _frames(config: Mapping[str, Any]) -> int:

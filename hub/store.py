@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import UserError
-from hub import catalog, checks, remote
+from hub import catalog, checks, configs, remote
 from hub.calibrations import load_answer, load_calibration
 from hub.checkpoint import DETECTORS, Card, Checkpoint, Source
 from hub.checksums import sha256_of
@@ -139,7 +139,7 @@ def _described(
         _check_folder(name, folder, embedded)
     config = read_json(folder / "config.json", name)
     has_card = (folder / "card.json").is_file()
-    checks.check_config(name, config, detector, own_format=has_card)
+    configs.check_config(name, config, detector, own_format=has_card)
     header = checks.read_header(folder / checks.WEIGHTS)
     sha256 = sha256_of(folder / checks.WEIGHTS)
     if has_card:
@@ -151,10 +151,11 @@ def _described(
         checks.check_head(name, header, len(names))
         answer = fake_labels if fake_labels is not None else load_answer(sha256)
         card, warnings = _derived_card(name, folder, detector, config, names, answer)
+    configs.check_cost(name, config, card.size_px, card.frames)
     checkpoint = Checkpoint(
         name, detector, folder, card, config, commit, sha256, embedded, tuple(warnings)
     )
-    return checkpoint if embedded else _with_own_calibration(checkpoint)
+    return _with_own_calibration(checkpoint)
 
 
 def _with_own_calibration(checkpoint: Checkpoint) -> Checkpoint:
@@ -164,8 +165,8 @@ def _with_own_calibration(checkpoint: Checkpoint) -> Checkpoint:
     lines count which came with the program or which this user fitted on own files.
     """
     claimed, own = checkpoint.card.calibration, load_calibration(checkpoint)
-    if claimed is None:
-        return checkpoint.with_calibration(own)
+    if claimed is None or checkpoint.embedded:
+        return checkpoint.with_calibration(own or claimed)
     said = (
         f"Its card claims a calibration on {claimed.fitted_on[:MAX_CLAIM]!r} ({claimed.n_real} "
         f"real, {claimed.n_fake} fake files). That is its author's claim and does not count here; "
@@ -180,6 +181,8 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
         raise checks.refuse(f"{path.name} of {name} is far too large.")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise checks.refuse(f"{path.name} of {name} is not text in UTF-8.") from error
     except (ValueError, RecursionError) as error:
         raise checks.refuse(f"{path.name} of {name} is not valid JSON.") from error
     if not isinstance(data, dict):
@@ -202,7 +205,7 @@ def _own_card(name: str, folder: Path, detector: str) -> Card:
     try:
         card = Card.from_json(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise checks.refuse(f"card.json of {name} is not text.") from error
+        raise checks.refuse(f"card.json of {name} is not text in UTF-8.") from error
     if card.detector != detector:
         raise checks.refuse(f"{name} was made for {card.detector}, not for {detector}.")
     return card
@@ -252,7 +255,7 @@ def _processor(folder: Path, name: str) -> dict[str, Any] | None:
         if not (folder / filename).is_file():
             continue
         data = read_json(folder / filename, name)
-        checks.check_no_code(name, data, filename)
+        configs.check_no_code(name, data, filename)
         inner = data.get("image_processor", data.get("video_processor", data))
         if isinstance(inner, dict) and ("size" in inner or "image_mean" in inner):
             return inner

@@ -15,6 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_user_folder(tmp_path_factory) -> None:
+    """No test writes to the user's real folder, or counts what was calibrated there."""
+    os.environ["DEEPFAKE_DETECTOR_HOME"] = str(tmp_path_factory.mktemp("user"))
+
+
 @pytest.fixture(scope="session")
 def devset() -> Path:
     """Folder of labelled clips that never enters the repository."""

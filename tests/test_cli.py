@@ -15,7 +15,6 @@ import pytest
 import cli
 from tests.conftest import ROOT, moving_portrait, write_clip
 from tests.test_evaluation_run import (  # noqa: F401 (fixtures)
-    own_user_folder,
     pictures,
     write_checkpoint,
 )

@@ -13,7 +13,7 @@ from errors import UserError
 from evaluation.probe import fit_probe, head_name, probe, save_probe
 from hub.checkpoint import Card
 from hub.store import resolve
-from tests.test_evaluation_run import own_user_folder, pictures  # noqa: F401 (fixtures)
+from tests.test_evaluation_run import pictures  # noqa: F401 (fixtures)
 
 SIDE_PX = 32
 TINY = dict(

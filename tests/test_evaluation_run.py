@@ -30,7 +30,6 @@ from tests.conftest import moving_portrait, write_clip
 
 SIDE_PX = 32
 LINE = Calibration(2.0, -0.5, "nothing, a test", 1, 1, "2026-01-01")
-CALIBRATED: list[Path] = []
 
 
 def write_checkpoint(folder: Path, calibrated: bool, seed: int = 0) -> Path:
@@ -50,8 +49,6 @@ def write_checkpoint(folder: Path, calibrated: bool, seed: int = 0) -> Path:
         initializer_range=0.5,
     )
     ViTForImageClassification(config).save_pretrained(folder)
-    if calibrated:
-        CALIBRATED.append(folder)
     card = Card(
         detector="spatial",
         title="A tiny random network",
@@ -61,20 +58,14 @@ def write_checkpoint(folder: Path, calibrated: bool, seed: int = 0) -> Path:
         labels_known_by="made so",
     )
     (folder / "card.json").write_text(card.to_json(), "utf-8")
+    if calibrated:
+        save_calibration(resolve(str(folder), "spatial"), LINE)
     return folder
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("tiny"), calibrated=True)
-
-
-@pytest.fixture(autouse=True)
-def own_user_folder(tmp_path, monkeypatch):
-    """Nothing is written to the user's real folder; in this one the tiny networks count."""
-    monkeypatch.setenv("DEEPFAKE_DETECTOR_HOME", str(tmp_path / "home"))
-    for folder in CALIBRATED:
-        save_calibration(resolve(str(folder), "spatial"), LINE)
 
 
 @pytest.fixture(scope="session")
@@ -197,7 +188,7 @@ def test_only_another_checkpoint_measures_again(measured, tiny, pictures, tmp_pa
     record = next(k for (name, _), k in kept.items() if name == "00.png")
     setup = set_up(settings(tiny), Pool())
     assert setup.changed(record) == () and setup.changed(None) == ("spatial",)
-    other = write_checkpoint(tmp_path / "other", calibrated=True, seed=1)
+    other = write_checkpoint(tmp_path / "other", calibrated=True, seed=2)
     pool, lines = Pool(), tmp_path / "lines.jsonl"
     lines.write_text((measured / "measured.jsonl").read_text())
     changed = set_up(settings(other), pool)

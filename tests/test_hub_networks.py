@@ -164,7 +164,7 @@ def test_weights_that_do_not_fit_the_config_are_refused(tmp_path, change):
 def test_an_unknown_architecture_is_refused_with_a_sentence(tmp_path):
     folder = write_model(tmp_path / "m")
     edit_config(folder, model_type="nonsense")
-    assert "does not load" in refused(folder)
+    assert "(nonsense) is not a picture classifier" in refused(folder)
 
 
 def test_frames_that_the_network_was_not_made_for_are_refused(tmp_path):

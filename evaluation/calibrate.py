@@ -106,17 +106,23 @@ def fit_calibration(labels: np.ndarray, raws: np.ndarray, fitted_on: str) -> Cal
     return Calibration(scale, offset, fitted_on, len(labels) - n_fake, n_fake, today)
 
 
-def platt(labels: np.ndarray, raws: np.ndarray) -> tuple[float, float]:
+def platt(
+    labels: np.ndarray, raws: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, float]:
     """Slope and offset by Platt's smoothed targets (Platt, 1999), each class with equal weight.
 
     Each file enters twice, as fake with weight t and as real with weight 1 - t, where t is
     (n_fake + 1) / (n_fake + 2) for fakes and 1 / (n_real + 2) for reals; so scores that separate
-    the classes perfectly still give a finite slope.
+    the classes perfectly still give a finite slope. ``weights`` (n,) are those of the files within
+    their class; equal by default.
     """
     n_fake = int(labels.sum())
     n_real = len(labels) - n_fake
     target = np.where(labels == 1, (n_fake + 1) / (n_fake + 2), 1 / (n_real + 2))
-    share = np.where(labels == 1, 0.5 / n_fake, 0.5 / n_real) * len(labels)
+    share = np.ones(len(labels)) if weights is None else weights.astype(float)
+    for label in (0, 1):
+        share = np.where(labels == label, share / share[labels == label].sum(), share)
+    share *= len(labels) / 2
     centre, spread = float(raws.mean()), float(raws.std()) or 1.0
     scaled = (raws - centre) / spread
     model = LogisticRegression(C=WEAK_PENALTY)

@@ -91,7 +91,9 @@ def tippett(labels: np.ndarray, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return values / np.log(10), above[0], above[1]
 
 
-def best_llrs(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def best_llrs(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """The log-likelihood ratios of the best rising calibration in hindsight.
 
     Pool adjacent violators (Ayer et al., 1955) on the labels in the order of the scores, real and
@@ -100,13 +102,15 @@ def best_llrs(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Args:
         labels: (n,) 0 or 1; both occur.
         scores: (n,) higher means more fake; equal scores get equal answers.
+        weights: (n,) of the files within their class; equal by default.
 
     Returns:
         (n,) natural log; -inf and inf where only one class occurs.
     """
     _, member = np.unique(scores, return_inverse=True)
-    fakes = np.bincount(member, labels == 1) / np.count_nonzero(labels == 1)
-    reals = np.bincount(member, labels == 0) / np.count_nonzero(labels == 0)
+    weights = np.ones(len(labels)) if weights is None else weights
+    fakes, reals = (np.bincount(member, weights * (labels == label)) for label in (1, 0))
+    fakes, reals = fakes / fakes.sum(), reals / reals.sum()
     chances = isotonic_regression(fakes / (fakes + reals), weights=fakes + reals).x
     with np.errstate(divide="ignore"):
         return (np.log(chances) - np.log1p(-chances))[member]

@@ -128,22 +128,24 @@ def accuracy(labels: np.ndarray, llrs: np.ndarray) -> float:
     return float(np.mean((llrs >= 0) == (labels == 1)))
 
 
-def cllr(labels: np.ndarray, llrs: np.ndarray) -> float:
+def cllr(labels: np.ndarray, llrs: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Cost of log-likelihood ratios, bits: 0 is perfect, 1 is what "no evidence" costs.
 
-    Real and fake weigh the same (Brümmer and du Preez, Computer Speech and Language 20, 2006).
+    Real and fake weigh the same (Brümmer and du Preez, Computer Speech and Language 20, 2006);
+    ``weights`` (n,) are those of the files within their class.
     """
-    of_fakes = np.logaddexp(0, -llrs[labels == 1]).mean()
-    of_reals = np.logaddexp(0, llrs[labels == 0]).mean()
-    return float((of_fakes + of_reals) / (2 * np.log(2)))
+    costs = np.logaddexp(0, np.where(labels == 1, -llrs, llrs)) / np.log(2)
+    weights = np.ones(len(labels)) if weights is None else weights
+    by_class = [np.average(costs[own], weights=weights[own]) for own in (labels == 0, labels == 1)]
+    return float(np.mean(by_class))
 
 
-def cllr_min(labels: np.ndarray, scores: np.ndarray) -> float:
+def cllr_min(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
     """What `cllr` would be with the best rising calibration in hindsight: the ranking's share.
 
     The rest, ``cllr - cllr_min``, is what calibration costs.
     """
-    return cllr(labels, best_llrs(labels, scores))
+    return cllr(labels, best_llrs(labels, scores, weights), weights)
 
 
 AUC = Metric("auc", "Area under the ROC curve (AUC)", auc, True)

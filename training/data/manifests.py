@@ -2,8 +2,9 @@
 
 ``python -m training.data.manifests DATA OUT`` writes manifests for ``python cli.py evaluate``: the
 development clips, the held-out faces and portraits (unpacked as they were published, byte by byte),
-the same faces after JPEG 40 and at half size, and with ``--talking`` real clips of people unseen in
-training and all real clips with their own and with a foreign voice. Imports evaluation and media.
+the same faces after JPEG 40 and at half size, faces and clips of many tools and cameras (`wild`,
+with what is known of their people), and with ``--talking`` real clips of people unseen in training
+and all real clips with their own and with a foreign voice. Imports evaluation and media.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from evaluation.manifest import Item, write_manifest
 from evaluation.tiers import Tier, write_video
 from media.clip import Clip
 from media.speech import speech_stretches
+from training.data import wild
 
 JPEG_HARM = 40  # quality of the re-encoded copies
 SHARED_ROOMS = ("dialogue_", "meeting_")  # recordings of the same people
@@ -142,7 +144,7 @@ def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
             if not path.is_file():
                 with Clip(item.path) as clip:
                     write_video(clip, path, DUBBED, sound)
-            kind, source = ("dubbed", "") if label else ("real", f"resounded-{item.source}")
+            kind, source = "dubbed" if label else "real", f"resounded-{item.source}"
             items.append(Item(f"{folder.name}/{path.name}", path, label, item.unit, kind, source))
     return items
 
@@ -155,6 +157,8 @@ def write_all(data: Path, out: Path, every: int, index: Path | None = None) -> l
         made["talking"] = talking_items(data / "talking", index)
         reals = [i for i in (*made["devset"], *made["talking"]) if i.label == 0]
         made["dubbed"] = dubbed_items(reals, out / "dubbed")
+    if (data / "wild").is_dir():
+        made |= wild.items(data / "wild", out)
     parquet = data / "faces-val.parquet"
     for name, change in (("faces", None), ("faces-jpeg40", jpeg_40), ("faces-half", half_size)):
         made[name] = face_items(parquet, out / name, change)[::every]

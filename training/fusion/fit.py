@@ -123,9 +123,15 @@ def fit(table: Table, ridge: float) -> Fitted:
 # ------------------------------------------------------------------------------- cross-validation
 
 
-def held_out(table: Table, ridge: float) -> np.ndarray:
-    """(files,) fused log-odds from fits that saw neither this kind of fake nor this source."""
-    fold, found = folds(table), np.full(len(table.labels), np.nan)
+def held_out(table: Table, ridge: float, fold: np.ndarray | None = None) -> np.ndarray:
+    """(files,) fused log-odds from fits that saw neither this kind of fake nor this source.
+
+    Args:
+        table: all files.
+        ridge: of the fits.
+        fold: (files,) which of them are left out together; by default those of `folds`.
+    """
+    fold, found = folds(table) if fold is None else fold, np.full(len(table.labels), np.nan)
     for number in np.unique(fold):
         test = fold == number
         found[test] = fit(table.only(~test), ridge).apply(table.only(test))

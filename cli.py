@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from commands.arguments import Parser
 from commands.console import ERROR, EXIT_CODES, STOPPED, say
 from commands.measure import add_calibrate, add_evaluate, add_probe
 from commands.models import add_models, add_publish
-from errors import UserError
+from errors import UserError, reason
 from media.native_logs import silence_native_logs
 from version import __version__
 
@@ -32,6 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return chosen.run(chosen)
     except UserError as error:
         say(f"{error.sentence} [{error.code}]")
+        return ERROR
+    except BrokenPipeError:  # whoever read the results has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ERROR
+    except OSError as error:  # a disk that is full, read-only or gone
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"{where}{reason(error)}. [cannot_write]")
         return ERROR
     except KeyboardInterrupt:
         say("\nStopped. Measurements go on with the same command.")

@@ -5,7 +5,12 @@ One class for all of it. Everything else that is raised is our own mistake. Impo
 
 from __future__ import annotations
 
+import os
+import traceback
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")  # controls, direction marks, surrogates, unassigned
 
@@ -32,3 +37,34 @@ def printable(text: str) -> str:
     """
     line = " ".join(text.split())
     return "".join("\ufffd" if unicodedata.category(c) in _INVISIBLE else c for c in line)
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Turn a full, read-only or forbidden disk into a sentence.
+
+    Args:
+        what: is written, at the beginning of a sentence: "The report".
+
+    Raises:
+        UserError: ``cannot_write`` with the system's reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError("cannot_write", f"{what} could not be written: {reason(error)}.") from error
+
+
+def reason(error: OSError) -> str:
+    """The system's reason in words: ``No space left on device``."""
+    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+
+
+def from_bug(error: Exception) -> UserError:
+    """Our own mistake on one file, as a sentence, so that the other files are still examined."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return UserError(
+        "internal_error",
+        f"The program failed on this file; that is a mistake of the program "
+        f"({type(error).__name__} in {Path(at.filename).name}, line {at.lineno}).",
+    )

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.arguments import add_command, add_settings, settings_from
-from commands.console import ASSESSED, ERROR, NOT_ASSESSABLE, progress_bar, say
-from errors import UserError
+from commands.console import ASSESSED, ERROR, NOT_ASSESSABLE, progress_bar, say, show
+from errors import UserError, from_bug, writing
 
 if TYPE_CHECKING:
     from analysis import Analysis, Settings
@@ -55,24 +55,28 @@ def run_analyze(chosen: argparse.Namespace) -> int:
     from report.table import TableWriter
 
     settings, paths = settings_from(chosen), expand(chosen.files)
+    if chosen.out is not None:
+        with writing("The folder of reports"):
+            chosen.out.mkdir(parents=True, exist_ok=True)
     reports: list[dict[str, Any]] = []
     with TableWriter(chosen.csv) as table:
         for path in paths:
             try:
                 analysis = _analyze_one(path, settings, chosen.out)
-            except UserError as error:
+            except Exception as caught:  # one file must not end the run over all the others
+                error = caught if isinstance(caught, UserError) else from_bug(caught)
                 if error.code != "decode_failed" and len(paths) == 1 and not chosen.json:
-                    raise
+                    raise error from caught
                 say(f"{path.name}: {error.sentence} [{error.code}]")
                 reason = {"code": error.code, "sentence": error.sentence}
                 reports.append({"file": {"name": path.name}, "error": reason})
             else:
                 reports.append(to_json(analysis))
                 if not chosen.json:
-                    print(in_words(analysis), flush=True)
+                    show(in_words(analysis))
             table.write(reports[-1])
     if chosen.json:
-        print(json.dumps(reports[0] if len(paths) == 1 else reports, indent=2, ensure_ascii=False))
+        show(json.dumps(reports[0] if len(paths) == 1 else reports, indent=2, ensure_ascii=False))
     if len(paths) > 1:
         say(summary(reports))
     return exit_code(reports)
@@ -123,12 +127,13 @@ def in_words(analysis: Analysis) -> str:
 def _analyze_one(path: Path, settings: Settings, out: Path | None) -> Analysis:
     from analysis import analyze
 
-    show = progress_bar(path.name)
-    analysis = analyze(path, settings, show)
+    told = progress_bar(path.name)
+    analysis = analyze(path, settings, told)
     if out is not None:
-        show(0.98, "Writing the report")
-        _write_all(analysis, path, out)
-    show(1.0, "Done")
+        told(0.98, "Writing the report")
+        with writing(f"The report of {path.name}"):
+            _write_all(analysis, path, out)
+    told(1.0, "Done")
     return analysis
 
 
@@ -140,7 +145,6 @@ def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
     from report.timeline import png, timeline
     from report.video import write_video
 
-    out.mkdir(parents=True, exist_ok=True)
     stem = _free_stem(out, path.stem, analysis.sha256)
     (out / f"{stem}.json").write_text(to_text(analysis), "utf-8")
     (out / f"{stem}.html").write_text(to_html(analysis), "utf-8")
@@ -169,7 +173,7 @@ def run_replay(chosen: argparse.Namespace) -> int:
     stored = read_report(chosen.report)
     analysis = analyze(chosen.file, settings_of(stored), progress_bar(Path(chosen.file).name))
     differences = compare(stored, analysis)
-    print("The report holds: nothing differs." if not differences else "The report differs:")
+    show("The report holds: nothing differs." if not differences else "The report differs:")
     for difference in differences:
-        print(f"- {difference.sentence}")
+        show(f"- {difference.sentence}")
     return ERROR if differences else ASSESSED

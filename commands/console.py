@@ -5,6 +5,7 @@ Exit codes, messages, progress. Imports nothing of the project.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -15,22 +16,40 @@ EXIT_CODES = """exit codes:
   2  no error, but at least one file could not be assessed (no face, say)"""
 
 
-def say(text: str, end: str = "\n") -> None:
+_UNPRINTABLE = re.compile(
+    r"[^\n\t -~\u00a0-\ud7ff\ue000-\U0010ffff]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+"""Control characters, halves of characters, and marks that turn the direction of writing."""
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: names of files and checkpoints come from strangers."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def show(text: str) -> None:
+    """Write a result to stdout; what is unprintable is written as JSON writes it."""
+    print(printable(text), flush=True)
+
+
+def say(text: str) -> None:
     """Write to stderr: stdout is for results."""
-    print(text, end=end, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def progress_bar(name: str) -> Callable[[float, str], None]:
     """Progress of one file on stderr: one line that is rewritten in a terminal."""
     terminal = sys.stderr.isatty()
 
-    def show(fraction: float, text: str) -> None:
+    def told(fraction: float, text: str) -> None:
         if terminal:
-            say(f"\r{name}: {fraction:4.0%} {text:<50s}", end="\n" if fraction >= 1 else "")
+            line = printable(f"{name}: {fraction:4.0%} {text:<50s}")
+            end = "\n" if fraction >= 1 else ""
+            print(f"\r{line}", end=end, file=sys.stderr, flush=True)
         else:
             say(f"{name}: {fraction:.0%} {text}")
 
-    return show
+    return told
 
 
 def count_files(done: int, total: int, text: str) -> None:

@@ -23,7 +23,7 @@ from commands.arguments import (
     settings_for_one,
     settings_from,
 )
-from commands.console import ASSESSED, count_files
+from commands.console import ASSESSED, count_files, show
 from errors import UserError
 
 PROBE_SPEC = "spatial=embedded"
@@ -84,7 +84,7 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
     from evaluation.commands import evaluated
 
     settings, how = settings_from(chosen), (chosen.tiers, chosen.workers)
-    print(evaluated(chosen.manifest, chosen.out, settings, *how, count_files))
+    show(evaluated(chosen.manifest, chosen.out, settings, *how, count_files))
     return ASSESSED
 
 
@@ -93,7 +93,7 @@ def run_calibrate(chosen: argparse.Namespace) -> int:
     from evaluation.commands import calibrated
 
     settings = settings_for_one(checkpoint_from(chosen.checkpoint), chosen)
-    print(calibrated(chosen.manifest, settings, chosen.out, count_files))
+    show(calibrated(chosen.manifest, settings, chosen.out, count_files))
     return ASSESSED
 
 
@@ -106,5 +106,5 @@ def run_probe(chosen: argparse.Namespace) -> int:
         raise UserError("bad_settings", "A probe is fitted on a checkpoint of spatial.")
     labels = fake_labels_for(choice, chosen.fake_labels)
     out, device = chosen.out, chosen.device
-    print(probed(chosen.manifest, choice.spec, out, labels, device, count_files))
+    show(probed(chosen.manifest, choice.spec, out, labels, device, count_files))
     return ASSESSED

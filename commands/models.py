@@ -18,7 +18,7 @@ from commands.arguments import (
     checkpoint_from,
     settings_for_one,
 )
-from commands.console import ASSESSED, ERROR, count_files
+from commands.console import ASSESSED, ERROR, count_files, show
 from hub.checkpoint import DETECTORS
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def run_search(chosen: argparse.Namespace) -> int:
 
     for source in search(" ".join(chosen.words), chosen.detector):
         state = "" if source.usable else "  [cannot be used]"
-        print(f"{source.detector}={source.spec}  {source.title}, {source.architecture}{state}")
+        show(f"{source.detector}={source.spec}  {source.title}, {source.architecture}{state}")
         for fact in (*source.notes, *source.bad):
-            print(f"    {fact}")
+            show(f"    {fact}")
     return ASSESSED
 
 
@@ -83,7 +83,7 @@ def run_check(chosen: argparse.Namespace) -> int:
     choice = checkpoint_from(chosen.checkpoint)
     settings = settings_for_one(choice, chosen)
     checkpoint = load_detector(choice.detector, settings).checkpoint
-    print(_described(checkpoint))
+    show(_described(checkpoint))
     if chosen.fake_labels is not None:
         save_answer(checkpoint.sha256, settings.fake_labels[choice.detector])
     if chosen.files is None:
@@ -91,7 +91,7 @@ def run_check(chosen: argparse.Namespace) -> int:
     from evaluation.commands import direction
 
     check = direction(chosen.files, settings, count_files)
-    print(check.sentence)
+    show(check.sentence)
     return ERROR if check.verdict == "inverted" else ASSESSED
 
 
@@ -116,10 +116,10 @@ def run_cache(chosen: argparse.Namespace) -> int:
     from hub.remote import empty_cache, list_cache
 
     if chosen.empty is not None:
-        print(f"{empty_cache(chosen.empty or None) / 1e6:.1f} MB freed")
+        show(f"{empty_cache(chosen.empty or None) / 1e6:.1f} MB freed")
         return ASSESSED
     for entry in list_cache():
-        print(f"{entry.repo_id}@{entry.commit}  {entry.size_bytes / 1e6:.1f} MB")
+        show(f"{entry.repo_id}@{entry.commit}  {entry.size_bytes / 1e6:.1f} MB")
     return ASSESSED
 
 
@@ -131,5 +131,5 @@ def run_publish(chosen: argparse.Namespace) -> int:
     choice = checkpoint_from(chosen.checkpoint)
     checkpoint = resolve(choice.spec, choice.detector)
     done = publish(checkpoint, chosen.to, private=chosen.private, licence=chosen.license)
-    print(f"{done.url} at commit {done.commit}")
+    show(f"{done.url} at commit {done.commit}")
     return ASSESSED

@@ -1,7 +1,7 @@
 """Which files are measured, and what is known about each?
 
 Reads a CSV with the columns ``path,label`` and optionally ``group,kind,source``, or a folder with
-``real/`` and ``fake/`` in it. Opens none of the files. Imports errors.
+``real/`` and ``fake/`` in it. Opens none of the files. Imports errors and report.cells.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import UserError
+from report.cells import plain_text, text_cell
 
 COLUMNS = ("path", "label", "group", "kind", "source")
 LABELS = {"0": 0, "1": 1, "real": 0, "fake": 1}
@@ -68,7 +69,9 @@ def write_manifest(path: Path, items: Sequence[Item]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for item in items:
-            writer.writerow((item.name, item.label, item.group, item.kind, item.source))
+            texts = map(text_cell, (item.name, item.group, item.kind, item.source))
+            name, group, kind, source = texts
+            writer.writerow((name, item.label, group, kind, source))
 
 
 def _from_csv(path: Path) -> tuple[Item, ...]:
@@ -88,7 +91,7 @@ def _from_csv(path: Path) -> tuple[Item, ...]:
 
 
 def _item(row: Mapping[str, str | None], line: int, manifest: Path) -> Item:
-    values = {column: (row.get(column) or "").strip() for column in COLUMNS}
+    values = {column: plain_text((row.get(column) or "").strip()) for column in COLUMNS}
     if not values["path"]:
         raise UserError("bad_manifest", f"Line {line} of “{manifest.name}” names no file.")
     label = LABELS.get(values["label"].lower())

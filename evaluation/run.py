@@ -22,7 +22,7 @@ from typing import Any
 from analysis import POOL, Analysis, Settings, analyze, load_detector
 from detectors.base import Finding, Reason
 from detectors.pool import Pool
-from errors import UserError
+from errors import UserError, from_bug
 from evaluation.manifest import Item
 from evaluation.scores import DETECTOR_NAMES, Number, Score
 from hub.checkpoint import Checkpoint
@@ -246,10 +246,9 @@ def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> 
             found = analyze(path, replace(setup.settings, detectors=fresh), pool=pool)
     except UserError as error:
         return _unread(item.name, stamp, setup, error.code, error.sentence)
-    except Exception as error:  # one file must not end the measurement of all the others
-        return _unread(
-            item.name, stamp, setup, "internal_error", f"{type(error).__name__}: {error}"
-        )
+    except Exception as caught:  # one file must not end the measurement of all the others
+        error = from_bug(caught)
+        return _unread(item.name, stamp, setup, error.code, error.sentence)
     new = Kept(
         name=item.name,
         stamp=stamp,

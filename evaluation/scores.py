@@ -1,7 +1,7 @@
 """What is the outcome for one file, and how is it written to ``scores.csv``?
 
 The table that metrics and reports start from: one row a file, in the manifest's order. Imports hub
-(names of the detectors) and evaluation.manifest.
+(names of the detectors), report.cells and evaluation.manifest.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from evaluation.manifest import Item
 from hub.checkpoint import DETECTORS as DETECTOR_NAMES
+from report.cells import text_cell
 
 PARTS = ("log_odds", "status", "reason")
 COLUMNS = (
@@ -67,7 +68,8 @@ def write_scores(path: Path, scores: Sequence[Score]) -> None:
 
 def _row(score: Score) -> list[object]:
     item = score.item
-    row: list[object] = [item.name, item.label, item.group, item.kind, score.level]
+    name, group, kind = map(text_cell, (item.name, item.group, item.kind))
+    row: list[object] = [name, item.label, group, kind, score.level]
     row += [_cell(score.probability), _cell(score.log_odds)]
     for name in DETECTOR_NAMES:
         number = score.detectors[name]

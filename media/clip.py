@@ -9,6 +9,7 @@ sync detector must see, survives. Imports `audio`,
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -65,7 +66,8 @@ class Clip:
     def __init__(self, path: str | Path, stop: Stop | None = None) -> None:
         self.path = Path(path)
         self._stop = stop or Stop()
-        self.name = self.path.name
+        # a name need not be text: halves of characters would end every report later on
+        self.name = os.fsencode(self.path.name).decode("utf-8", "replace")
         self.warnings: list[str] = []
         file_kind = sniff(self.path)
         if self.path.suffix and self.path.suffix.lower() not in file_kind.suffixes:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from detectors.registry import DETECTORS
+from errors import writing
+from report.cells import text_cell
 
 DETECTOR_COLUMNS = tuple(detector.name for detector in DETECTORS)
 COLUMNS = (
     "file", "sha256", "kind", "level", "probability", "log_odds", *DETECTOR_COLUMNS,
     "person", "error", "sentence",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet run a cell."""
 
 
 def row(report: Mapping[str, Any]) -> list[str]:
@@ -28,30 +29,30 @@ def row(report: Mapping[str, Any]) -> list[str]:
     file, error = report["file"], report.get("error")
     if error:
         empty = [""] * (len(COLUMNS) - 3)
-        return [_text(file["name"]), *empty, _text(error["code"]), _text(error["sentence"])]
+        return [
+            text_cell(file["name"]),
+            *empty,
+            text_cell(error["code"]),
+            text_cell(error["sentence"]),
+        ]
     verdict = report["verdict"]
     added = verdict["contributions"]
     return [
-        _text(file["name"]),
+        text_cell(file["name"]),
         file["sha256"],
         file["kind"],
         verdict["level"],
         _number(verdict["probability"]),
         _number(verdict["log_odds"]),
         *(_number(added.get(name)) for name in DETECTOR_COLUMNS),
-        _text(verdict["person"] or ""),
+        text_cell(verdict["person"] or ""),
         "",
-        _text(report["explanation"][0] if report["explanation"] else ""),
+        text_cell(report["explanation"][0] if report["explanation"] else ""),
     ]
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _text(value: str) -> str:
-    """Text that no spreadsheet takes for a formula: file names come from strangers."""
-    return f"'{value}" if value.startswith(FORMULA) else value
 
 
 class TableWriter:
@@ -67,14 +68,16 @@ class TableWriter:
 
     def __enter__(self) -> TableWriter:
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", newline="", encoding="utf-8")
+            with writing(f"The table {self.path.name}"):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("w", newline="", encoding="utf-8")
             self._write_cells(list(COLUMNS))
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk has been told when the row was written
+                self._file.close()
 
     def write(self, report: Mapping[str, Any]) -> None:
         """Add the row of one report."""
@@ -82,6 +85,7 @@ class TableWriter:
             self._write_cells(row(report))
 
     def _write_cells(self, cells: list[str]) -> None:
-        assert self._file is not None
-        csv.writer(self._file, lineterminator="\n").writerow(cells)
-        self._file.flush()
+        assert self._file is not None and self.path is not None
+        with writing(f"The table {self.path.name}"):
+            csv.writer(self._file, lineterminator="\n").writerow(cells)
+            self._file.flush()

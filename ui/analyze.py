@@ -14,7 +14,7 @@ import gradio as gr
 
 from analysis import Settings
 from detectors.registry import DETECTORS
-from errors import UserError
+from errors import UserError, writing
 from hub.space import Space
 from hub.store import EMBEDDED, resolve
 from media.sniff import sniff
@@ -199,7 +199,8 @@ def runner(space: Space) -> Callable:
                 raise UserError("labels_ambiguous", f"{question[1]} {where}")
             check_limits(path, settings, space)
             done = Done(path, examine(path, settings, progress))
-            return [done, *results(done), *asked(None)]
+            with writing("The report"):
+                return [done, *results(done), *asked(None)]
         except UserError as error:
             return [None, alert(error), gr.Column(visible=False), *unchanged, *asked(question)]
 

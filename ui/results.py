@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from analysis import Analysis
-from errors import UserError
+from errors import UserError, writing
 from report import cards, export, feedback, page, timeline, video
 from report.draw import annotated, heatmap_figure
 from report.words import clock
@@ -157,7 +157,8 @@ def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
         def told(fraction: float, text: str) -> None:
             progress(fraction, desc=text)
 
-        video.write_video(done.analysis, done.path, target, told, current_stop())
+        with writing("The annotated video"):
+            video.write_video(done.analysis, done.path, target, told, current_stop())
     except UserError as error:
         raise gr.Error(error.sentence, print_exception=False) from error
     return gr.Video(value=str(target), visible=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 """First characters that make a spreadsheet run a cell, wide forms included."""
 
 
 def text_cell(value: str) -> str:
     """Text that no spreadsheet takes for a formula: file names come from strangers."""
+    value = value.replace("\r", "\\r")  # a bare one, which csv does not quote, would end the row
     return f"'{value}" if value.lstrip(" ").startswith(FORMULA) else value
 
 

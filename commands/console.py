@@ -22,19 +22,19 @@ _UNPRINTABLE = re.compile(
 """Control characters, halves of characters, and marks that turn the direction of writing."""
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that cannot steer a terminal: names of files and checkpoints come from strangers."""
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def show(text: str) -> None:
     """Write a result to stdout; what is unprintable is written as JSON writes it."""
-    print(printable(text), flush=True)
+    print(escaped(text), flush=True)
 
 
 def say(text: str) -> None:
     """Write to stderr: stdout is for results."""
-    print(printable(text), file=sys.stderr, flush=True)
+    print(escaped(text), file=sys.stderr, flush=True)
 
 
 def progress_bar(name: str) -> Callable[[float, str], None]:
@@ -43,7 +43,7 @@ def progress_bar(name: str) -> Callable[[float, str], None]:
 
     def told(fraction: float, text: str) -> None:
         if terminal:
-            line = printable(f"{name}: {fraction:4.0%} {text:<50s}")
+            line = escaped(f"{name}: {fraction:4.0%} {text:<50s}")
             end = "\n" if fraction >= 1 else ""
             print(f"\r{line}", end=end, file=sys.stderr, flush=True)
         else:

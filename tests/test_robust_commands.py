@@ -14,7 +14,7 @@ import cv2
 import pytest
 
 import cli
-from commands.console import printable
+from commands.console import escaped
 from errors import UserError
 from evaluation.manifest import Item, read_manifest, write_manifest
 from evaluation.scores import Number, Score, write_scores
@@ -22,7 +22,7 @@ from hub.checkpoint import DETECTORS
 from report import page
 from report.table import COLUMNS, row
 from tests.conftest import ROOT
-from tests.test_evaluation_run import own_user_folder, write_checkpoint  # noqa: F401 (fixture)
+from tests.test_evaluation_run import write_checkpoint
 
 ESCAPE = "\x1b]0;owned\x07"  # changes the title of a terminal
 
@@ -69,7 +69,7 @@ def test_a_name_that_is_no_text_is_written_all_the_same(face, chosen, capsys, tm
 
 @pytest.mark.parametrize("text", ["plain", "naïve – “x”", "日本語", "two\nlines\tand tab", "🔎"])
 def test_ordinary_text_is_printed_as_it_is(text):
-    assert printable(text) == text
+    assert escaped(text) == text
 
 
 def test_a_mistake_of_ours_on_one_file_does_not_end_the_run(

@@ -20,7 +20,7 @@ from errors import UserError, from_bug, writing
 if TYPE_CHECKING:
     from analysis import Analysis, Settings
 
-NO_MEDIA = (".csv", ".json", ".md", ".txt", ".html")  # left out when a folder is analyzed
+NO_MEDIA = (".csv", ".json", ".log", ".md", ".txt", ".html")  # left out when a folder is analyzed
 
 
 def add_analyze(commands: Any) -> None:
@@ -138,15 +138,20 @@ def _analyze_one(path: Path, settings: Settings, out: Path | None) -> Analysis:
 
 
 def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
-    """Write ``NAME.json``, ``.html``, ``.timeline.png``, ``.frame-1.jpg`` … and the video."""
+    """Write ``NAME.json``, ``.html``, ``.timeline.png``, ``.frame-1.jpg`` … and the video.
+
+    A line of ``reports.log`` holds the hash of each report.
+    """
     from report.draw import annotated
-    from report.export import to_text
+    from report.export import to_json, to_text
     from report.page import jpeg, to_html
+    from report.seal import append
     from report.timeline import png, timeline
     from report.video import write_video
 
     stem = _free_stem(out, path.stem, analysis.sha256)
     (out / f"{stem}.json").write_text(to_text(analysis), "utf-8")
+    say(append(out, to_json(analysis)).text())
     (out / f"{stem}.html").write_text(to_html(analysis), "utf-8")
     for number, shot in enumerate(analysis.keyframes, 1):
         (out / f"{stem}.frame-{number}.jpg").write_bytes(jpeg(annotated(analysis, shot)))
@@ -168,11 +173,13 @@ def _free_stem(out: Path, stem: str, sha256: str) -> str:
 def run_replay(chosen: argparse.Namespace) -> int:
     """Analyze a file as a stored report says, and compare."""
     from analysis import analyze
-    from report.replay import compare, read_report, settings_of
+    from report.replay import compare, logged, read_report, settings_of
+    from report.seal import LOG_NAME
 
     stored = read_report(chosen.report)
     analysis = analyze(chosen.file, settings_of(stored), progress_bar(Path(chosen.file).name))
-    differences = compare(stored, analysis)
+    log = Path(chosen.report).with_name(LOG_NAME)
+    differences = [*logged(stored, log), *compare(stored, analysis)]
     show("The report holds: nothing differs." if not differences else "The report differs:")
     for difference in differences:
         show(f"- {difference.sentence}")

@@ -14,6 +14,8 @@ from pathlib import Path
 from analysis import Analysis
 from detectors.base import Finding
 from media.provenance.credentials import TRUST_LIST_DATE
+from report.export import to_json
+from report.seal import FIELD
 from report.words import (
     LOOKS,
     MOST_SHOWN,
@@ -153,6 +155,7 @@ def made_with(analysis: Analysis) -> str:
     facts += [(name, value) for name, value in analysis.versions.items()]
     fitted = fusion_parameters()
     facts.append(("Fusion weights fitted on", f"{fitted.fitted_on} ({fitted.date})"))
+    facts.append(("SHA-256 of the JSON report", to_json(analysis)[FIELD]))
     return pairs(facts)
 
 

@@ -1,7 +1,8 @@
 """How is an analysis handed to another program?
 
 As one JSON object whose shape is published in ``schema.json`` (JSON Schema, draft 2020-12). The
-same file, checkpoints and settings give the same object, but for ``seconds_by_stage``. Imports
+same file, checkpoints and settings give the same object, but for ``seconds_by_stage`` and so for
+``report_sha256``, the hash of all the rest (see seal). Imports
 analysis (types) and verdict.
 """
 
@@ -17,9 +18,10 @@ from typing import Any
 
 from analysis import Analysis, PersonRecord
 from detectors.base import Finding
+from report.seal import sealed
 from verdict.fusion import Opinion, fusion_parameters
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 
@@ -30,8 +32,8 @@ def schema() -> dict[str, Any]:
 
 
 def to_json(analysis: Analysis) -> dict[str, Any]:
-    """An analysis as plain JSON values (no pictures, no NaN)."""
-    return {
+    """An analysis as plain JSON values, with the hash of all of them (no pictures, no NaN)."""
+    report = {
         "schema_version": SCHEMA_VERSION,
         "file": _file(analysis),
         "verdict": _verdict(analysis),
@@ -43,6 +45,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "versions": dict(analysis.versions),
         "seconds_by_stage": numbers(analysis.seconds_by_stage),
     }
+    return sealed(report)
 
 
 def to_text(analysis: Analysis) -> str:

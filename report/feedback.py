@@ -10,6 +10,7 @@ import json
 
 from analysis import Analysis
 from report.export import to_json
+from report.seal import FIELD, sealed
 
 TRUTHS = ("It is real", "It is manipulated", "It should not have been judged", "Something else")
 
@@ -24,6 +25,7 @@ def wrong_answer(analysis: Analysis, truth: str, comment: str) -> str:
     """
     opinion = analysis.verdict.opinion
     data = to_json(analysis)
+    whole = data[FIELD]
     data["file"]["name"] = "(left out)"
     data["file"]["provenance"] = {"facts": {}, "notes": [], "content_credentials": "none",
                                   "says_generated": False, "marks": []}  # fmt: skip
@@ -42,8 +44,9 @@ def wrong_answer(analysis: Analysis, truth: str, comment: str) -> str:
         "# A wrong answer\n\n"
         f"- The program said: {said}\n- The truth: {truth}\n"
         f"- SHA-256 of the file: {analysis.sha256}\n"
+        f"- Hash of the whole report: {whole}\n"
         f"- Program: {analysis.versions.get('program', '?')}\n\n"
         f"How I know:\n\n{quoted}\n\n"
         "The file itself, its name and its metadata are not part of this text.\n\n"
-        f"```json\n{json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)}\n```\n"
+        f"```json\n{json.dumps(sealed(data), indent=1, ensure_ascii=False, allow_nan=False)}\n```\n"
     )

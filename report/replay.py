@@ -14,6 +14,7 @@ from typing import Any
 
 from analysis import Analysis, Settings
 from errors import UserError
+from report import seal
 from report.export import SCHEMA_VERSION, to_json
 from report.words import signed
 
@@ -26,8 +27,8 @@ class Difference:
     """One thing that is not as it was.
 
     Attributes:
-        what: ``file``, ``settings``, ``checkpoint``, ``version``, ``level``, ``log_odds`` or
-            ``finding``.
+        what: ``report`` (edited), ``log``, ``file``, ``settings``, ``checkpoint``, ``version``,
+            ``level``, ``log_odds`` or ``finding``.
         before, now: the two values as text.
         sentence: for the user.
     """
@@ -86,6 +87,7 @@ def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...
     now = to_json(fresh)
     before_log_odds, now_log_odds = (r["verdict"].get("log_odds") for r in (stored, now))
     found = [
+        *edited(stored),
         *_one("file", stored["file"].get("sha256"), now["file"]["sha256"],
               "This is not the same file: its SHA-256 differs."),
         *_each("settings", stored["settings"], now["settings"], "The setting {} differs"),
@@ -101,6 +103,32 @@ def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...
         name = f"{key[0]} ({key[1] or 'whole file'})"
         found += _number("finding", name, before_by.get(key), now_by.get(key))
     return tuple(found)
+
+
+def edited(stored: Mapping[str, Any]) -> list[Difference]:
+    """What the report's own hash says about it."""
+    before, now = stored.get(seal.FIELD), seal.report_hash(stored)
+    if before == now:
+        return []
+    if before is None:
+        text = "The report carries no hash, so whether it was edited cannot be said."
+        return [Difference("report", "no hash", now, text)]
+    text = "The report was edited after it was made: its hash does not fit its content."
+    return [Difference("report", str(before), now, text)]
+
+
+def logged(stored: Mapping[str, Any], log: Path) -> list[Difference]:
+    """What a log of reports says about one of them; nothing where there is no log."""
+    lines = seal.read_log(log)
+    broken = seal.first_break(lines)
+    found = []
+    if broken is not None:
+        text = f"{log.name} was changed: line {broken} does not follow from the line before it."
+        found.append(Difference("log", "", str(broken), text))
+    if lines and stored.get(seal.FIELD) not in {line.report for line in lines}:
+        text = f"{log.name} does not know this report's hash: one of the two was changed."
+        found.append(Difference("log", str(stored.get(seal.FIELD)), "", text))
+    return found
 
 
 def _pinned(name: str, spec: str, stored: Mapping[str, Any]) -> str:

@@ -1,0 +1,114 @@
+"""How is it noticed that a report was changed after it was made?
+
+A report carries the SHA-256 of everything else in it. `analyze` writes that hash into a log as
+well, one line a report, each line bound to the one before: who keeps the last line elsewhere can
+prove later that nothing was changed, added or taken out before it. This is no signature: who
+changes a report can make a new hash, but not in a log that others keep. Imports errors only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FIELD = "report_sha256"
+LOG_NAME = "reports.log"
+START = "0" * 64  # the line before the first
+LARGEST_WHOLE = 2.0**53  # beyond, floats are no longer exact whole numbers
+
+
+def report_hash(report: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of a report without its own hash.
+
+    It is taken of the values, sorted and without spaces, so that another order or layout of the
+    same JSON has the same hash; 1.0 and 1 count as the same number, as in RFC 8785.
+    """
+    rest = {name: value for name, value in report.items() if name != FIELD}
+    text = json.dumps(_plain(rest), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def sealed(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report with its hash."""
+    return {**report, FIELD: report_hash(report)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_WHOLE
+    return int(value) if whole else value
+
+
+# ---------------------------------------------------------------- the log
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the log: a report, and the chain up to it.
+
+    Attributes:
+        report: hash of the report.
+        file: SHA-256 of the file that it is about.
+        level: of its verdict.
+        chain: hash of the line before and of this one.
+    """
+
+    report: str
+    file: str
+    level: str
+    chain: str
+
+    def text(self) -> str:
+        """The line, without its end; no names of files stand in it."""
+        return f"report {self.report} file {self.file} chain {self.chain} {self.level}"
+
+
+def next_line(report: Mapping[str, Any], before: str = START) -> Line:
+    """The line of a report after the line whose chain is ``before``."""
+    said = (str(report[FIELD]), str(report["file"]["sha256"]), str(report["verdict"]["level"]))
+    return Line(*said, chain=_chain(before, *said))
+
+
+def append(folder: Path, report: Mapping[str, Any]) -> Line:
+    """Add a report to the log of a folder and return its line."""
+    path = folder / LOG_NAME
+    lines = read_log(path)
+    line = next_line(report, lines[-1].chain if lines else START)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line.text() + "\n")
+    return line
+
+
+def read_log(path: Path) -> list[Line]:
+    """The lines of a log; none where there is no log. What is no line ends up as an empty one."""
+    if not path.is_file():
+        return []
+    return [_read(text) for text in path.read_text("utf-8", "replace").splitlines() if text.strip()]
+
+
+def first_break(lines: list[Line]) -> int | None:
+    """Number, from 1, of the first line that does not follow from the one before, or None."""
+    before = START
+    for number, line in enumerate(lines, 1):
+        if line.chain != _chain(before, line.report, line.file, line.level):
+            return number
+        before = line.chain
+    return None
+
+
+def _read(text: str) -> Line:
+    words = text.split(" ", 6)
+    if len(words) != 7 or words[::2][:3] != ["report", "file", "chain"]:
+        return Line("", "", "", "")
+    return Line(words[1], words[3], words[6], words[5])
+
+
+def _chain(before: str, *said: str) -> str:
+    return hashlib.sha256("\n".join((before, *said)).encode()).hexdigest()

@@ -21,7 +21,7 @@ from gradio.utils import get_upload_folder
 
 from analysis import Settings, load_detector
 from errors import UserError
-from hub.space import read_spacefile
+from hub.spacefile import read_spacefile
 from media.native_logs import silence_native_logs
 from report import cards, export
 from stop import in_words
@@ -144,7 +144,7 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
     space = read_spacefile()
     atexit.register(keeping.Sweeper().close)
     _, address, _ = blocks.queue(max_size=MOST_WAITING).launch(
-        server_name="0.0.0.0" if is_hosted() else "127.0.0.1",
+        server_name=server_name(),
         server_port=port,
         mcp_server=True,
         theme=theme(),
@@ -159,6 +159,11 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
     if wait:
         blocks.block_thread()
     return address
+
+
+def server_name() -> str:
+    """Where to listen: for this machine only, but for Spaces and those who ask for more."""
+    return "0.0.0.0" if is_hosted() else os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
 
 
 def _address_line(address: str, port: int | None) -> str:

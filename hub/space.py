@@ -1,4 +1,4 @@
-"""What does the Space consist of, and how does it get online?
+"""How does a Space get online?
 
 ``Spacefile`` is the one manifest. From it come the front matter of the README, which is all that
 the platform reads, and the deploy call; a check proves that README, requirements and catalogue
@@ -12,14 +12,12 @@ agree with it. Imports errors and hub.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +26,9 @@ from hub import catalog
 from hub.checkpoint import DETECTORS
 from hub.checks import WEIGHTS
 from hub.remote import COMMIT, client, endpoint, hub_errors
+from hub.spacefile import ROOT, Space, read_spacefile
 from hub.store import DEFAULTS, EMBEDDED, parse_spec
 
-ROOT = Path(__file__).parent.parent
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 PYTHONS = ("3.12",)
 """Of the versions that Spaces offer (3.10 and 3.12), transformers 5 runs on the second only."""
@@ -38,48 +36,15 @@ ZERO_GPU_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")
 MAX_DESCRIPTION = 60
 """Characters of ``short_description`` that the Hub accepts."""
 PRELOADED = ("config.json", "preprocessor_config.json", WEIGHTS)
+ATTRIBUTES = ".gitattributes"
+LARGE_FILES = ("*.safetensors", "*.tflite", "*.mp4", "*.jpg", "*.png")
+LARGE = "filter=lfs diff=lfs merge=lfs -text"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+CUDA_ONLY = ("nvidia-", "cuda-", "triton==")
+"""Packages that torch asks for on Linux in its builds with CUDA."""
 WAIT_S = 1200.0
 POLL_S = 5.0
 _FRONT = re.compile(r"\A---\r?\n.*?\r?\n---\r?\n", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Space:
-    """The content of ``Spacefile``.
-
-    Args:
-        checkpoints: role → ``embedded`` or ``owner/repo@commit``.
-        max_upload_mb: largest file a visitor may send, in MB.
-        max_minutes: longest clip that is examined whole, in minutes.
-        leave_out: folders of the repository that the Space does not need.
-    """
-
-    title: str
-    emoji: str
-    color_from: str
-    color_to: str
-    sdk: str
-    sdk_version: str
-    python_version: str
-    app_file: str
-    hardware: str
-    short_description: str
-    license: str
-    tags: tuple[str, ...]
-    checkpoints: Mapping[str, str]
-    max_upload_mb: int
-    max_minutes: int
-    leave_out: tuple[str, ...] = ()
-
-    def variables(self) -> dict[str, str]:
-        """Return the Space's variables, by which its owner can change limits without a commit."""
-        values = {
-            "SPACE_MAX_UPLOAD_MB": str(self.max_upload_mb),
-            "SPACE_MAX_MINUTES": str(self.max_minutes),
-        }
-        for role, spec in self.checkpoints.items():
-            values[f"SPACE_CHECKPOINT_{role.upper()}"] = spec
-        return values
 
 
 @dataclass(frozen=True)
@@ -89,43 +54,6 @@ class Deployed:
     url: str
     commit: str
     files: tuple[str, ...]
-
-
-def read_spacefile(
-    path: Path = ROOT / "Spacefile", environ: Mapping[str, str] | None = None
-) -> Space:
-    """Read the manifest; variables of the Space win over it.
-
-    Args:
-        path: TOML with the tables ``space``, ``checkpoints`` and ``limits``.
-        environ: None for the process's own; ``{}`` for the file alone.
-
-    Raises:
-        UserError: ``space_disagrees`` with the key that is missing or wrong.
-    """
-    environ = os.environ if environ is None else environ
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError("space_disagrees", f"The Spacefile cannot be read: {error}.") from error
-    flat: dict[str, Any] = {**data.get("space", {}), **data.get("limits", {})}
-    flat["checkpoints"] = dict(data.get("checkpoints", {}))
-    known = {field.name for field in fields(Space)}
-    for name in flat.keys() - known:
-        raise UserError("space_disagrees", f"The Spacefile has an unknown key {name!r}.")
-    for name in sorted(known - flat.keys() - {"leave_out"}):
-        raise UserError("space_disagrees", f"The Spacefile lacks the key {name!r}.")
-    for name in ("tags", "leave_out"):
-        flat[name] = tuple(flat.get(name, ()))
-    for name in ("max_upload_mb", "max_minutes"):
-        value: Any = environ.get(f"SPACE_{name.upper()}") or flat[name]
-        if not str(value).isdigit() or int(value) < 1:
-            raise UserError("space_disagrees", f"{name} is {value!r}, expected a whole number.")
-        flat[name] = int(value)
-    for role in flat["checkpoints"]:
-        chosen = environ.get(f"SPACE_CHECKPOINT_{role.upper()}")
-        flat["checkpoints"][role] = chosen or flat["checkpoints"][role]
-    return Space(**flat)
 
 
 def front_matter(space: Space) -> str:
@@ -206,7 +134,8 @@ def deploy(
     problems = disagreements(space, root)
     if problems:
         raise UserError("space_disagrees", " ".join(problems))
-    files = tracked_files(root, space.leave_out)
+    files = {path: (root / path).read_bytes() for path in tracked_files(root, space.leave_out)}
+    files |= changed_for(space, files)
     api = client(token)
     with hub_errors(repo_id):
         say(f"Creating or finding the Space {repo_id}")
@@ -216,7 +145,7 @@ def deploy(
         for key, value in space.variables().items():
             api.add_space_variable(repo_id, key, value)
         say(f"Uploading {len(files)} files")
-        commit = _upload(api, repo_id, root, files)
+        commit = _upload(api, repo_id, files)
         say(f"Asking for {space.hardware}")
         api.request_space_hardware(repo_id, space.hardware)
         _wait(api, repo_id, commit, wait_s, poll_s, say)
@@ -302,16 +231,31 @@ def _readme_problems(space: Space, root: Path) -> list[str]:
     return problems
 
 
-def _upload(api: Any, repo_id: str, root: Path, files: Sequence[str]) -> str:
+def changed_for(space: Space, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files that differ on a Space: what is large, and torch without CUDA on a CPU."""
+    changed = {ATTRIBUTES: "".join(f"{p} {LARGE}\n" for p in LARGE_FILES).encode()}
+    if space.hardware.startswith("cpu-") and "requirements.txt" in files:
+        changed["requirements.txt"] = cpu_requirements(files["requirements.txt"].decode()).encode()
+    return changed
+
+
+def cpu_requirements(text: str) -> str:
+    """Return the pinned list with PyTorch's builds without CUDA, about 4 GB less.
+
+    They are on PyTorch's own index only, under a version of their own (``2.11.0+cpu``).
+    """
+    lines = [line for line in text.splitlines() if not line.startswith(CUDA_ONLY)]
+    torch = re.compile(r"^(torch|torchvision|torchaudio)==([0-9.]+)$")
+    lines = [torch.sub(r"\1==\2+cpu", line) for line in lines]
+    return "\n".join([f"--extra-index-url {CPU_INDEX}", *lines]) + "\n"
+
+
+def _upload(api: Any, repo_id: str, files: Mapping[str, bytes]) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     there = api.list_repo_files(repo_id, repo_type="space")
-    operations: list[Any] = [CommitOperationAdd(path, str(root / path)) for path in files]
-    operations += [
-        CommitOperationDelete(path)
-        for path in there
-        if path not in files and path != ".gitattributes"
-    ]
+    operations: list[Any] = [CommitOperationAdd(path, data) for path, data in files.items()]
+    operations += [CommitOperationDelete(path) for path in there if path not in files]
     done = api.create_commit(
         repo_id, operations, repo_type="space", commit_message="Deploy from the Spacefile"
     )

@@ -152,13 +152,36 @@ def test_a_space_is_created_configured_uploaded_and_waited_for(
     )
     repo = hub.repos[("space", "me/demo")]
     tree = repo.commits[done.commit]
-    assert sorted(tree) == sorted([".gitattributes", *done.files])
+    assert sorted(tree) == sorted(done.files)
+    assert b"*.safetensors filter=lfs" in tree[".gitattributes"]
+    assert b"torch==2.11.0+cpu" in tree["requirements.txt"]
     assert "untracked.txt" not in tree and "tests/test_x.py" not in tree
     assert tree["hub/defaults/spatial/model.safetensors"] == b"weights"
     assert tree["README.md"].decode().startswith(space.front_matter(manifest))
     assert repo.sdk == "gradio" and repo.hardware == manifest.hardware
     assert repo.variables["SPACE_MAX_UPLOAD_MB"] == str(manifest.max_upload_mb)
     assert said[-3:] == ["Stage: BUILDING", "Stage: APP_STARTING", "Stage: RUNNING"]
+
+
+def test_a_space_without_gpu_gets_torch_without_cuda():
+    pins = (ROOT / "requirements.txt").read_text("utf-8")
+    changed = space.cpu_requirements(pins).splitlines()
+    assert changed[0].startswith("--extra-index-url ")
+    names = {line.split("==")[0] for line in changed}
+    assert not any(name.startswith(("nvidia-", "cuda-", "triton")) for name in names)
+    kept = [line for line in pins.splitlines() if line in changed]
+    assert {"torch==2.11.0+cpu", "torchvision==0.26.0+cpu", "torchaudio==2.11.0+cpu"} <= set(
+        changed
+    )
+    assert "gradio==6.31.0" in kept
+
+
+def test_a_space_with_a_gpu_gets_the_list_as_it_is(manifest: space.Space):
+    files = {"requirements.txt": b"torch==2.11.0\n"}
+    assert "requirements.txt" in space.changed_for(manifest, files)
+    assert "requirements.txt" not in space.changed_for(
+        replace(manifest, hardware="zero-a10g"), files
+    )
 
 
 def test_a_second_deployment_updates_and_deletes_what_is_gone(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from analysis import Settings
+from evaluation.benchmark import TITLES
 from evaluation.calibrate import calibrate, labelled_raws
 from evaluation.evaluate import evaluate
 from evaluation.manifest import read_manifest
@@ -30,6 +31,7 @@ def evaluated(
         f"{data['n_real']} real and {data['n_fake']} fake files, "
         f"{data['n_unreadable']} unreadable{indicative}",
         *(f"{name:16s} {figure(value)}" for name, value in found["fused"].items()),
+        *(f"{TITLES[name]:52s} {value:.3f}" for name, value in found["benchmark"].items()),
         f"{'coverage':16s} {found['abstention']['coverage']:.3f}",
         f"{'metadata alone':16s} {figure(metadata) if metadata else 'too few groups'}",
     ]

@@ -18,6 +18,7 @@ from typing import Any
 from analysis import POOL, Settings
 from detectors.pool import Pool
 from evaluation.baselines import metadata_baseline
+from evaluation.benchmark import benchmark_figures
 from evaluation.manifest import Item, read_manifest, write_manifest
 from evaluation.protocol import protocol
 from evaluation.report import write_report
@@ -69,6 +70,7 @@ def evaluate(
         "date": date.today().isoformat(),
         "protocol": protocol(Path(manifest).name, items, setup),
         **summarise(scores, kinds),
+        "benchmark": benchmark_figures(scores),
         "baselines": metadata_baseline(items, records),
         "checkpoints": {n: c.label for n, c in setup.checkpoints.items()},
         "calibrations": {n: _line(c) for n, c in setup.checkpoints.items()},

@@ -1,20 +1,24 @@
 """Which files are measured, and what is known about each?
 
-Reads a CSV with the columns ``path,label`` and optionally ``group,kind,source``, or a folder with
-``real/`` and ``fake/`` in it. Opens none of the files. Imports errors and report.cells.
+Reads a CSV with the columns ``path,label`` and optionally ``group,kind,source,video``, a folder
+with ``real/`` and ``fake/`` in it, or the list of another benchmark (`evaluation.formats`). A path
+may be a folder of stored frames of one video. Opens none of the files. Imports errors,
+evaluation.formats and report.cells.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errors import UserError
+from evaluation import formats
 from report.cells import plain_text, text_cell
 
-COLUMNS = ("path", "label", "group", "kind", "source")
+COLUMNS = ("path", "label", "group", "kind", "source", "video")
+READERS = {".json": formats.read_json, ".txt": formats.read_list}  # of other benchmarks
 LABELS = {"0": 0, "1": 1, "real": 0, "fake": 1}
 FOLDERS = {"real": 0, "fake": 1}
 NO_MEDIA = (".csv", ".json", ".md", ".txt")  # notes that people keep beside their files
@@ -31,6 +35,7 @@ class Item:
         group: files that share a person or a source; intervals and folds are drawn over groups.
         kind: how it was made, ``real`` or ``fake`` when nobody says.
         source: where it comes from, may be empty.
+        video: name of the video that a stored frame belongs to, else empty.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Item:
     group: str = ""
     kind: str = ""
     source: str = ""
+    video: str = ""
 
     @property
     def unit(self) -> str:
@@ -56,10 +62,26 @@ def read_manifest(path: str | Path) -> tuple[Item, ...]:
         UserError: ``bad_manifest`` with the line and what is wrong with it.
     """
     path = Path(path)
-    items = _from_folder(path) if path.is_dir() else _from_csv(path)
+    items = _read(path)
     if not items:
         raise UserError("bad_manifest", f"“{path.name}” lists no files.")
     return items
+
+
+def _read(path: Path) -> tuple[Item, ...]:
+    if path.is_dir():
+        return _from_folder(path)
+    suffix = path.suffix.lower()
+    if suffix in READERS and path.is_file():
+        return tuple(_listed(entry, path) for entry in READERS[suffix](path))
+    return _from_csv(path)
+
+
+def _listed(entry: formats.Listed, manifest: Path) -> Item:
+    """An entry of another benchmark's list."""
+    kind = entry.kind or ("fake" if entry.label else "real")
+    where = _located(entry.path, manifest)
+    return Item(entry.path, where, entry.label, entry.group, kind, entry.source, entry.video)
 
 
 def write_manifest(path: Path, items: Sequence[Item]) -> None:
@@ -69,9 +91,9 @@ def write_manifest(path: Path, items: Sequence[Item]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for item in items:
-            texts = map(text_cell, (item.name, item.group, item.kind, item.source))
-            name, group, kind, source = texts
-            writer.writerow((name, item.label, group, kind, source))
+            texts = (item.name, item.group, item.kind, item.source, item.video)
+            name, *rest = map(text_cell, texts)
+            writer.writerow((name, item.label, *rest))
 
 
 def _from_csv(path: Path) -> tuple[Item, ...]:
@@ -84,10 +106,34 @@ def _from_csv(path: Path) -> tuple[Item, ...]:
             rows = list(csv.DictReader(file))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError("bad_manifest", f"“{path.name}” is not a CSV text: {error}.") from error
+    if rows and formats.is_fakeavceleb(rows[0]):
+        entries = [formats.fakeavceleb_row(row, line, path) for line, row in enumerate(rows, 2)]
+        return tuple(_listed(entry, path) for entry in entries)
     for column in ("path", "label"):
         if rows and column not in rows[0]:
             raise UserError("bad_manifest", f"“{path.name}” has no column “{column}”.")
-    return tuple(_item(row, line, path) for line, row in enumerate(rows, 2))
+    items = (_item(row, line, path) for line, row in enumerate(rows, 2))
+    return tuple(frame for item in items for frame in _frames(item))
+
+
+def _frames(item: Item) -> list[Item]:
+    """A folder of stored face frames is one video: an item for each frame; a file is itself."""
+    if not item.path.is_dir():
+        return [item]
+    frames = formats.frames_of(item.path)
+    if not frames:
+        raise UserError("bad_manifest", f"“{item.name}” is a folder without images.")
+    video = item.video or item.name
+    return [
+        replace(
+            item,
+            name=f"{item.name.rstrip('/')}/{frame.name}",
+            path=frame,
+            group=item.group or video,
+            video=video,
+        )
+        for frame in frames
+    ]
 
 
 def _item(row: Mapping[str, str | None], line: int, manifest: Path) -> Item:
@@ -103,7 +149,8 @@ def _item(row: Mapping[str, str | None], line: int, manifest: Path) -> Item:
         )
     kind = values["kind"] or ("fake" if label else "real")
     path = _located(values["path"], manifest)
-    return Item(values["path"], path, label, values["group"], kind, values["source"])
+    rest = (values["group"], kind, values["source"], values["video"])
+    return Item(values["path"], path, label, *rest)
 
 
 def _located(name: str, manifest: Path) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation.benchmark import TITLES
 from evaluation.metrics import metrics_for
 from evaluation.plots import plots
 from evaluation.scores import Score
@@ -52,6 +53,7 @@ def write_report(path: Path, metrics: Mapping, scores: Sequence[Score]) -> None:
         "<h2>Fused score of a file</h2>",
         _figure_table(metrics["fused"]),
         _images(figures),
+        *_benchmark(metrics.get("benchmark")),
         "<h2>Abstention</h2>",
         _table(
             ("", "value"),
@@ -102,6 +104,14 @@ def _figure_table(figures: Mapping[str, Mapping]) -> str:
     titles = {metric.name: metric.title for metric in metrics_for(calibrated=True)}
     rows = [(titles[name], _interval(figure)) for name, figure in figures.items()]
     return _table(("figure", "value (95 % interval over groups)"), rows)
+
+
+def _benchmark(figures: Mapping[str, float] | None) -> list[str]:
+    """What benchmarks of stored frames print for the same scores."""
+    if not figures:
+        return []
+    rows = [(TITLES[name], _show(value)) for name, value in figures.items()]
+    return ["<h2>As benchmarks of stored frames print it</h2>", _table(("figure", "value"), rows)]
 
 
 def _images(figures: Mapping[str, str]) -> str:

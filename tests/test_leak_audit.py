@@ -26,7 +26,8 @@ MOST = 0.55  # AUC
 PAIRS = 120
 SIDE = 128
 FACES = 40
-REACH = 2  # patches around a mask that are left out: blur and codecs carry over
+LEAST_OUTSIDE = 0.05  # share of the crop; below, the pair is drawn anew
+REACH = 1  # patches around a mask that are left out: blur and codecs carry over
 AUDITED = [n for n, family in enumerate(FAMILIES) if set(family.regions) != {"all"}]
 
 
@@ -39,7 +40,7 @@ def synthetic_face(rng: np.random.Generator) -> Face:
     image = np.ascontiguousarray(texture.transpose(1, 2, 0).clip(0, 255).astype(np.uint8))
     angle = np.linspace(0, 2 * np.pi, 468, endpoint=False)
     ring = np.sqrt(rng.uniform(0.02, 1, 468))[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
-    marks = SIDE / 2 + rng.normal(0, 2, 2) + 0.2 * SIDE * ring
+    marks = SIDE / 2 + rng.normal(0, 2, 2) + 0.13 * SIDE * ring
     marks[[33, 133, 362, 263], 1] = SIDE * 0.42
     marks[[61, 291, 13, 14], 1] = SIDE * 0.6
     return Face(image, marks.astype(np.float32))
@@ -73,7 +74,7 @@ def leak(make: Maker, seed: int = 0) -> float:
         real, fake, patch = degraded_pair(face, Face(picture, face.landmarks), mask, rng)
         touched = cv2.dilate(patch.astype(np.float32), np.ones((2 * REACH + 1,) * 2)) > 0.004
         outside = cv2.resize((~touched).astype(np.uint8), real.shape[1::-1], None, 0, 0, 0) > 0
-        if outside.mean() < 0.1:
+        if outside.mean() < LEAST_OUTSIDE:
             continue
         rows += [measures(np.ascontiguousarray(image), outside) for image in (real, fake)]
         labels += [0, 1]

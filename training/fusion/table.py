@@ -35,6 +35,7 @@ from evaluation.leave_out import (
 )
 from evaluation.manifest import read_manifest
 from evaluation.run import read_lines
+from report.cells import plain_text
 from training.data.appearance import skin_tone
 from training.fusion.evidence import read_table
 from training.fusion.fit import MOST_LOG_ODDS, SEES, held_out
@@ -66,7 +67,7 @@ def read_files(folders: Sequence[Path], facts: Sequence[Path], tier: str = "") -
         items = {item.name: item for item in read_manifest(folder / "items.csv")}
         lines = folder / Path(LINES).with_stem(f"{Path(LINES).stem}{suffix}")
         records = {name: record for (name, _), record in read_lines(lines).items()}
-        own = [items[name] for name in scores["path"]]
+        own = [items[plain_text(str(name))] for name in scores["path"]]
         metadata = metadata_table([records[item.name] for item in own])
         source = [HOMES.get(item.source, item.source) for item in own]
         fake = scores["label"] == 1

@@ -8,7 +8,7 @@ SIZE := "Installing into $(VENV), once: about 6 GB (PyTorch with CUDA) and five 
 LOCK := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
 	--no-annotate --custom-compile-command "make lock"
 
-.PHONY: run test check audit format lock space clean help
+.PHONY: run test check audit sbom format lock space clean help
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.app  ## install if needed, then start the app on the embedded checkpoints
@@ -25,6 +25,9 @@ check: $(VENV)/.dev  ## what CI runs: format, lint, types, tests with coverage
 
 audit: $(VENV)/.venv  ## are the pinned versions named by published advisories? (asks the package index)
 	$(PY) packaging/audit.py
+
+sbom: $(VENV)/.app  ## list what is inside with versions, licenses and hashes (CycloneDX)
+	$(PY) packaging/sbom.py
 
 format: $(VENV)/.dev  ## let ruff mend and format the code
 	$(PY) -m ruff check --fix .

@@ -18,6 +18,7 @@ from gradio.events import api as endpoint
 from gradio.http_server import INITIAL_PORT_VALUE as PORT
 from gradio.themes import Base, Default
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
 from analysis import Settings, load_detector
 from errors import UserError
@@ -29,6 +30,7 @@ from ui import keeping
 from ui.about import about_tab
 from ui.analyze import analyze_tab
 from ui.compare import compare_tab
+from ui.headers import SecurityHeaders
 from ui.jobs import is_hosted, limit_s, stoppable
 from ui.models import models_tab
 from ui.session import (
@@ -147,6 +149,7 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
         server_name=server_name(),
         server_port=port,
         mcp_server=True,
+        app_kwargs={"middleware": [Middleware(SecurityHeaders)]},
         theme=theme(),
         css=cards.CSS.read_text("utf-8") + CSS,
         max_file_size=f"{space.max_upload_mb}mb",

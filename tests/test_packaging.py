@@ -127,7 +127,7 @@ def imported(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 OPTIONAL = {"spaces", "ncnn"}  # there on ZeroGPU Spaces; installed by hand for one recipe
-COMES_WITH = {"gradio_client": "gradio", "packaging": "gradio", "httpx": "gradio"}
+COMES_WITH = {name: "gradio" for name in ("gradio_client", "packaging", "httpx", "starlette")}
 
 
 @pytest.mark.parametrize(

@@ -138,15 +138,14 @@ def _analyze_one(path: Path, settings: Settings, out: Path | None) -> Analysis:
 
 
 def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
-    """Write ``NAME.json``, ``.html``, ``.timeline.png``, ``.frame-1.jpg`` … and the video.
+    """Write ``NAME.json``, ``.html``, ``.frame-1.jpg`` … and the video.
 
     A line of ``reports.log`` holds the hash of each report.
     """
-    from report.draw import annotated
+    from report.draw import annotated, jpeg
     from report.export import to_json, to_text
-    from report.page import jpeg, to_html
+    from report.render import to_html
     from report.seal import append
-    from report.timeline import png, timeline
     from report.video import write_video
 
     stem = _free_stem(out, path.stem, analysis.sha256)
@@ -155,9 +154,6 @@ def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
     (out / f"{stem}.html").write_text(to_html(analysis), "utf-8")
     for number, shot in enumerate(analysis.keyframes, 1):
         (out / f"{stem}.frame-{number}.jpg").write_bytes(jpeg(annotated(analysis, shot)))
-    image = timeline(analysis)
-    if image is not None:
-        (out / f"{stem}.timeline.png").write_bytes(png(image))
     if analysis.kind == "video":
         write_video(analysis, path, out / f"{stem}.annotated.mp4")
 

@@ -1,12 +1,14 @@
 """How does a picture look with what was found in it?
 
-Boxes with a level in words, heatmaps with a legend, and strips of pictures. Every level has its own
-line style, not only its colour. Draws on copies. Imports analysis (types), media.align,
+Boxes with a level in words, heatmaps over faces, and strips of pictures. Every level has its own
+line style, not only its color. Draws on copies. Imports analysis (types), media.align,
 report.words.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
@@ -20,14 +22,14 @@ from PIL import Image, ImageDraw, ImageFont
 from analysis import Analysis, Keyframe
 from detectors.base import Heatmap
 from media import align
-from report.words import AGAINST, FOR, LOOKS, clock, percent
+from report.words import AGAINST, FOR, STYLES, clock, percent
 from verdict.fusion import NOT_ASSESSED, Opinion
 
 LONGEST_SIDE_PX = 1280  # of a picture in a report
 SMALL_BELOW_PX = 480  # smaller pictures are enlarged, so that the writing does not cover them
 TEXT_SHARE = 0.032  # height of the writing as a share of the picture's longer side
 HEAT_OPACITY = 0.72  # of the strongest part; weaker parts let more of the face through
-LEGEND_LEVELS = 101
+JPEG_QUALITY = 85
 LINE_HEIGHT = 1.35  # of the writing, in units of its size
 Place = tuple[float, float, float, float]
 
@@ -39,9 +41,9 @@ def font(size_px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(folder / "DejaVuSans.ttf"), size_px)
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
+def rgb(color: str) -> tuple[int, int, int]:
     """ "#D55E00" → (213, 94, 0)."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return red, green, blue
 
 
@@ -80,8 +82,8 @@ def marked(
         size_wh = (width, LINE_HEIGHT * text_px * len(lines))
         place = _free_place(box, size_wh, image.size, taken)
         taken.append(place)
-        look = LOOKS[levels[person]]
-        _plate(draw, place, lines, text_px, look.colour, look.ink)
+        style = STYLES[levels[person]]
+        _plate(draw, place, lines, text_px, style.color, style.ink)
     if note:
         width = draw.textlength(note, font=font(text_px)) + text_px
         top = image.height - (LINE_HEIGHT + 0.4) * text_px
@@ -110,12 +112,12 @@ def fit(picture: np.ndarray) -> tuple[np.ndarray, float]:
     return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how), factor
 
 
-def heat_colours(values: np.ndarray, most: float) -> np.ndarray:
-    """Log-odds to colours: blue against, white nothing, vermilion for manipulation.
+def heat_colors(values: np.ndarray, most: float) -> np.ndarray:
+    """Log-odds to colors: blue against, white nothing, vermilion for manipulation.
 
     Args:
         values: any shape, log-odds.
-        most: the value that gets the full colour, > 0.
+        most: the value that gets the full color, > 0.
 
     Returns:
         (..., 3) float32 0..255.
@@ -126,7 +128,7 @@ def heat_colours(values: np.ndarray, most: float) -> np.ndarray:
 
 
 def heat_scale(values: np.ndarray) -> float:
-    """The value that gets the full colour: the largest part, but never less than one log-odds."""
+    """The value that gets the full color: the largest part, but never less than one log-odds."""
     return max(1.0, float(np.abs(values).max()))
 
 
@@ -159,8 +161,8 @@ def heat_on_picture(picture: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap
 
     strength = np.clip(np.abs(values) / most, 0, 1) * HEAT_OPACITY
     opacity = into_picture(strength.astype(np.float32))[..., None]
-    colours = into_picture(heat_colours(values, most))
-    mixed = picture * (1 - opacity) + colours * opacity
+    colors = into_picture(heat_colors(values, most))
+    mixed = picture * (1 - opacity) + colors * opacity
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
@@ -171,11 +173,11 @@ def tight_matrix(landmarks: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def heatmap_figure(analysis: Analysis, heatmap: Heatmap) -> tuple[np.ndarray, str] | None:
-    """A heatmap on the kept picture that is nearest in time, beside the plain face, with a legend.
+def heatmap_pair(analysis: Analysis, heatmap: Heatmap) -> np.ndarray | None:
+    """The plain face beside the face with a heatmap, on the kept picture that is nearest in time.
 
     Returns:
-        ((h, w, 3) uint8 RGB, caption), or None when no kept picture shows that person.
+        (h, w, 3) uint8 RGB, or None when no kept picture shows that person.
     """
     shots = [shot for shot in analysis.keyframes if heatmap.person in shot.faces]
     if not shots:
@@ -185,25 +187,22 @@ def heatmap_figure(analysis: Analysis, heatmap: Heatmap) -> tuple[np.ndarray, st
     matrix = align.face_matrix(landmarks, align.CROP_PX)
     plain = align.cut(shot.image, matrix, align.CROP_PX)
     hot = heat_on_picture(plain, align.move(landmarks, matrix), heatmap)
-    both = strip([plain, hot], align.CROP_PX)
-    picture = np.vstack([both, legend(both.shape[1], heat_scale(heatmap.values))])
-    return picture, _heat_caption(analysis, heatmap, shot)
+    return strip([plain, hot], align.CROP_PX)
 
 
-def legend(width_px: int, most: float) -> np.ndarray:
-    """A (56, width, 3) uint8 RGB bar that explains the colours of a heatmap."""
-    image = Image.new("RGB", (width_px, 56), "#FFFFFF")
-    bar = heat_colours(np.linspace(-most, most, LEGEND_LEVELS)[None], most).astype(np.uint8)
-    image.paste(Image.fromarray(bar).resize((width_px - 24, 14)), (12, 8))
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((12, 8, width_px - 13, 22), outline="#595959")
-    middle = width_px // 2
-    draw.text((12, 28), f"\u2212{most:.1f} against", "#003F63", font(14))
-    draw.text((middle, 28), "0", "#000000", font(14), anchor="ma")
-    draw.text(
-        (width_px - 12, 28), f"for manipulation +{most:.1f}", "#8A3D00", font(14), anchor="ra"
-    )
-    return np.asarray(image)
+def jpeg(picture: np.ndarray) -> bytes:
+    """A (h, w, 3) uint8 RGB picture as JPEG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def data_uri(picture: np.ndarray, height_px: int) -> str:
+    """A (h, w, 3) uint8 RGB picture, at most so high, as an address that carries the picture."""
+    factor = min(1.0, height_px / picture.shape[0])
+    if factor < 1:
+        picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode()
 
 
 def strip(pictures: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.ndarray:
@@ -223,18 +222,6 @@ def face_of(shot: Keyframe, person: str) -> np.ndarray:
     return align.cut(shot.image, align.face_matrix(landmarks), align.CROP_PX)
 
 
-def _heat_caption(analysis: Analysis, heatmap: Heatmap, shot: Keyframe) -> str:
-    caption = f"{heatmap.person}: what each part of the face adds to the picture score"
-    if analysis.kind != "video":
-        return f"{caption}."
-    if abs(shot.time_s - heatmap.time_s) < 0.05:
-        return f"{caption}, at {clock(shot.time_s)}."
-    return (
-        f"{caption}. Measured at {clock(heatmap.time_s)}, drawn on the kept picture of the same "
-        f"face at {clock(shot.time_s)}."
-    )
-
-
 def _caption(person: str, opinion: Opinion | None) -> tuple[str, ...]:
     """Name and level, and the probability where there is one; two short lines."""
     if opinion is None:
@@ -247,17 +234,17 @@ def _caption(person: str, opinion: Opinion | None) -> tuple[str, ...]:
 def _box(
     draw: ImageDraw.ImageDraw, box: np.ndarray, level: str, text_px: int, size_wh: tuple[int, int]
 ) -> None:
-    """A rectangle in the colour and the line style of its level, with a thin dark rim."""
-    look, width = LOOKS[level], max(3, text_px // 5)
+    """A rectangle in the color and the line style of its level, with a thin dark rim."""
+    style, width = STYLES[level], max(3, text_px // 5)
     left, top = max(1.0, float(box[0])), max(1.0, float(box[1]))
     right, bottom = min(size_wh[0] - 2.0, float(box[2])), min(size_wh[1] - 2.0, float(box[3]))
     if right <= left or bottom <= top:
         return
     corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
     for start, stop in pairwise(corners):
-        for a, b in _dashes(start, stop, look.dash, width):
+        for a, b in _dashes(start, stop, style.dash, width):
             draw.line((*a, *b), fill="#000000", width=width + 2)
-            draw.line((*a, *b), fill=look.colour, width=width)
+            draw.line((*a, *b), fill=style.color, width=width)
 
 
 def _dashes(

@@ -1,28 +1,23 @@
 """How is an analysis handed to another program?
 
-As one JSON object whose shape is published in ``schema.json`` (JSON Schema, draft 2020-12). The
-same file, checkpoints and settings give the same object, but for ``seconds_by_stage`` and so for
-``report_sha256``, the hash of all the rest (see seal). Imports
-analysis (types) and verdict.
+As one JSON object whose shape is `report.schema.Report`, published as ``schema.json``. The same
+file, checkpoints and settings give the same object, but for ``analyzed_at``, ``seconds_by_stage``
+and so for ``report_sha256``, the hash of all the rest (see seal). Imports analysis (types), verdict
+and its neighbors schema and seal.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from analysis import Analysis, PersonRecord
 from detectors.base import Finding
+from report.schema import SCHEMA_FILE, Content, Report
 from report.seal import sealed
 from verdict.fusion import Opinion, fusion_parameters
-
-SCHEMA_VERSION = "1.3"
-SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 
 @cache
@@ -33,34 +28,34 @@ def schema() -> dict[str, Any]:
 
 def to_json(analysis: Analysis) -> dict[str, Any]:
     """An analysis as plain JSON values, with the hash of all of them (no pictures, no NaN)."""
-    report = {
-        "schema_version": SCHEMA_VERSION,
-        "file": _file(analysis),
-        "verdict": _verdict(analysis),
-        "people": [_person(analysis, person) for person in analysis.people],
-        "findings": [_finding(finding) for finding in analysis.findings],
-        "explanation": list(analysis.explanation),
-        "settings": _settings(analysis),
-        "checkpoints": dict(analysis.checkpoints),
-        "versions": dict(analysis.versions),
-        "seconds_by_stage": numbers(analysis.seconds_by_stage),
-    }
-    return sealed(report)
+    return sealed(_content(analysis).model_dump(mode="json"))
+
+
+def to_report(analysis: Analysis) -> Report:
+    """An analysis as the typed report."""
+    return Report.model_validate(to_json(analysis))
+
+
+def _content(analysis: Analysis) -> Content:
+    return Content.model_validate(
+        {
+            "analyzed_at": analysis.analyzed_at,
+            "file": _file(analysis),
+            "verdict": _verdict(analysis),
+            "people": [_person(analysis, person) for person in analysis.people],
+            "findings": [_finding(finding) for finding in analysis.findings],
+            "explanation": list(analysis.explanation),
+            "settings": _settings(analysis),
+            "checkpoints": dict(analysis.checkpoints),
+            "versions": dict(analysis.versions),
+            "seconds_by_stage": dict(analysis.seconds_by_stage),
+        }
+    )
 
 
 def to_text(analysis: Analysis) -> str:
     """The JSON as text for a file: two spaces, one final newline, strict numbers."""
     return json.dumps(to_json(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def number(value: float | None) -> float | None:
-    """A plain float, or None for what JSON cannot say."""
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def numbers(values: Mapping[str, float]) -> dict[str, float | None]:
-    """The same for named numbers."""
-    return {str(name): number(value) for name, value in values.items()}
 
 
 def _file(analysis: Analysis) -> dict[str, Any]:
@@ -92,10 +87,10 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
     return {
         "person": opinion.person,
         "level": opinion.level,
-        "probability": number(opinion.probability),
-        "log_odds": number(opinion.log_odds),
-        "contributions": numbers(opinion.contributions),
-        "weights": numbers(opinion.weights),
+        "probability": opinion.probability,
+        "log_odds": opinion.log_odds,
+        "contributions": dict(opinion.contributions),
+        "weights": dict(opinion.weights),
     }
 
 
@@ -104,7 +99,7 @@ def _verdict(analysis: Analysis) -> dict[str, Any]:
     return {
         **_opinion(analysis.verdict.opinion),
         "prior_log_odds": float(analysis.verdict.intercept),
-        "thresholds": numbers(asdict(analysis.verdict.thresholds)),
+        "thresholds": asdict(analysis.verdict.thresholds),
         "against": list(analysis.verdict.against),
         "warnings": list(analysis.verdict.warnings),
         "calibrated_on": {"data": fitted.fitted_on, "date": fitted.date},
@@ -119,10 +114,10 @@ def _person(analysis: Analysis, person: PersonRecord) -> dict[str, Any]:
         "stretches_s": [[float(a), float(b)] for a, b in person.stretches_s],
         "frames": int(person.frames),
         "quality": {
-            "face_px": number(quality.face_px),
-            "sharpness": number(quality.sharpness),
-            "brightness": number(quality.brightness),
-            "yaw_deg": number(quality.yaw_deg),
+            "face_px": quality.face_px,
+            "sharpness": quality.sharpness,
+            "brightness": quality.brightness,
+            "yaw_deg": quality.yaw_deg,
             "problem": quality.problem,
         },
         "opinion": _opinion(opinion) if opinion is not None else None,
@@ -134,12 +129,12 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "detector": finding.detector,
         "person": finding.person,
-        "log_odds": number(finding.log_odds),
+        "log_odds": finding.log_odds,
         "status": finding.status,
         "reason": {"code": reason.code, "sentence": reason.sentence} if reason else None,
-        "measures": numbers(finding.measures),
+        "measures": dict(finding.measures),
         "windows": [
-            {"start_s": float(w.start_s), "stop_s": float(w.stop_s), "log_odds": number(w.log_odds)}
+            {"start_s": float(w.start_s), "stop_s": float(w.stop_s), "log_odds": w.log_odds}
             for w in finding.windows
         ],
         "checkpoint": finding.checkpoint,

@@ -15,7 +15,8 @@ from typing import Any
 from analysis import Analysis, Settings
 from errors import UserError
 from report import seal
-from report.export import SCHEMA_VERSION, to_json
+from report.export import to_json
+from report.schema import SCHEMA_VERSION
 from report.words import signed
 
 SAME = 1e-3  # log-odds; another processor rounds differently in the last digits

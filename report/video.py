@@ -7,7 +7,7 @@ stretches. Memory does not grow with its length. Imports analysis (types), media
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def boxes_at(analysis: Analysis, time_s: float) -> dict[str, np.ndarray]:
     return boxes
 
 
-def _stretches(analysis: Analysis) -> tuple[Stretch, ...]:
+def _stretches(analysis: Analysis) -> Sequence[Stretch]:
     if analysis.duration_s <= WHOLE_UP_TO_S:
         return (Stretch(0.0, analysis.duration_s),)
     return plan(analysis.duration_s, analysis.settings.mode)
@@ -89,7 +89,7 @@ def _write(
     analysis: Analysis,
     clip: Clip,
     out: av.container.OutputContainer,
-    stretches: tuple[Stretch, ...],
+    stretches: Sequence[Stretch],
     on_progress: Progress,
 ) -> None:
     pictures = out.add_stream(

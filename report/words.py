@@ -1,60 +1,66 @@
-"""In which words and colours do we speak of evidence?
+"""In which words and colors do we speak of evidence?
 
 The one vocabulary of pictures, page, report and app. A number becomes a phrase here and nowhere
-else. Imports verdict (the levels) and the detectors' titles.
+else. Imports verdict (the levels).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from detectors.base import Finding
-from detectors.registry import DETECTORS
+from report.language import ENGLISH, Language
 from verdict.explain import STRENGTH
 from verdict.fusion import INCONCLUSIVE, NONE, NOT_ASSESSED, SOME, STRONG, Opinion
 
-TITLES = {detector.name: detector.title for detector in DETECTORS}
 MOST_SHOWN = 4.0  # log-odds at which every scale is full: 98 to 2, more adds nothing for the eye
+HARDLY = 1.5  # to one: a likelihood ratio below this favors nobody
+MUCH = 20.0  # to one: from here on "much more"
+ROUND_ODDS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500)
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a level looks; colours of Okabe and Ito (2008), told apart by every kind of eye.
+class LevelStyle:
+    """How a level looks; told apart by every kind of eye (Okabe and Ito 2008), and by shape.
 
     Attributes:
-        colour: "#rrggbb" of lines and bars.
-        ink: "#rrggbb" of writing on that colour, contrast at least 4.5 to 1.
+        key: the word for it in the style sheet.
+        color: "#rrggbb" of lines and plates drawn on pictures.
+        ink: "#rrggbb" of writing on that color, contrast at least 4.5 to 1.
         dash: (drawn, left out) in units of the line width; (1, 0) is a full line.
-        sign: a shape that stands for the level where colour is not seen.
+        sign: a shape that stands for the level where color is not seen.
+        short: the level in two words, for the gauge.
         meaning: one sentence on what the level says and does not say.
     """
 
-    colour: str
+    key: str
+    color: str
     ink: str
     dash: tuple[int, int]
     sign: str
+    short: str
     meaning: str
 
 
-LOOKS: dict[str, Look] = {
-    STRONG: Look(
-        "#D55E00", "#000000", (1, 0), "▲▲",
-        "The evidence that was counted points clearly to manipulation. It is evidence, not proof.",
+STYLES: dict[str, LevelStyle] = {
+    STRONG: LevelStyle(
+        "strong", "#D55E00", "#000000", (1, 0), "▲▲", "Strong signs",
+        "This is evidence, not proof: somebody who knows the case should look at it.",
     ),
-    SOME: Look(
-        "#E69F00", "#000000", (6, 3), "▲",
-        "There are traces that manipulation often leaves, but not enough to be sure.",
+    SOME: LevelStyle(
+        "some", "#E69F00", "#000000", (6, 3), "▲", "Some signs",
+        "Manipulation often leaves such traces, but real files sometimes show them too.",
     ),
-    INCONCLUSIVE: Look(
-        "#56B4E9", "#000000", (2, 2), "◆",
-        "The evidence is weak, contradictory or not calibrated. No side is favoured.",
+    INCONCLUSIVE: LevelStyle(
+        "inconclusive", "#64707D", "#FFFFFF", (2, 2), "◆", "Inconclusive",
+        "Neither side is favored: look for the source, or try a better copy of the file.",
     ),
-    NONE: Look(
-        "#0072B2", "#FFFFFF", (1, 0), "○",
-        "Nothing that these detectors know was seen. That does not prove that the file is genuine.",
+    NONE: LevelStyle(
+        "none", "#0072B2", "#FFFFFF", (1, 0), "○", "No signs",
+        "That does not prove that the file is genuine: new kinds of fakes can pass unnoticed.",
     ),
-    NOT_ASSESSED: Look(
-        "#595959", "#FFFFFF", (1, 3), "–",
+    NOT_ASSESSED: LevelStyle(
+        "unassessed", "#3D4650", "#FFFFFF", (1, 3), "–", "Not assessed",
         "Nothing in this file could be judged, so nothing is said about it.",
     ),
 }  # fmt: skip
@@ -68,22 +74,40 @@ STATUS = {
 }
 
 
-def title(detector: str) -> str:
-    """The name of a detector for people."""
-    return TITLES.get(detector, detector.capitalize())
-
-
 def percent(probability: float) -> str:
     """0.973 → "97 %"; never 0 or 100, which no detector can know."""
     return f"{min(99, max(1, round(100 * probability)))} %"
 
 
-def strength(log_odds: float) -> str:
+def strength(log_odds: float, language: Language = ENGLISH) -> str:
     """A phrase for log-odds, in the steps that the explanation uses too."""
     how = next((word for least, word in STRENGTH if abs(log_odds) >= least), None)
     if how is None:
-        return "leans to neither side"
-    return f"speaks {how} {'for' if log_odds > 0 else 'against'} manipulation"
+        return language("leans to neither side")
+    side = "for" if log_odds > 0 else "against"
+    return language(f"speaks {how} {side} manipulation")
+
+
+def odds(log_odds: float) -> int:
+    """The likelihood ratio as a round number to one, 2 to 500, whichever side it favors."""
+    ratio = math.exp(min(abs(log_odds), 10.0))
+    return min(ROUND_ODDS, key=lambda n: abs(math.log(n) - math.log(ratio)))
+
+
+def likelihood(log_odds: float, language: Language = ENGLISH) -> str:
+    """The likelihood ratio in a sentence, as forensic reports word it, without jargon."""
+    ratio = math.exp(min(abs(log_odds), 10.0))
+    if ratio < HARDLY:
+        return language("Real and manipulated files show such evidence about equally often.")
+    if log_odds > 0:
+        return language(
+            "Such evidence is about {n} times as common in manipulated files as in real ones.",
+            n=odds(log_odds),
+        )
+    return language(
+        "Such evidence is about {n} times as common in real files as in manipulated ones.",
+        n=odds(log_odds),
+    )
 
 
 def signed(log_odds: float) -> str:
@@ -96,13 +120,6 @@ def score(opinion: Opinion) -> str:
     if opinion.probability is None:
         return opinion.level
     return f"{opinion.level}, {percent(opinion.probability)}"
-
-
-def in_words(finding: Finding) -> str:
-    """What one finding says, in a phrase."""
-    if finding.log_odds is None:
-        return finding.reason.sentence if finding.reason else "no number"
-    return strength(finding.log_odds)
 
 
 def clock(time_s: float) -> str:

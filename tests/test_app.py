@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import shutil
+import urllib.error
 import urllib.request
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, get_args
 
 import jsonschema
 import numpy as np
 import pytest
+from pydantic import AnyUrl
 
 import app
 from errors import UserError
-from hub.space import read_spacefile
+from hub.spacefile import read_spacefile
+from media.clip import Clip
 from report.export import schema
-from tests.conftest import ROOT
+from report.language import languages
+from report.schema import Level
+from tests.conftest import ROOT, write_clip
 from tests.tiny_models import write_model
-from ui import analyze, results, session
+from ui import analyze, batch, results, session, source
+from ui.registry import TABS
+from ui.tab import Tab
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARTIFACTS = ROOT / "artifacts"
 PATIENCE_MS = 180_000  # an analysis on two busy cores
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio"]
+WELCOME = "Which face, which seconds, which evidence?"
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 VIDEO, PICTURE = ROOT / "examples" / "animated.mp4", ROOT / "examples" / "portrait.jpg"
 
@@ -67,13 +80,13 @@ class Watched:
     def upload(self, path: Path) -> None:
         self.page.set_input_files("#upload input[type=file]", str(path))
 
-    def analyse(self, path: Path) -> str:
+    def analyze(self, path: Path) -> str:
         """Upload, press the button, wait; returns the text of the verdict."""
         self.upload(path)
-        self.page.wait_for_selector("#verdict :text('Ready')")
+        self.page.wait_for_selector("#player .stage")
         self.page.click("#go")
-        self.page.wait_for_selector("#verdict .verdict")
-        return self.page.inner_text("#verdict")
+        self.page.wait_for_selector("#answer .verdict")
+        return self.page.inner_text("#answer .verdict")
 
     def keep(self, name: str) -> None:
         """Scroll through the page, so that lazy pictures are there, and keep a screenshot."""
@@ -93,33 +106,76 @@ def watched(request, browser, address):
     page.page.close()
 
 
-def test_a_visitor_uploads_a_clip_sees_progress_and_reads_a_verdict(watched):
+def test_a_visitor_uploads_a_clip_sees_findings_come_and_reads_a_verdict(watched):
     page = watched.page
     watched.upload(VIDEO)
-    page.wait_for_selector("#verdict :text('Ready')")
+    page.wait_for_selector("#player .stage video")
     page.click("#go")
-    page.wait_for_selector("#verdict :text-matches('Finding faces|Examining')")
-    page.wait_for_selector("#verdict .verdict")
-    said = page.inner_text("#verdict .verdict h2")
-    assert any(
-        level in said for level in schema()["properties"]["verdict"]["properties"]["level"]["enum"]
-    )
-    picture = page.locator("#timeline img")
-    picture.scroll_into_view_if_needed()
-    picture.click(position={"x": picture.bounding_box()["width"] * 0.6, "y": 40})
-    page.wait_for_function("document.querySelector('#player video').currentTime > 1")
-    page.click("#draw")
-    page.wait_for_selector("#marked video", state="attached")
+    page.wait_for_selector("#answer .working")
+    assert page.is_visible("#stop")
+    page.wait_for_selector("#answer .sofar .in")
+    page.wait_for_selector("#answer .verdict")
+    assert page.inner_text("#answer .verdict h2").strip("▲◆○– ") in get_args(Level)
+    page.wait_for_function("document.activeElement.matches('#answer .verdict')")
+    assert page.is_visible("#answer .verdict h2")
+    assert not page.is_visible("#stop")
     watched.keep(f"app-{watched.name}")
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[watched.name][0]
     assert watched.errors == []
     assert watched.strangers == []
 
 
-def test_a_visitor_analyses_a_picture_and_saves_the_reports(browser, address, tmp_path):
+def test_the_timeline_moves_the_player_and_boxes_follow_the_face(browser, address):
     watched = Watched(browser, address, SIZES["wide"])
-    watched.analyse(PICTURE)
-    assert not watched.page.is_visible("#timeline")
+    page = watched.page
+    watched.analyze(VIDEO)
+    page.locator("#timeline .seek").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('#player video').currentTime > 1")
+    page.wait_for_selector("#player .boxes > div")
+    box, video = (page.locator(s).bounding_box() for s in ("#player .boxes > div", "#player video"))
+    assert video["x"] <= box["x"] and box["x"] + box["width"] <= video["x"] + video["width"]
+    assert page.inner_text("#player .boxes span").startswith("Face A")
+    page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+    assert page.locator("#player video").bounding_box()["y"] >= 0  # still in view
+    page.locator("[data-seek]").last.click()
+    page.click("#draw")
+    page.wait_for_selector("#marked video", state="attached")
+    page.click("#again")
+    page.wait_for_selector("#upload", state="visible")
+    assert page.is_visible("#go")
+    assert watched.errors == []
+    page.close()
+
+
+def test_stop_ends_an_analysis_and_gives_the_button_back(browser, address):
+    watched = Watched(browser, address, SIZES["wide"])
+    watched.upload(VIDEO)
+    watched.page.wait_for_selector("#player .stage video")
+    watched.page.click("#go")
+    watched.page.click("#stop")
+    watched.page.wait_for_selector("#go", state="visible")
+    assert not watched.page.is_visible("#stop")
+    assert watched.page.query_selector("#answer .verdict") is None
+    watched.page.close()
+
+
+def test_an_example_is_chosen_by_its_picture(browser, address):
+    watched = Watched(browser, address, SIZES["wide"])
+    watched.page.click(f"[data-example='{PICTURE.name}']")
+    watched.page.wait_for_selector("#player .stage img")
+    assert watched.page.is_enabled("#go")
+    assert watched.errors == []
+    watched.page.close()
+
+
+def test_a_visitor_analyzes_a_picture_and_saves_the_reports(browser, address, tmp_path):
+    watched = Watched(browser, address, SIZES["wide"])
+    watched.analyze(PICTURE)
+    assert not watched.page.is_visible("#timeline .rows")
+    watched.page.fill("#case input, #case textarea", "2026-117")
+    watched.page.keyboard.press("Tab")
+    watched.page.wait_for_timeout(1500)
     for name, ending in (("#as-json", ".json"), ("#as-html", ".html")):
         with watched.page.expect_download() as waiting:
             watched.page.click(name)
@@ -127,27 +183,69 @@ def test_a_visitor_analyses_a_picture_and_saves_the_reports(browser, address, tm
         waiting.value.save_as(saved)
         assert saved.stat().st_size > 500
     jsonschema.validate(json.loads((tmp_path / "report.json").read_text("utf-8")), schema())
+    assert "2026-117" in (tmp_path / "report.html").read_text("utf-8")
     assert watched.errors == []
     watched.page.close()
 
 
-def test_a_damaged_file_ends_in_a_sentence(browser, address, tmp_path):
+def test_a_damaged_file_is_refused_at_the_drop_zone(browser, address, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(VIDEO.read_bytes()[:20_000])
     watched = Watched(browser, address, SIZES["wide"])
     watched.upload(broken)
-    watched.page.wait_for_selector("#verdict :text('Ready'), #verdict [role=alert]")
-    if not watched.page.is_visible("#verdict [role=alert]"):
-        watched.page.click("#go")
-    watched.page.wait_for_selector("#verdict [role=alert], #verdict .verdict")
-    said = watched.page.inner_text("#verdict")
+    watched.page.wait_for_selector("#player [role=alert]")
+    said = watched.page.inner_text("#player")
     assert "Traceback" not in said
     assert "." in said
+    assert not watched.page.is_enabled("#go")
     assert watched.errors == []
     watched.page.close()
 
 
-@pytest.mark.parametrize("tab", ["Compare checkpoints", "Models", "About"])
+def test_a_german_browser_reads_german(browser, address):
+    page = browser.new_page(locale="de-DE")
+    page.goto(address)
+    page.wait_for_selector("#go")
+    page.wait_for_function("document.querySelector('#head h1').innerText.includes('Deepfake')")
+    assert page.inner_text("#go") == languages()["de"]("Analyze")
+    page.wait_for_selector(f"#answer :text({json.dumps(languages()['de'](WELCOME))})")
+    page.close()
+
+
+def test_several_files_fill_a_table_row_by_row(browser, address, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    watched = Watched(browser, address, SIZES["wide"])
+    watched.page.get_by_role("tab", name="Several files").click()
+    files = [str(PICTURE), str(broken)]
+    watched.page.set_input_files("#batch-files input[type=file]", files)
+    watched.page.wait_for_selector("#batch-files :text('broken')")
+    watched.page.click("#batch-go")
+    watched.page.wait_for_selector("#batch-csv", state="visible")
+    said = watched.page.inner_text("#batch-table")
+    assert batch.UNREAD in said
+    with watched.page.expect_download() as waiting:
+        watched.page.click("#batch-csv")
+    rows = Path(waiting.value.path()).read_text("utf-8").splitlines()
+    assert len(rows) == 3
+    assert watched.errors == []
+    watched.page.close()
+
+
+def test_a_new_tab_is_one_object(browser):
+    import gradio as gr
+
+    blocks = app.build((*TABS, Tab("Toys", lambda space: gr.Markdown("A toy", elem_id="toy"))))
+    url = app.serve(blocks, wait=False)
+    page = browser.new_page()
+    page.goto(url)
+    page.get_by_role("tab", name="Toys").click()
+    page.wait_for_selector("#toy")
+    page.close()
+    blocks.close()
+
+
+@pytest.mark.parametrize("tab", [tab.title for tab in TABS[1:]])
 def test_every_tab_opens_without_an_error(browser, address, tab):
     watched = Watched(browser, address, SIZES["wide"])
     watched.page.get_by_role("tab", name=tab).click()
@@ -181,12 +279,73 @@ def test_the_same_file_gives_the_same_json_twice(client):
 
     twice = [client.predict(file=handle_file(str(PICTURE)), api_name="/analyze") for _ in range(2)]
     for report in twice:
-        report.pop("seconds_by_stage")
+        report.pop("seconds_by_stage"), report.pop("analyzed_at")
     assert twice[0] == twice[1]
 
 
-def test_the_endpoint_is_the_only_public_one(client):
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/analyze"]
+def test_three_endpoints_are_public_and_typed(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(named) == {"/analyze", "/models", "/batch"}
+
+
+def test_the_catalog_can_be_asked(client):
+    listed = client.predict(query="", detector="sync", api_name="/models")
+    assert listed and {entry["detector"] for entry in listed} == {"sync"}
+
+
+def test_one_damaged_file_does_not_stop_a_batch(client, tmp_path):
+    from gradio_client import handle_file
+
+    (tmp_path / "broken.mp4").write_bytes(b"no video at all")
+    files = [handle_file(str(PICTURE)), handle_file(str(tmp_path / "broken.mp4"))]
+    good, bad = client.predict(files=files, api_name="/batch")
+    assert good["report"]["verdict"]["level"] in get_args(Level)
+    assert bad["error"]["code"] == "decode_failed"
+
+
+def post(address: str, endpoint: str, body: bytes) -> tuple[int, str]:
+    """Call an endpoint as curl does; returns the status and what came in the end."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{address}gradio_api/call/{endpoint}", body, headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            event = json.load(answer)["event_id"]
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    name = endpoint.removeprefix("v2/")
+    with urllib.request.urlopen(f"{address}gradio_api/call/{name}/{event}") as stream:
+        return 200, stream.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "code"),
+    [
+        ("analyze", b"{}", "bad_arguments"),
+        ("analyze", b"no json", "bad_arguments"),
+        ("analyze", b'{"data": []}', "no_file"),
+        ("analyze", b'{"data": [1, 2, 3, 4, 5]}', "bad_arguments"),
+        ("analyze", b'{"data": ["data:video/mp4;base64,!"]}', "bad_data_url"),
+        ("v2/analyze", b"{}", "no_file"),
+        ("v2/analyze", b'{"file": "abc"}', "no_file"),
+        ("v2/analyze", b'{"fil": "abc"}', "bad_arguments"),
+        ("v2/analyze", b'{"file": {"path": "/etc/passwd"}}', "no_file"),
+        ("v2/batch", b"{}", "no_file"),
+        ("v2/models", b'{"detector": "nose"}', "bad_arguments"),
+        ("v2/nothing", b"{}", "no_endpoint"),
+    ],
+)
+def test_every_wrong_argument_is_answered_with_a_code_and_a_sentence(address, endpoint, body, code):
+    status, said = post(address, endpoint, body)
+    assert status < 500
+    assert code in said
+    assert "null" not in said
+    assert "Traceback" not in said
+
+
+def test_a_data_url_is_a_file_too(address):
+    url = "data:image/jpeg;base64," + base64.b64encode(PICTURE.read_bytes()).decode()
+    _, said = post(address, "v2/analyze", json.dumps({"file": url}).encode())
+    assert '"level": ' in said
 
 
 def test_an_error_reaches_the_program_as_code_and_sentence(client, tmp_path):
@@ -198,28 +357,91 @@ def test_an_error_reaches_the_program_as_code_and_sentence(client, tmp_path):
         client.predict(file=handle_file(str(empty)), api_name="/analyze")
 
 
-@pytest.mark.parametrize("meta", [{"_type": "gradio.FileData"}, {}])
-def test_no_file_of_the_machine_can_be_named(address, meta):
-    named = {"path": str(ROOT / "README.md"), "meta": meta}
-    data = json.dumps({"data": [named, "quick", None, None]}).encode()
-    request = urllib.request.Request(
-        f"{address}gradio_api/call/analyze", data, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as answer:
-        event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{address}gradio_api/call/analyze/{event}") as stream:
-        said = stream.read().decode()
-    assert "event: error" in said
-    assert "text, not a video" not in said  # the file was not even opened
-
-
-def test_the_endpoint_is_described_for_programs_and_agents(address):
+def test_the_endpoints_are_described_for_programs(address):
     with urllib.request.urlopen(f"{address}gradio_api/openapi.json") as answer:
-        assert any(path.endswith("/analyze") for path in json.load(answer)["paths"])
-    with urllib.request.urlopen(f"{address}gradio_api/mcp/schema") as answer:
-        (tool,) = json.load(answer)
-    assert tool["inputSchema"]["required"] == ["file"]
-    assert "never proof" in tool["description"]
+        paths = json.load(answer)["paths"]
+    for name in ("analyze", "models", "batch"):
+        assert f"/gradio_api/call/v2/{name}" in paths
+
+
+# ------------------------------------------------------------------ for agents
+
+
+async def ask(address: str, calls: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Talk to the MCP server with a real client."""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async with (
+        streamablehttp_client(f"{address}gradio_api/mcp/") as (reader, writer, _),
+        ClientSession(reader, writer) as agent,
+    ):
+        await agent.initialize()
+        return {
+            "tools": (await agent.list_tools()).tools,
+            "prompts": (await agent.list_prompts()).prompts,
+            "card": (await agent.read_resource(AnyUrl("card://spatial"))).contents[0],
+            "answers": [await agent.call_tool(name, arguments) for name, arguments in calls],
+        }
+
+
+@pytest.fixture(scope="module")
+def agent(address):
+    url = "data:image/jpeg;base64," + base64.b64encode(PICTURE.read_bytes()).decode()
+    calls = [
+        ("analyze_file", {"file": str(PICTURE)}),
+        ("analyze_file", {"file": url}),
+        ("analyze_file", {}),
+        ("analyze_file", {"file": "/nowhere.mp4"}),
+        ("analyze_file", {"file": str(PICTURE), "mode": "slow"}),
+        ("list_checkpoints", {"detector": "sync"}),
+    ]
+    with ThreadPoolExecutor(1) as pool:  # the browser's driver has a loop in this thread
+        return pool.submit(lambda: asyncio.run(ask(address, calls))).result()
+
+
+def test_an_agent_gets_a_structured_report_by_path_and_by_data_url(agent):
+    for answer in agent["answers"][:2]:
+        assert not answer.isError
+        jsonschema.Draft202012Validator(schema()).validate(answer.structuredContent)
+        assert json.loads(answer.content[0].text) == answer.structuredContent
+
+
+def test_an_agent_is_refused_with_a_code_and_a_sentence(agent):
+    for answer, code in zip(
+        agent["answers"][2:5], ("bad_arguments", "no_file", "bad_arguments"), strict=True
+    ):
+        assert answer.isError
+        assert answer.content[0].text.startswith(f"{code}: ")
+        assert "pydantic" not in answer.content[0].text
+
+
+def test_tools_say_everything_about_their_arguments_and_their_answer(agent):
+    (analyze_tool, listing) = agent["tools"]
+    properties = analyze_tool.inputSchema["properties"]
+    assert analyze_tool.inputSchema["required"] == ["file"]
+    assert all("description" in one for one in properties.values())
+    assert "data URL" in properties["file"]["description"]
+    assert "verdict" in analyze_tool.outputSchema["properties"]
+    assert listing.outputSchema is not None
+    assert "never proof" in analyze_tool.description
+
+
+def test_an_agent_reads_model_cards_and_how_to_report(agent):
+    assert "license" in agent["card"].text
+    assert [prompt.name for prompt in agent["prompts"]] == ["report_a_finding"]
+
+
+def test_a_page_of_a_stranger_cannot_use_the_tools(address):
+    request = urllib.request.Request(
+        f"{address}gradio_api/mcp/",
+        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
+        {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+         "Origin": "https://example.org"},
+    )  # fmt: skip
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(request)
+    assert told.value.code == 403
 
 
 def test_a_busy_port_is_said():
@@ -250,32 +472,46 @@ def test_an_answer_about_labels_counts_only_with_a_chosen_checkpoint():
     assert none.fake_labels == {"spatial": ()}
 
 
-def run_page(spec: str, answer: str = "") -> list:
+def run_page(spec: str, answer: str = "") -> dict[str, Any]:
     """Press the button with one detector, its checkpoint and an answer about its labels."""
-    others = [""] * (len(session.ROLES) - 1)
-    return analyze.runner(read_spacefile())(
-        str(PICTURE), "quick", ["spatial"], False, spec, *others, answer, *others,
-        progress=lambda fraction, desc: None,
-    )  # fmt: skip
+    import gradio as gr
+
+    with gr.Blocks():
+        space, done = read_spacefile(), gr.State()
+        choices = analyze.choice_column(space, gr.State())
+        places = analyze.Places(
+            *(gr.HTML() for _ in range(9)),
+            results.keep_column(done),  # type: ignore[arg-type]
+        )
+    chosen = {one: None for one in choices.inputs()} | {
+        choices.path: str(PICTURE), choices.mode: "quick", choices.detectors: ["spatial"],
+        choices.stability: False, choices.specs["spatial"]: spec,
+        choices.answers["spatial"]: answer,
+    }  # fmt: skip
+    out = analyze.runner(space, done, choices, places)(lambda told: None, chosen, None)
+    return {
+        "done": out[done], "answer": out[places.answer],
+        "asked": out.get(choices.answers["spatial"]),
+    }  # fmt: skip
 
 
 def test_a_checkpoint_with_unclear_labels_is_asked_about_then_shown_without_a_vote(tmp_path):
     folder = write_model(tmp_path / "unclear", labels=("LABEL_0", "LABEL_1"))
-    done, verdict, *_ = outputs = run_page(str(folder))
-    assert done is None
-    assert "mean fake?" in verdict
-    assert outputs[-len(session.ROLES)].visible
-    done, verdict, *_ = run_page(str(folder), "LABEL_1")
-    (finding,) = done.analysis.findings
+    out = run_page(str(folder))
+    assert out["done"] is None
+    assert "mean fake?" in out["answer"]
+    assert out["asked"].visible
+    out = run_page(str(folder), "LABEL_1")
+    (finding,) = out["done"].analysis.findings
     assert finding.status == "uncalibrated"
-    assert "Inconclusive" in verdict
+    assert "Inconclusive" in out["answer"]
 
 
 def test_a_checkpoint_that_is_refused_ends_in_its_reason(tmp_path):
     (tmp_path / "empty").mkdir()
-    done, verdict, *_ = run_page(str(tmp_path / "empty"))
-    assert done is None
-    assert "role='alert'" in verdict
+    out = run_page(str(tmp_path / "empty"))
+    assert out["done"] is None
+    assert 'role="alert"' in out["answer"]
 
 
 def test_two_programs_with_two_checkpoints_each_get_their_own(client, tmp_path):
@@ -305,16 +541,36 @@ def test_visitors_of_a_space_cannot_name_folders(monkeypatch):
     assert told.value.code == "weights_refused"
 
 
-def test_a_click_outside_the_timeline_moves_nothing():
-    from types import SimpleNamespace
+def test_a_zip_is_unpacked_under_its_files_own_names_and_up_to_the_limit(tmp_path):
+    archive = tmp_path / "many.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name in ("../../evil.jpg", "a/b/one.jpg", "__MACOSX/x", ".hidden", "folder/"):
+            opened.writestr(name, b"x")
+    paths = batch.unpacked([str(archive)], 5, 1)
+    assert [path.name for path in paths] == ["evil.jpg", "one.jpg"]
+    assert all("deepfake-detector" in str(path) for path in paths)
+    with pytest.raises(UserError) as told:
+        batch.unpacked([str(archive)], 1, 1)
+    assert told.value.code == "too_many_files"
 
-    from tests.made_analysis import made_analysis
 
-    done = session.Done("clip.mp4", made_analysis())
-    inside = results.seek_by_click(done, SimpleNamespace(index=(700, 50)))
-    outside = results.seek_by_click(done, SimpleNamespace(index=(3, 50)))
-    assert np.isfinite(inside.playback_position)
-    assert not hasattr(outside, "playback_position")
+def test_no_cell_of_the_table_is_a_formula(tmp_path):
+    table = batch.as_table([("=1+1.mp4", "@x", "", "-2")], tmp_path).read_text("utf-8")
+    assert "'=1+1.mp4" in table and "'@x" in table and "'-2" in table
+
+
+def test_what_a_browser_cannot_play_gets_a_copy_on_the_same_clock(tmp_path):
+    clip = write_clip(
+        tmp_path / "old.avi",
+        [np.full((120, 160, 3), i, np.uint8) for i in range(60)],
+        codec="mpeg4",
+    )
+    assert not source.plays(str(clip))
+    assert "data:image" in source.preview(str(clip))
+    copy = source.proxy(str(clip), tmp_path)
+    assert source.plays(copy)
+    with Clip(copy) as now, Clip(clip) as before:
+        assert now.duration_s == pytest.approx(before.duration_s, abs=0.1)
 
 
 def test_the_text_about_a_wrong_answer_is_only_written_to_a_file():

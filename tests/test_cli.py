@@ -81,7 +81,7 @@ def test_out_holds_report_pictures_and_video_and_replay_finds_no_difference(
 ):
     assert cli.main(["analyze", str(files / "clip.mp4"), "--out", str(tmp_path), *chosen]) == 0
     names = {path.name for path in tmp_path.iterdir()}
-    assert {"clip.json", "clip.html", "clip.timeline.png", "clip.annotated.mp4"} <= names
+    assert {"clip.json", "clip.html", "clip.annotated.mp4"} <= names
     assert any(name.startswith("clip.frame-") for name in names)
     assert cli.main(["replay", str(tmp_path / "clip.json"), str(files / "clip.mp4")]) == 0
     assert "nothing differs" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from media.clip import Clip
 from media.provenance import read_provenance
 from media.provenance.credentials import STATES, TRUST_FOLDER, TRUST_LIST_DATE, read_credentials
 from media.provenance.source_types import term
-from report.cards import CREDENTIALS
+from report.details import CREDENTIALS
 from report.export import schema
 from tests.conftest import write_clip
 from tests.signing import IPTC, HomeMade, home_made, manifest, sign
@@ -151,5 +151,5 @@ def test_the_shipped_trust_lists_are_the_published_ones_and_dated():
 
 
 def test_every_state_has_words_and_a_place_in_the_schema():
-    provenance = schema()["properties"]["file"]["properties"]["provenance"]["properties"]
+    provenance = schema()["$defs"]["Provenance"]["properties"]
     assert set(STATES) == set(CREDENTIALS) == set(provenance["content_credentials"]["enum"])

@@ -22,7 +22,8 @@ from media.provenance.mark import DeclaredMark, plain
 from media.provenance.tags import Tag, Tags
 from media.provenance.watermark import MESSAGES, block_votes, decode, find_watermark
 from media.provenance.xmp import BadPacketError, read_xmp
-from report import cards, export, feedback, page
+from report import export, feedback, render
+from report.details import details
 from tests.made_analysis import made_analysis
 from tests.signing import IPTC
 
@@ -313,8 +314,8 @@ def declaring() -> DeclaredMark:
 def test_the_declared_line_stands_above_the_verdict_and_in_the_json():
     found = made_analysis()
     found = replace(found, provenance=replace(found.provenance, marks=(declaring(),)))
-    html = page.to_html(found)
-    assert html.index("The file itself says") < html.index("aria-label='Verdict'")
+    html = render.to_html(found)
+    assert html.index("The file itself says") < html.index('aria-label="Verdict"')
     assert "<b>Corp" not in html and "&lt;b&gt;Corp" in html
     data = export.to_json(found)
     jsonschema.validate(data, export.schema())
@@ -323,7 +324,7 @@ def test_the_declared_line_stands_above_the_verdict_and_in_the_json():
 
 
 def test_a_file_that_declares_nothing_has_no_such_line():
-    assert cards.declared(made_analysis()) == ""
+    assert "Declared by the file" not in render.to_html(made_analysis())
 
 
 def test_a_declared_line_leaves_the_sum_alone():
@@ -334,7 +335,7 @@ def test_a_declared_line_leaves_the_sum_alone():
 
     found = made_analysis()
     marked = replace(found, provenance=replace(found.provenance, marks=(declaring(),)))
-    assert cards.for_and_against(marked) == cards.for_and_against(found)
+    assert details(marked).terms == details(found).terms
     assert "provenance" not in inspect.getsource(fuse)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import get_args
 
 import av
 import jsonschema
@@ -17,7 +19,22 @@ from detectors.base import Heatmap
 from errors import UserError
 from media import align
 from media.clip import Clip
-from report import cards, draw, export, feedback, models, page, replay, timeline, video, words
+from report import (
+    checkpoints,
+    draw,
+    export,
+    feedback,
+    language,
+    render,
+    replay,
+    schema,
+    video,
+    view,
+    words,
+)
+from report import timeline as timelines
+from report.faces import overlay
+from tests.conftest import ROOT
 from tests.made_analysis import DURATION_S, SIZE_WH, drawn_picture, made_analysis, made_picture
 from verdict.fusion import LEVELS
 
@@ -46,8 +63,16 @@ def test_prior_and_contributions_add_up_to_the_verdict():
     assert total == pytest.approx(verdict["log_odds"], abs=1e-6)
 
 
+def test_the_published_schema_is_the_one_that_the_models_generate():
+    assert export.schema() == schema.generated()
+
+
 def test_levels_in_the_schema_are_the_levels_of_the_verdict():
-    assert tuple(export.schema()["properties"]["verdict"]["properties"]["level"]["enum"]) == LEVELS
+    assert get_args(schema.Level) == LEVELS
+
+
+def test_a_report_is_dated():
+    assert export.to_json(made_analysis())["analyzed_at"] == "2026-01-02T03:04:05+00:00"
 
 
 def test_a_measure_that_is_not_a_number_becomes_null():
@@ -61,24 +86,24 @@ def test_a_measure_that_is_not_a_number_becomes_null():
 
 
 def test_no_word_calls_a_file_fake_or_authentic():
-    said = " ".join(look.meaning for look in words.LOOKS.values()).lower()
+    said = " ".join(look.meaning for look in words.STYLES.values()).lower()
     assert not re.search(r"\b(is fake|authentic)\b", said)
-    assert set(words.LOOKS) == set(LEVELS)
+    assert set(words.STYLES) == set(LEVELS)
 
 
 def test_levels_differ_in_line_or_sign_not_only_in_colour():
-    shapes = [(look.dash, look.sign) for look in words.LOOKS.values()]
+    shapes = [(look.dash, look.sign) for look in words.STYLES.values()]
     assert len(set(shapes)) == len(shapes)
 
 
 def test_writing_on_a_level_has_enough_contrast():
-    def light(colour):
-        parts = [c / 255 for c in draw.rgb(colour)]
+    def light(color):
+        parts = [c / 255 for c in draw.rgb(color)]
         parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
 
-    for look in words.LOOKS.values():
-        pale, dark = sorted((light(look.colour), light(look.ink)), reverse=True)
+    for look in words.STYLES.values():
+        pale, dark = sorted((light(look.color), light(look.ink)), reverse=True)
         assert (pale + 0.05) / (dark + 0.05) >= 4.5
 
 
@@ -134,7 +159,7 @@ def test_a_heatmap_lands_on_the_part_of_the_face_it_belongs_to():
 
 
 def test_the_heatmap_scale_is_symmetric_and_white_at_nothing():
-    low, middle, high = draw.heat_colours(np.array([-2.0, 0.0, 2.0]), 2.0)
+    low, middle, high = draw.heat_colors(np.array([-2.0, 0.0, 2.0]), 2.0)
     assert tuple(middle) == (255, 255, 255)
     assert tuple(low) == draw.rgb(words.AGAINST)
     assert tuple(high) == draw.rgb(words.FOR)
@@ -148,27 +173,143 @@ def test_a_strip_has_one_height():
 # ------------------------------------------------------------------ timeline
 
 
-def test_a_click_on_the_time_axis_is_the_moment_under_it():
-    found = made_analysis()
-    width = timeline.timeline(found).shape[1]
-    begin, end = timeline.LEFT * width, timeline.RIGHT * width
-    assert timeline.time_at(found, begin, width) == pytest.approx(0.0)
-    assert timeline.time_at(found, (begin + end) / 2, width) == pytest.approx(DURATION_S / 2)
-    assert timeline.time_at(found, end, width) == pytest.approx(DURATION_S)
-    assert timeline.time_at(found, 10, width) is None
+def test_a_row_lies_where_its_windows_are():
+    line = timelines.timeline(made_analysis())
+    assert line is not None
+    first = line.rows[0]
+    assert [(cell.left, cell.width) for cell in first.cells] == [(0.0, 50.0), (50.0, 50.0)]
+    assert [cell.side for cell in first.cells] == ["for", "for"]
+    assert line.stops == pytest.approx((0.0, 3.0), abs=0.01)
+
+
+def test_a_row_without_a_number_says_why():
+    line = timelines.timeline(made_analysis())
+    assert line is not None
+    silent = [row for row in line.rows if row.note]
+    assert any("off screen" in row.note for row in silent)
+
+
+def test_a_number_that_is_not_counted_is_drawn_differently():
+    line = timelines.timeline(made_analysis())
+    assert line is not None
+    assert {row.counted for row in line.rows if row.cells} == {True, False}
 
 
 def test_a_picture_has_no_timeline():
-    assert timeline.timeline(made_picture()) is None
+    assert timelines.timeline(made_picture()) is None
 
 
-def test_the_timeline_is_said_in_words_too():
-    said = timeline.alt_text(made_analysis())
-    for name in words.TITLES.values():
-        assert name in said
-    assert [m.time_s for m in timeline.moments(made_analysis())] == pytest.approx(
-        [0.0, 3.0], abs=0.01
-    )
+def test_ticks_are_few_and_round():
+    for duration_s in (0.4, 3, 12, 95, 3600, 9000):
+        ticks = timelines._ticks(duration_s)
+        assert 1 <= len(ticks) <= timelines.MOST_TICKS + 1
+
+
+# ------------------------------------------------------------------ view
+
+
+def test_level_sentence_and_probability_say_the_same():
+    seen = view.view(made_analysis())
+    assert seen.level == "Some signs"
+    assert seen.reason.startswith("Single pictures of the face look manipulated")
+    assert "manipulated files" in seen.likelihood
+    assert seen.probability is not None and int(seen.probability.split()[0]) > 50
+
+
+def test_a_level_that_does_not_follow_the_sum_comes_without_a_number():
+    found = made_analysis()
+    opinion = replace(found.verdict.opinion, level="Inconclusive")
+    found = replace(found, verdict=replace(found.verdict, opinion=opinion, unstable=True))
+    seen = view.view(found)
+    assert seen.gauge is None and seen.probability is None and seen.likelihood == ""
+    assert "re-encoding" in seen.reason
+
+
+def test_what_is_counted_against_is_said_once_and_in_both_places():
+    seen = view.view(made_analysis())
+    against = [card for card in seen.cards if card.counted and card.side == "against"]
+    quiet = "Nothing that was counted speaks for the other side."
+    assert (quiet in seen.sentences) == (not against)
+
+
+def test_at_most_three_sentences_and_no_code_word_are_read_first(analysis):
+    seen = view.view(analysis)
+    assert len(seen.sentences) <= 3
+    first = " ".join((seen.reason, seen.likelihood, *seen.sentences)).lower()
+    for word in ("devset", "spatial", "log-odds", "prior", "landmarks"):
+        assert word not in first
+
+
+@pytest.mark.parametrize("value", [-9.0, -1.0, 0.0, 1.0, 2.0, 9.0])
+def test_the_needle_stands_in_the_zone_of_its_level(value):
+    limits = made_analysis().verdict.thresholds
+    place = view.gauge_place(value, limits)
+    zone = min(3, int(place // 25))
+    assert view.GAUGE_LEVELS[zone] == view._zone(value, limits)
+
+
+def test_a_heatmap_on_which_nothing_stands_out_is_not_shown():
+    found = made_analysis()
+    flat = Heatmap("Face A", 1.0, np.full((6, 6), 0.4, np.float32))
+    first = replace(found.findings[0], heatmaps=(flat,))
+    found = replace(found, findings=(first, *found.findings[1:]))
+    card = view.view(found).cards[0]
+    assert card.figure is None
+    assert "No heatmap" in card.note
+
+
+def test_boxes_for_the_player_lie_inside_the_picture():
+    sent = overlay(made_analysis())
+    assert [face["key"] for face in sent["faces"]] == ["some", "none"]
+    for face in sent["faces"]:
+        for time_s, *box in face["tracks"][0]:
+            assert 0 <= time_s <= DURATION_S
+            assert all(0 <= side <= 1 for side in box)
+    assert len(sent["faces"][0]["tracks"][0]) <= DURATION_S * 10 + 2
+
+
+# ------------------------------------------------------------------ languages
+
+
+def test_every_language_fills_in_the_same_names():
+    for one in language.languages().values():
+        for text, translated in one.table.items():
+            names = re.findall(r"{(\w+)}", text)
+            assert sorted(names) == sorted(re.findall(r"{(\w+)}", translated)), text
+
+
+def texts_of_the_program() -> set[str]:
+    """Every text that templates and code look up in a table."""
+    looked_up = set()
+    for path in (ROOT / "report" / "templates").glob("*.j2"):
+        looked_up |= set(re.findall(r'\bt\("([^"]+)"', path.read_text("utf-8")))
+        looked_up |= set(re.findall(r"\bt\('([^']+)'", path.read_text("utf-8")))
+    for path in (*(ROOT / "report").glob("*.py"), *(ROOT / "ui").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            if called and node.func.id in ("language", "say", "label") and node.args:
+                value = getattr(node.args[0], "value", None)
+                looked_up |= {value} if isinstance(value, str) else set()
+    return looked_up
+
+
+def test_every_text_of_the_page_and_the_report_has_a_translation():
+    lacking = texts_of_the_program() - set(language.languages()["de"].table)
+    assert lacking == set()
+
+
+def test_a_browser_gets_the_first_language_that_there_is():
+    assert language.preferred("fr-FR,de;q=0.8,en;q=0.5").code == "de"
+    assert language.preferred("fr").code == "en"
+    assert language.preferred(None).code == "en"
+
+
+def test_a_german_result_has_no_english_level():
+    german = language.languages()["de"]
+    text = render.answer(made_analysis(), german)
+    text = text.split("folded")[0]  # the whole explanation below is in English
+    assert "Some signs" not in text
+    assert german("Some signs") in text
 
 
 # ------------------------------------------------------------------ page
@@ -188,7 +329,7 @@ class _Seen(HTMLParser):
 
 def test_the_page_stands_alone(analysis):
     seen = _Seen()
-    seen.feed(page.to_html(analysis))
+    seen.feed(render.to_html(analysis))
     assert "script" not in seen.tags
     assert all(address.startswith("data:image/") for address in seen.addresses)
 
@@ -203,24 +344,29 @@ def test_text_from_outside_is_escaped_everywhere():
         checkpoints={"spatial": nasty},
         warnings=(nasty,),
     )
-    assert "<script" not in page.to_html(found)
+    assert "<script" not in render.to_html(found)
 
 
-def test_the_page_says_what_was_calibrated_on_and_what_speaks_against():
-    text = page.to_html(made_analysis())
-    assert "Calibrated on" in text
-    assert "What speaks for the other side" in text
-    assert "shown, not counted" in text
+def test_the_page_says_when_with_what_and_for_which_case():
+    text = render.to_html(made_analysis(), case="2026-117 <x>")
+    for words_in_it in ("2026-01-02 03:04 UTC", "ab" * 32, "2026-117 &lt;x&gt;", "Calibrated on"):
+        assert words_in_it in text
+
+
+def test_nothing_identifies_anybody_without_a_case_number():
+    assert "<dt>Case</dt>" not in render.to_html(made_analysis())
 
 
 def test_nothing_calibrated_means_no_probability():
-    assert "Calibrated probability" not in cards.verdict_card(made_picture())
+    seen = view.view(made_picture())
+    assert seen.probability is None
+    assert seen.gauge is None
 
 
 def test_both_checkpoints_stand_side_by_side():
     first, second = made_analysis(), made_analysis()
     second = replace(second, checkpoints={"spatial": "owner/other@ffff"})
-    text = models.side_by_side("spatial", (first, second))
+    text = checkpoints.side_by_side("spatial", (first, second))
     assert "spatial@0123456789ab" in text
     assert "owner/other@ffff" in text
 

@@ -51,7 +51,7 @@ class Watch:
         self._lock = threading.Lock()
         monkeypatch.setattr(session, "analyze", self._analyze)
 
-    def _analyze(self, path, settings, on_progress, stop):
+    def _analyze(self, path, settings, on_progress, **rest):
         with self._lock:
             self.begun += 1
             self.at_once += 1
@@ -63,7 +63,7 @@ class Watch:
                 self.working.set()
 
         try:
-            return analyze(path, settings, told, stop=stop)
+            return analyze(path, settings, told, **rest)
         finally:
             self.ended_at = time.process_time()
             with self._lock:

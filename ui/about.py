@@ -1,6 +1,6 @@
-"""The tab that says what the program can and cannot see, with the model cards.
+"""The tab that says what the program can and cannot see, how good it is, and what words mean.
 
-Imports report and ui.session.
+Imports report and its neighbors.
 """
 
 from __future__ import annotations
@@ -11,19 +11,26 @@ from pathlib import Path
 import gradio as gr
 
 from detectors.registry import DETECTORS
-from report import models
-from ui.session import boxed
+from hub.spacefile import Space
+from report.checkpoints import what_it_sees
+from report.render import render
+from ui.tab import Tab
+from ui.texts import label, written
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def about_tab() -> None:
-    """What it can and cannot see, and the model cards."""
-    gr.HTML(boxed(models.what_it_sees()))
+def about_tab(space: Space) -> None:
+    """What it can and cannot see, words, programs, and the model cards."""
     gr.Markdown((ROOT / "report" / "about.md").read_text("utf-8"))
+    written(what_it_sees)
+    written(lambda say: render("glossary", say))
     for detector in DETECTORS:
         card = ROOT / "hub" / "defaults" / detector.name / "README.md"
         if card.is_file():
-            with gr.Accordion(f"Model card: {detector.title}", open=False):
+            with gr.Accordion(label(f"Model card: {detector.title}"), open=False):
                 gr.Markdown(FRONT_MATTER.sub("", card.read_text("utf-8")))
+
+
+TAB = Tab("About", about_tab)

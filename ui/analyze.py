@@ -1,13 +1,12 @@
 """The tab where a file is examined: where it comes from, what is chosen, the run.
 
-Layout and wiring. Imports hub, media, report and its neighbours results and session.
+Layout and wiring. Imports hub, media, report and its neighbors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -15,146 +14,195 @@ import gradio as gr
 from analysis import Settings
 from detectors.registry import DETECTORS
 from errors import UserError, writing
-from hub.space import Space
+from hub.spacefile import Space
 from hub.store import EMBEDDED, resolve
-from media.sniff import sniff
-from ui.jobs import is_hosted, stoppable
-from ui.keeping import KEEP_S
-from ui.results import (
-    WELCOME,
-    Places,
-    draw_video,
-    result_column,
-    results,
-    seek_by_choice,
-    seek_by_click,
-    seek_by_picture,
-)
+from report.language import Language
+from report.render import answer, over_time
+from ui import source
+from ui.jobs import is_hosted, streamed
+from ui.keeping import KEEP_S, fresh_folder
+from ui.results import Keep, keep_column, kept
+from ui.running import Board, waiting
 from ui.session import (
     QUEUE,
     QUIET,
     ROLES,
     Done,
     alert,
-    boxed,
     check_limits,
     chosen_settings,
     examine,
     specs_of,
 )
+from ui.tab import Tab
+from ui.texts import label, language_of, written
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-PLAYABLE = ("MP4 / QuickTime", "Matroska / WebM", "Ogg")
+FORMATS = "MP4, MOV, MKV, WebM, AVI, GIF, JPEG, PNG, WebP"
+PICK = """element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-example]');
+  if (button) trigger('pick', {name: button.dataset.example}); });"""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a visitor chooses; components."""
+
+    path: gr.State
+    mode: gr.Radio
+    detectors: gr.CheckboxGroup
+    stability: gr.Checkbox
+    specs: dict[str, gr.Dropdown]
+    answers: dict[str, gr.Textbox]
+
+    def inputs(self) -> set[Any]:
+        """All of them, as inputs that arrive by name."""
+        one = {self.path, self.mode, self.detectors, self.stability}
+        return {*one, *self.specs.values(), *self.answers.values()}
+
+    def settings(self, chosen: dict[Any, Any]) -> Settings:
+        """The settings that were chosen."""
+        return chosen_settings(
+            chosen[self.mode], chosen[self.detectors], chosen[self.stability],
+            {role: chosen[box] for role, box in self.specs.items()},
+            {role: chosen[box] for role, box in self.answers.items()},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are shown; components."""
+
+    setup: gr.Column
+    player: gr.HTML
+    timeline: gr.HTML
+    answer: gr.HTML
+    live: gr.HTML
+    queue: gr.HTML
+    go: gr.Button
+    stop: gr.Button
+    again: gr.Button
+    keep: Keep
+
+    def all(self) -> set[Any]:
+        """All components that a run changes."""
+        own = {self.setup, self.player, self.timeline, self.answer, self.live, self.queue}
+        return own | {self.go, self.stop, self.again} | self.keep.outputs()
 
 
 def analyze_tab(space: Space) -> None:
     """Layout and wiring of the main tab."""
     done = gr.State(None, time_to_live=KEEP_S)
-    with gr.Row():
-        with gr.Column(scale=2, min_width=320, elem_id="left"):
-            path, player, _, listen = source_column()
-            mode = gr.Radio(
-                [("Quick: up to 12 s of it", "quick"), ("Thorough: end to end", "thorough")],
-                value="quick", label="How much of a video is examined",
-            )  # fmt: skip
-            go = gr.Button("Analyse", variant="primary", elem_id="go")
-            stop = gr.Button("Stop", variant="secondary", size="sm")
-            picked, stability, specs, answers = checkpoint_choices(space)
-        with gr.Column(scale=3, min_width=320):
-            places = result_column(done)
-    listen(places.verdict, places.shown)
-    begun = go.click(begin, None, [places.verdict, places.shown], **QUIET)
-    started = begun.then(
-        stoppable(runner(space)),
-        [path, mode, picked, stability, *specs.values(), *answers.values()],
-        [done, *places.all(), *answers.values()],
-        show_progress_on=places.verdict, concurrency_limit=1, concurrency_id=QUEUE,
-        api_visibility="private",
+    with gr.Row(elem_id="analyze"):
+        with gr.Column(scale=5, min_width=320, elem_id="left"):
+            with gr.Column(elem_id="setup") as setup:
+                path, sources = source_column(space)
+            player = gr.HTML("", elem_id="player", apply_default_css=False)
+            timeline = gr.HTML("", elem_id="timeline", apply_default_css=False)
+            with gr.Row(elem_id="buttons"):
+                go = gr.Button(label("Analyze"), variant="primary", elem_id="go", interactive=False)
+                stop = gr.Button(label("Stop"), visible=False, elem_id="stop")
+                again = gr.Button(label("Another file"), visible=False, elem_id="again")
+            with gr.Column(elem_id="settings") as choosing:
+                choices = choice_column(space, path)
+        with gr.Column(scale=7, min_width=320, elem_id="right"):
+            queue = gr.HTML("", elem_id="queue", apply_default_css=False)
+            shown = written(source.welcome, elem_id="answer", js_on_load=PICK)
+            live = gr.HTML("", elem_id="live", apply_default_css=False)
+            keep = keep_column(done)
+    places = Places(setup, player, timeline, shown, live, queue, go, stop, again, keep)
+    wire(space, done, choices, places, sources, choosing)
+
+
+def wire(
+    space: Space, done: gr.State, choices: Choices, places: Places, sources: list[Any],
+    choosing: gr.Column,
+) -> None:  # fmt: skip
+    """What happens when."""
+    picked = [choices.path, places.player, places.timeline, places.answer, places.go]
+    for one in sources:
+        one.change(chooser(space, choices, places), one, picked, **QUIET).then(
+            playable, choices.path, places.player, **QUIET
+        )
+    places.answer.pick(take_example, None, sources[0], **QUIET)  # type: ignore[attr-defined]
+    outputs = [done, choosing, *places.all(), *choices.answers.values()]
+    begun = places.go.click(beginner(choices, places, choosing), choices.path, outputs, **QUIET)
+    started = begun.success(
+        streamed(runner(space, done, choices, places)), choices.inputs(), outputs,
+        show_progress="minimal", show_progress_on=places.queue,
+        concurrency_limit=1, concurrency_id=QUEUE, api_visibility="private",
     )  # fmt: skip
-    stop.click(stopped, None, places.verdict, cancels=[begun, started], **QUIET)
-    places.drawn.select(seek_by_click, done, player, **QUIET)
-    places.pictures.select(seek_by_picture, done, player, **QUIET)
-    places.jump.input(seek_by_choice, places.jump, player, **QUIET)
-    places.draw.click(
-        stoppable(draw_video),
-        done,
-        places.marked,
-        concurrency_id=QUEUE,
-        api_visibility="private",
-    )
+    places.stop.click(stopper(places, choosing), None, outputs, cancels=[begun, started], **QUIET)
+    places.again.click(starter(places, choosing), None, outputs, **QUIET)
 
 
-def source_column() -> tuple[gr.State, gr.Video, gr.Image, Callable]:
-    """Where the file comes from, and its preview."""
+def source_column(space: Space) -> tuple[gr.State, list[Any]]:
+    """Where the file comes from."""
     path = gr.State(None)
-    with gr.Tabs():
-        with gr.Tab("File"):
+    with gr.Tabs(elem_id="sources"):
+        with gr.Tab(label("File")):
             chosen = gr.File(
-                label="Video or picture", type="filepath", height=130, elem_id="upload",
-                file_types=["video", "image", ".mkv", ".avi", ".mpg", ".mpeg", ".webm", ".ts"],
+                label=f"{FORMATS} · {space.max_upload_mb} MB", type="filepath", height=150,
+                elem_id="upload",
             )  # fmt: skip
-        with gr.Tab("Webcam video"):
-            filmed = gr.Video(sources=["webcam"], include_audio=True, label="Film yourself")
-        with gr.Tab("Webcam picture"):
-            shot = gr.Image(sources=["webcam"], type="filepath", label="Take a picture")
-    player = gr.Video(visible=False, interactive=False, label="Your video", elem_id="player")
-    picture = gr.Image(
-        visible=False, interactive=False, label="Your picture", alt_text="The chosen picture"
-    )
-    show_examples(chosen)
-
-    def listen(verdict: gr.HTML, shown: gr.Column) -> None:
-        for source in (chosen, filmed, shot):
-            source.change(choose, source, [path, player, picture, verdict, shown], **QUIET)
-
-    return path, player, picture, listen
+        with gr.Tab(label("Film yourself")):
+            filmed = gr.Video(sources=["webcam"], include_audio=True, label=label("Film yourself"))
+        with gr.Tab(label("Take a picture")):
+            shot = gr.Image(sources=["webcam"], type="filepath", label=label("Take a picture"))
+    return path, [chosen, filmed, shot]
 
 
-def choose(path: str | None) -> tuple[Any, ...]:
-    """A file was chosen: show it, or say at once why it cannot be read."""
-    hidden = gr.Video(visible=False, value=None), gr.Image(visible=False, value=None)
-    if not path:
-        return None, *hidden, boxed(WELCOME), gr.Column(visible=False)
-    try:
-        kind = sniff(Path(path))
-    except UserError as error:
-        return None, *hidden, alert(error), gr.Column(visible=False)
-    said = WELCOME.replace("Choose a file to begin", "Ready: press “Analyse”")
-    player, picture = hidden
-    if kind.kind == "picture":
-        picture = gr.Image(visible=True, value=path)
-    elif kind.name in PLAYABLE:
-        player = gr.Video(visible=True, value=path)
-    return path, player, picture, boxed(said), gr.Column(visible=False)
+def chooser(space: Space, choices: Choices, places: Places) -> Callable:
+    """The function behind the drop zone."""
+
+    def choose(path: str | None, request: gr.Request) -> dict[Any, Any]:
+        """Show the file at once, or say at once why it cannot be read."""
+        say = language_of(request)
+        shown: dict[Any, Any] = {
+            choices.path: None, places.player: "", places.timeline: "",
+            places.answer: source.welcome(say), places.go: gr.Button(interactive=False),
+        }  # fmt: skip
+        if not path:
+            return shown
+        try:
+            source.check_file(path, space)
+            picture = source.preview(path, say)
+        except UserError as error:
+            return shown | {places.player: alert(error, say)}
+        ready = {choices.path: path, places.player: picture}
+        return shown | ready | {places.go: gr.Button(interactive=True)}
+
+    return choose
 
 
-def show_examples(chosen: gr.File) -> None:
-    """The examples of the repository, each with what was really done to it."""
-    listed = EXAMPLES / "labels.csv"
-    if not listed.is_file():
-        return
-    rows = [line.split(",", 1) for line in listed.read_text("utf-8").splitlines()[1:] if line]
-    gr.Examples(
-        [[str(EXAMPLES / name)] for name, _ in rows],
-        inputs=chosen,
-        label="Examples",
-        example_labels=[label.strip().strip('"') for _, label in rows],
-        api_visibility="private",
-    )
+def playable(path: str | None, request: gr.Request) -> Any:
+    """What the browser cannot play is copied into something that it can, at its own pace."""
+    if path is None or source.is_shown(path):
+        return gr.skip()
+    return source.player(source.proxy(path, fresh_folder()), language_of(request))
 
 
-def checkpoint_choices(space: Space) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:
-    """Detectors and the checkpoint of each role."""
+def take_example(event: gr.EventData) -> Any:
+    """An example was chosen."""
+    path = source.example_path(str(event.name))  # type: ignore[attr-defined]
+    return path if path is not None else gr.skip()
+
+
+def choice_column(space: Space, path: gr.State) -> Choices:
+    """How much is examined, by which detectors and checkpoints."""
+    mode = gr.Radio(
+        [(label("Quick: up to 12 s of it"), "quick"), (label("Thorough: end to end"), "thorough")],
+        value="quick", label=label("How much of a video is examined"), elem_id="mode",
+    )  # fmt: skip
     specs, answers = {}, {}
-    with gr.Accordion("Detectors and checkpoints", open=False, elem_id="checkpoints"):
-        titles = [(d.title, d.name) for d in DETECTORS]
-        picked = gr.CheckboxGroup(titles, value=list(ROLES), label="Detectors to run")
+    with gr.Accordion(label("Detectors and checkpoints"), open=False, elem_id="checkpoints"):
+        titles = [(label(d.title), d.name) for d in DETECTORS]
+        picked = gr.CheckboxGroup(titles, value=list(ROLES), label=label("Detectors to run"))
         stability = gr.Checkbox(
-            True, label="Look again at a re-encoded copy before raising an alarm",
-            info="Evidence that vanishes by re-encoding makes the verdict inconclusive.",
+            True, label=label("Look again at a re-encoded copy before raising an alarm"),
+            info=label("Evidence that vanishes by re-encoding makes the verdict inconclusive."),
         )  # fmt: skip
         gr.Markdown(
-            "A checkpoint is `owner/repo`, `owner/repo@commit`, a name of the catalogue"
+            "A checkpoint is `owner/repo`, `owner/repo@commit`, a name of the catalog"
             + ("." if is_hosted() else " or a folder.")
             + " Your choice holds for your session only. A checkpoint without calibration is shown "
             "and **not counted**."
@@ -168,43 +216,97 @@ def checkpoint_choices(space: Space) -> tuple[Any, Any, dict[str, Any], dict[str
                 label=f"{detector.title}: which outputs mean fake?", visible=False,
                 placeholder="names or numbers, separated by commas",
             )  # fmt: skip
-    return picked, stability, specs, answers
+    return Choices(path, mode, picked, stability, specs, answers)
 
 
-def begin() -> tuple[Any, Any]:
-    """Clear the verdict, so that progress is shown on an empty place."""
-    empty = "<section class='working' aria-label='Working'></section>"
-    return boxed(empty), gr.Column(visible=False)
+def beginner(choices: Choices, places: Places, choosing: gr.Column) -> Callable:
+    """The function that answers the button at once."""
+
+    def begin(path: str | None, request: gr.Request) -> dict[Any, Any]:
+        say = language_of(request)
+        if not path:
+            error = UserError("no_file", "Choose a video or an image first.")
+            return {places.player: alert(error, say)}
+        return {
+            places.answer: waiting(say), places.live: say("Starting"), places.timeline: "",
+            places.setup: gr.Column(visible=False), choosing: gr.Column(visible=False),
+            places.go: gr.Button(visible=False), places.stop: gr.Button(visible=True),
+            places.again: gr.Button(visible=False), places.keep.shown: gr.Column(visible=False),
+        }  # fmt: skip
+
+    return begin
 
 
-def stopped() -> str:
-    """The visitor stopped the analysis."""
-    return boxed(WELCOME.replace("Choose a file to begin", "Stopped"))
+def starter(places: Places, choosing: gr.Column) -> Callable:
+    """The function that goes back to the beginning, with the file still chosen."""
+
+    def start(request: gr.Request) -> dict[Any, Any]:
+        return back(places, choosing) | {
+            places.timeline: "", places.live: "",
+            places.answer: source.welcome(language_of(request)),
+        }  # fmt: skip
+
+    return start
 
 
-def runner(space: Space) -> Callable:
+def stopper(places: Places, choosing: gr.Column) -> Callable:
+    """The function behind Stop."""
+
+    def stopped(request: gr.Request) -> dict[Any, Any]:
+        say = language_of(request)
+        return back(places, choosing) | {
+            places.answer: source.welcome(say), places.live: say("Stopped"),
+        }  # fmt: skip
+
+    return stopped
+
+
+def back(places: Places, choosing: gr.Column) -> dict[Any, Any]:
+    """Everything as it was before the button was pressed."""
+    return {
+        places.setup: gr.Column(visible=True), choosing: gr.Column(visible=True),
+        places.go: gr.Button(visible=True), places.stop: gr.Button(visible=False),
+        places.again: gr.Button(visible=False), places.keep.shown: gr.Column(visible=False),
+    }  # fmt: skip
+
+
+def runner(space: Space, done: gr.State, choices: Choices, places: Places) -> Callable:
     """The function behind the button, for the limits of this Space."""
 
-    def run(path, mode, picked, stability, *chosen, progress=gr.Progress()):  # noqa: B008
-        half, unchanged = len(ROLES), [gr.skip() for _ in fields(Places)[2:]]
-        question = None
+    def run(
+        tell: Callable[[dict[Any, Any]], None], chosen: dict[Any, Any], request: gr.Request
+    ) -> dict[Any, Any]:
+        """Analyze what was chosen; ``tell`` shows what is known so far."""
+        say, question = language_of(request), None
+        ended = {places.stop: gr.Button(visible=False), places.again: gr.Button(visible=True)}
         try:
-            if not path:
-                raise UserError("no_file", "Choose a video or a picture first.")
-            pairs = (dict(zip(ROLES, c, strict=True)) for c in (chosen[:half], chosen[half:]))
-            settings = chosen_settings(mode, picked, stability, *pairs)
+            settings = choices.settings(chosen)
             question = ambiguous(settings)
             if question is not None:
                 where = "Answer under “Detectors and checkpoints”."
                 raise UserError("labels_ambiguous", f"{question[1]} {where}")
-            check_limits(path, settings, space)
-            done = Done(path, examine(path, settings, progress))
+            check_limits(chosen[choices.path], settings, space)
+            board = Board(lambda html: tell({places.answer: html}), settings.detectors, say)
+            result = Done(chosen[choices.path], examine(chosen[choices.path], settings, board.tell))
             with writing("The report"):
-                return [done, *results(done), *asked(None)]
+                files = kept(result, places.keep, request)
+            return ended | shown(result, done, places, say) | files
         except UserError as error:
-            return [None, alert(error), gr.Column(visible=False), *unchanged, *asked(question)]
+            failed = {places.answer: alert(error, say), places.live: say(error.sentence)}
+            return ended | failed | asked(question, choices) | {done: None}
 
     return run
+
+
+def shown(result: Done, done: gr.State, places: Places, language: Language) -> dict[Any, Any]:
+    """The result, over the whole page."""
+    level = language(result.analysis.verdict.level)
+    return {
+        done: result,
+        places.answer: answer(result.analysis, language),
+        places.timeline: over_time(result.analysis, language),
+        places.live: language("Verdict: {level}", level=level),
+    }
 
 
 def ambiguous(settings: Settings) -> tuple[str, str] | None:
@@ -219,10 +321,11 @@ def ambiguous(settings: Settings) -> tuple[str, str] | None:
     return None
 
 
-def asked(question: tuple[str, str] | None) -> list[Any]:
-    """The answer boxes: the one that is asked for is shown."""
+def asked(question: tuple[str, str] | None, choices: Choices) -> dict[Any, Any]:
+    """The answer box of the role that is asked for is shown."""
     if question is None:
-        return [gr.skip() for _ in ROLES]
-    return [
-        gr.Textbox(visible=True, info=question[1]) if r == question[0] else gr.skip() for r in ROLES
-    ]
+        return {}
+    return {choices.answers[question[0]]: gr.Textbox(visible=True, info=question[1])}
+
+
+TAB = Tab("Analyze", analyze_tab)

@@ -9,28 +9,29 @@ import gradio as gr
 
 from detectors.registry import DETECTORS
 from errors import UserError
+from hub.spacefile import Space
 from hub.store import EMBEDDED
-from report import models
+from report.checkpoints import side_by_side
 from ui.jobs import stoppable
 from ui.session import (
     QUEUE,
     ROLES,
+    Step,
     alert,
-    boxed,
     chosen_settings,
     examine,
     specs_of,
 )
+from ui.tab import Tab
+from ui.texts import label
 
 
-def compare_tab() -> None:
+def compare_tab(space: Space) -> None:
     """Two checkpoints side by side."""
     gr.Markdown("Run two checkpoints of one role on the same file. Nothing here changes a verdict.")
     with gr.Row():
         with gr.Column(min_width=300):
-            file = gr.File(
-                label="Video or picture", type="filepath", file_types=["video", "image"], height=130
-            )
+            file = gr.File(label=label("Video or image"), type="filepath", height=130)
             role = gr.Dropdown([(d.title, d.name) for d in DETECTORS], value=ROLES[0], label="Role")
             first, second = (
                 gr.Dropdown(
@@ -41,9 +42,9 @@ def compare_tab() -> None:
                 )
                 for n in (1, 2)
             )
-            go = gr.Button("Compare", variant="primary")
+            go = gr.Button(label("Compare"), variant="primary")
         with gr.Column(scale=2, min_width=300):
-            out = gr.HTML(min_height=120)
+            out = gr.HTML(min_height=120, apply_default_css=False)
     role.change(
         lambda r: [gr.Dropdown(choices=specs_of(r), value=EMBEDDED)] * 2, role, [first, second],
         api_visibility="private", show_progress="hidden",
@@ -58,15 +59,19 @@ def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
     """Two checkpoints of one role on one file."""
     try:
         if not path:
-            raise UserError("no_file", "Choose a video or a picture first.")
+            raise UserError("no_file", "Choose a video or an image first.")
         found = []
         for place, spec in enumerate((first, second)):
             settings = chosen_settings("quick", [role], False, {role: spec})
 
-            def told(fraction, desc, place=place):
-                progress((place + fraction) / 2, desc=f"Checkpoint {place + 1} of 2: {desc}")
+            def told(step: Step, place: int = place) -> None:
+                text = f"Checkpoint {place + 1} of 2: {step.text}"
+                progress((place + step.fraction) / 2, desc=text)
 
             found.append(examine(path, settings, told))
-        return boxed(models.side_by_side(role, found))
+        return side_by_side(role, found)
     except UserError as error:
         return alert(error)
+
+
+TAB = Tab("Compare checkpoints", compare_tab)

@@ -8,9 +8,10 @@ does the next one begin. Imports gradio and `stop`.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any
@@ -89,3 +90,49 @@ def _is_awaited() -> bool:
         return True
     events = (event for job in blocks._queue.active_jobs if job for event in job)
     return all(event.alive for event in events if event._id == event_id)
+
+
+def streamed(function: Callable) -> Callable:
+    """Make a function that tells what it knows so far the job of an event that shows it.
+
+    The function's first argument is a callable that takes what an event yields; its return value
+    is yielded last. It runs in a thread of its own, as with `stoppable`.
+    """
+
+    async def job(*values: Any) -> AsyncIterator[Any]:
+        stop, loop, told = Stop(limit_s()), asyncio.get_running_loop(), asyncio.Queue()
+        _stop.set(stop)
+
+        def tell(value: Any) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, value)
+
+        running = asyncio.ensure_future(
+            asyncio.to_thread(_alone, partial(function, tell, *values), stop)
+        )
+        try:
+            while not (running.done() and told.empty()):
+                reader = asyncio.ensure_future(told.get())
+                await asyncio.wait(
+                    {running, reader}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if reader.done():
+                    yield reader.result()
+                else:
+                    reader.cancel()
+                if not _is_awaited():
+                    stop.ask()
+            yield running.result()
+        finally:  # done, or the visitor pressed Stop or left
+            stop.ask()
+            await asyncio.wait({running})
+
+    return _with_signature_of(function, job)
+
+
+def _with_signature_of(function: Callable, job: Callable) -> Callable:
+    """Gradio reads parameters and their types; the first one is ours."""
+    own = inspect.signature(function, eval_str=True)
+    job.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore
+    job.__annotations__ = {p.name: p.annotation for p in list(own.parameters.values())[1:]}
+    job.__name__ = function.__name__
+    return job

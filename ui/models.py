@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -20,74 +21,77 @@ from hub import catalog
 from hub.calibrations import save_answer
 from hub.selfcheck import MIN_OF_EACH as MIN_FOR_DIRECTION
 from hub.selfcheck import check_sign
+from hub.spacefile import Space
 from hub.store import empty_cache, list_cache
-from report import models
+from report import checkpoints as shown
 from ui.jobs import current_stop, is_hosted, stoppable
 from ui.keeping import fresh_folder
-from ui.session import (
-    QUEUE,
-    QUIET,
-    ROLES,
-    alert,
-    boxed,
-    chosen_settings,
-)
+from ui.session import QUEUE, QUIET, ROLES, alert, chosen_settings
+from ui.tab import Tab
+from ui.texts import label
 
 
-def models_tab() -> None:
-    """Catalogue, check, calibration and cache."""
-    roles = [(d.title, d.name) for d in DETECTORS]
-    with gr.Accordion("Check a checkpoint", open=True):
-        with gr.Row():
-            spec = gr.Textbox(
-                label="owner/repo, owner/repo@commit, catalogue name or folder", scale=3
-            )
-            role = gr.Dropdown(roles, value=ROLES[0], label="Role")
-            answer = gr.Textbox(label="Outputs that mean fake (only if asked)")
-        check = gr.Button("Check")
-        facts = gr.HTML(min_height=60)
-        check.click(
-            stoppable(check_spec),
-            [spec, role, answer],
-            facts,
-            concurrency_id=QUEUE,
-            api_visibility="private",
-        )
-    with gr.Accordion("Direction check and calibration on your own files", open=False):
+def models_tab(space: Space) -> None:
+    """The catalog as a table, check, calibration and cache."""
+    roles = [(label(d.title), d.name) for d in DETECTORS]
+    sources = catalog.search("")
+    gr.Markdown(label("Click a row to choose it, then check it here or use it for your session."))
+    table = gr.Dataframe(
+        value=shown.catalog_rows(sources), headers=[label(h) for h in shown.CATALOG_HEADS],
+        datatype="str", interactive=False, wrap=True, show_search="filter", elem_id="catalog",
+        max_height=420, column_widths=["18%", "20%", "13%", "13%", "10%", "26%"],
+        label=label("Catalog"),
+    )  # fmt: skip
+    with gr.Row(equal_height=True):
+        spec = gr.Textbox(
+            label=label("owner/repo, owner/repo@commit, catalog name or folder"), scale=3,
+            elem_id="spec",
+        )  # fmt: skip
+        role = gr.Dropdown(roles, value=ROLES[0], label=label("Role"), elem_id="role")
+        answer = gr.Textbox(label=label("Outputs that mean fake (only if asked)"))
+        check = gr.Button(label("Check"), variant="primary", elem_id="check")
+    facts = gr.HTML("", min_height=40, apply_default_css=False, elem_id="facts")
+    by_spec = {source.spec: source.detector for source in sources}
+
+    def pick(event: gr.SelectData) -> tuple[Any, Any]:
+        chosen = event.row_value[1] if event.row_value else ""
+        return chosen, by_spec.get(chosen, gr.skip())
+
+    table.select(pick, None, [spec, role], **QUIET)
+    check.click(
+        stoppable(check_spec), [spec, role, answer], facts, concurrency_id=QUEUE,
+        api_visibility="private",
+    )  # fmt: skip
+    calibration(spec, role, answer)
+    with gr.Accordion(label("Downloaded checkpoints"), open=False) as downloads:
+        cached = gr.HTML(shown.cache_table(()), apply_default_css=False)
+        downloads.expand(lambda: shown.cache_table(list_cache()), None, cached, **QUIET)
+        if not is_hosted():
+            empty = gr.Button(label("Delete all downloads"), size="sm", variant="stop")
+            empty.click(empty_downloads, None, cached, **QUIET)
+
+
+def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None:
+    """Direction check and calibration on one's own files."""
+    with gr.Accordion(label("Direction check and calibration on your own files"), open=False):
         gr.Markdown(
             f"Give real and manipulated files of the kind you will examine. {MIN_FOR_DIRECTION} of "
             f"each show whether the labels are inverted; {MIN_OF_EACH} of each fit the line that "
             "turns this checkpoint's raw score into log-odds, so that it may be counted."
         )
         with gr.Row():
-            real = gr.File(file_count="multiple", type="filepath", label="Real files", height=130)
+            real = gr.File(
+                file_count="multiple", type="filepath", label=label("Real files"), height=130
+            )
             fake = gr.File(
-                file_count="multiple", type="filepath", label="Manipulated files", height=130
+                file_count="multiple", type="filepath", label=label("Manipulated files"), height=130
             )
-        fit = gr.Button("Check direction and calibrate")
-        fitted = gr.HTML(min_height=60)
-        fit.click(
-            stoppable(calibrate_here), [spec, role, answer, real, fake], fitted,
-            concurrency_id=QUEUE, api_visibility="private",
-        )  # fmt: skip
-    with gr.Accordion("Catalogue", open=True):
-        with gr.Row():
-            words = gr.Textbox(
-                label="Search the catalogue", placeholder="e.g. videomae, siglip, 384", scale=3
-            )
-            only = gr.Dropdown([("All roles", ""), *roles], value="", label="Role")
-        listed = gr.HTML(boxed(models.catalogue_table(catalog.search(""))))
-        for source in (words, only):
-            source.change(
-                lambda w, r: boxed(models.catalogue_table(catalog.search(w or "", r or None))),
-                [words, only], listed, **QUIET,
-            )  # fmt: skip
-    with gr.Accordion("Downloaded checkpoints", open=False) as downloads:
-        cached = gr.HTML(boxed(models.cache_table(())))
-        downloads.expand(lambda: boxed(models.cache_table(list_cache())), None, cached, **QUIET)
-        if not is_hosted():
-            empty = gr.Button("Delete all downloads", size="sm", variant="stop")
-            empty.click(empty_downloads, None, cached, **QUIET)
+        fit = gr.Button(label("Check direction and calibrate"))
+        fitted = gr.HTML("", min_height=40, apply_default_css=False)
+    fit.click(
+        stoppable(calibrate_here), [spec, role, answer, real, fake], fitted,
+        concurrency_id=QUEUE, api_visibility="private",
+    )  # fmt: skip
 
 
 def check_spec(spec: str, role: str, answer: str) -> str:
@@ -97,7 +101,7 @@ def check_spec(spec: str, role: str, answer: str) -> str:
         checkpoint = load_detector(role, settings).checkpoint
         if settings.fake_labels and not is_hosted():
             save_answer(checkpoint.sha256, settings.fake_labels[role])
-        return boxed(models.checkpoint_facts(checkpoint))
+        return shown.checkpoint_facts(checkpoint)
     except UserError as error:
         return alert(error)
 
@@ -112,8 +116,9 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
             for place, path in enumerate(files or []):
                 shutil.copy(path, folder / name / f"{place:04d}{Path(path).suffix}")
         settings = chosen_settings("quick", [role], False, {role: spec}, {role: answer})
-        stop = current_stop()
         items, lines = read_manifest(folder), folder / "measured.jsonl"
+
+        stop = current_stop()
 
         def told(done: int, total: int, text: str) -> None:
             stop.check()
@@ -121,13 +126,13 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
 
         records = score_files(items, set_up(settings, POOL), lines, told, pool=POOL)
         check = check_sign(*(column.tolist() for column in labelled_raws(items, records, role)))
-        said = models.direction_words(check)
+        said = shown.direction_words(check)
         enough = min(check.n_real, check.n_fake) >= MIN_OF_EACH
         if check.verdict != "right" or not enough or is_hosted():
-            return boxed(said + models.not_calibrated(check, MIN_OF_EACH, is_hosted()))
+            return said + shown.not_calibrated(check, MIN_OF_EACH, is_hosted())
         fit = calibrate(folder, settings, lines)
-        kept = "<p>Kept on this machine: this checkpoint is counted from now on.</p>"
-        return boxed(said + kept + models.checkpoint_facts(fit.checkpoint))
+        kept = shown.panel(text="Kept on this machine: this checkpoint is counted from now on.")
+        return said + kept + shown.checkpoint_facts(fit.checkpoint)
     except UserError as error:
         return alert(error)
 
@@ -136,5 +141,7 @@ def empty_downloads() -> str:
     """Delete what was downloaded and let go of loaded networks."""
     freed = empty_cache()
     POOL.clear()
-    said = f"<p>{freed / 1e6:.1f} MB were freed.</p>"
-    return boxed(said + models.cache_table(list_cache()))
+    return shown.cache_table(list_cache(), f"{freed / 1e6:.1f} MB were freed.")
+
+
+TAB = Tab("Models", models_tab)

@@ -1,157 +1,95 @@
-"""The places where an analysis is shown, and what moves the player.
+"""What can be done with a result: keep it, draw it into the video, say that it is wrong.
 
-What is shown is made in report/. Imports report and ui.session.
+What is shown is made in report/. Imports report and its neighbors.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from analysis import Analysis
 from errors import UserError, writing
-from report import cards, export, feedback, page, timeline, video
-from report.draw import annotated, heatmap_figure
-from report.words import clock
-from ui.jobs import current_stop
+from report import export, feedback, render, video
+from ui.jobs import current_stop, stoppable
 from ui.keeping import fresh_folder
-from ui.session import QUIET, Done, boxed
-
-WELCOME = (
-    "<section class='empty'><h2>Choose a file to begin</h2><p>You will read which face, which "
-    "seconds, which evidence, how strong it is, what speaks against it, and what could not be "
-    "judged.</p></section>"
-)
+from ui.session import QUEUE, QUIET, Done, stem_of
+from ui.texts import label, language_of
 
 
 @dataclass(frozen=True)
-class Places:
-    """The components that show an analysis, in the order of `results`."""
+class Keep:
+    """The components below a result.
 
-    verdict: gr.HTML
+    Attributes:
+        shown: holds them all; hidden until there is a result.
+        as_html, as_json: download the report.
+        draw: makes the annotated video.
+        marked: shows it.
+    """
+
     shown: gr.Column
-    short: gr.HTML
-    summed: gr.HTML
-    drawn: gr.Image
-    jump: gr.Dropdown
-    pictures: gr.Gallery
-    people: gr.HTML
-    evidence: gr.HTML
-    facts: gr.HTML
-    as_json: gr.DownloadButton
     as_html: gr.DownloadButton
+    as_json: gr.DownloadButton
     draw: gr.Button
     marked: gr.Video
-    text: gr.File
 
-    def all(self) -> list[Any]:
-        """The components as outputs."""
-        return [getattr(self, f.name) for f in fields(self)]
-
-
-def result_column(done: gr.State) -> Places:
-    """The places where results are shown, hidden until there are any."""
-    made: dict[str, Any] = {"verdict": gr.HTML(boxed(WELCOME), elem_id="verdict")}
-    with gr.Column(visible=False) as made["shown"]:
-        made["short"] = gr.HTML()
-        with gr.Accordion("How the evidence adds up", open=True):
-            made["summed"] = gr.HTML()
-        with gr.Accordion("Over time", open=True):
-            made["drawn"] = gr.Image(
-                label="Timeline", show_label=False, type="numpy", interactive=False,
-                elem_id="timeline", buttons=["fullscreen"],
-            )  # fmt: skip
-            made["jump"] = gr.Dropdown(
-                [], label="Move the video to a moment", interactive=True, elem_id="jump",
-                info="A click on the timeline or on a picture below does the same.",
-            )  # fmt: skip
-        with gr.Accordion("Pictures", open=True):
-            made["pictures"] = gr.Gallery(
-                label="Annotated pictures and heatmaps", show_label=False, columns=3,
-                object_fit="contain", height="auto", interactive=False, format="jpeg",
-                elem_id="pictures",
-            )  # fmt: skip
-        with gr.Accordion("People", open=True):
-            made["people"] = gr.HTML()
-        with gr.Accordion("Evidence by detector", open=True):
-            made["evidence"] = gr.HTML()
-        with gr.Accordion("The file, and how this was made", open=False):
-            made["facts"] = gr.HTML()
-        with gr.Row():
-            made["as_json"] = gr.DownloadButton("Report as JSON", size="sm", elem_id="as-json")
-            made["as_html"] = gr.DownloadButton("Report as HTML", size="sm", elem_id="as-html")
-            made["draw"] = gr.Button("Make the annotated video", size="sm", elem_id="draw")
-        made["marked"] = gr.Video(
-            visible=False, label="Annotated video", interactive=False, elem_id="marked"
-        )
-        made["text"] = feedback_form(done)
-    return Places(**made)
+    def outputs(self) -> set[Any]:
+        """The components that `kept` fills."""
+        return {self.shown, self.as_html, self.as_json, self.draw, self.marked}
 
 
-def results(done: Done) -> list[Any]:
-    """Everything the page shows of an analysis, in the order of the output components."""
-    found = done.analysis
-    folder, stem = fresh_folder(), Path(found.name).stem[:60] or "report"
+def keep_column(done: gr.State) -> Keep:
+    """What can be done with a result, hidden until there is one."""
+    with gr.Column(visible=False, elem_id="keep") as shown:
+        with gr.Row(equal_height=True):
+            as_html = gr.DownloadButton(label("Report (HTML)"), size="md", elem_id="as-html")
+            as_json = gr.DownloadButton(label("Report (JSON)"), size="md", elem_id="as-json")
+            draw = gr.Button(label("Annotated video"), size="md", elem_id="draw")
+        case = gr.Textbox(
+            label=label("Case number"), info=label("Printed on the report when you type one."),
+            max_lines=1, max_length=80, elem_id="case",
+        )  # fmt: skip
+        marked = gr.Video(visible=False, label=label("Annotated video"), interactive=False,
+                          elem_id="marked")  # fmt: skip
+        feedback_form(done)
+    case.blur(with_case, [done, case], as_html, **QUIET)
+    case.submit(with_case, [done, case], as_html, **QUIET)
+    draw.click(stoppable(draw_video), done, marked, concurrency_id=QUEUE, api_visibility="private")
+    return Keep(shown, as_html, as_json, draw, marked)
+
+
+def kept(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]:
+    """Write the reports of a result and show what can be done with it."""
+    folder, stem = fresh_folder(), stem_of(done.analysis.name)
     as_json, as_html = folder / f"{stem}.report.json", folder / f"{stem}.report.html"
-    as_json.write_text(export.to_text(found), "utf-8")
-    as_html.write_text(page.to_html(found), "utf-8")
-    drawn, is_video = timeline.timeline(found), found.kind == "video"
-    jumps = (
-        [(moment.words, moment.time_s) for moment in timeline.moments(found)] if is_video else []
-    )
-    return [
-        boxed(cards.declared(found) + cards.verdict_card(found)),
-        gr.Column(visible=True),
-        boxed("<h3>In short</h3>" + cards.explanation(found)),
-        boxed(cards.for_and_against(found)),
-        gr.Image(value=drawn, visible=drawn is not None, alt_text=timeline.alt_text(found)),
-        gr.Dropdown(choices=jumps, value=None, visible=is_video),
-        gallery(found),
-        boxed(cards.people_table(found)),
-        boxed(cards.evidence_table(found)),
-        boxed(cards.file_facts(found) + "<h3>Made with</h3>" + cards.made_with(found)),
-        gr.DownloadButton(value=str(as_json)),
-        gr.DownloadButton(value=str(as_html)),
-        gr.Button(visible=is_video),
-        gr.Video(value=None, visible=False),
-        gr.File(value=None, visible=False),
-    ]
+    as_json.write_text(export.to_text(done.analysis), "utf-8")
+    as_html.write_text(render.to_html(done.analysis, language_of(request)), "utf-8")
+    return {
+        keep.shown: gr.Column(visible=True),
+        keep.as_json: gr.DownloadButton(value=str(as_json)),
+        keep.as_html: gr.DownloadButton(value=str(as_html)),
+        keep.draw: gr.Button(visible=done.analysis.kind == "video"),
+        keep.marked: gr.Video(value=None, visible=False),
+    }
 
 
-def gallery(found: Analysis) -> list[tuple[Any, str]]:
-    """The annotated pictures, then the heatmaps, each with a caption."""
-    said = "Picture at {}" if found.kind == "video" else "The picture"
-    shown = [(annotated(found, shot), said.format(clock(shot.time_s))) for shot in found.keyframes]
-    figures = [heatmap_figure(found, heatmap) for heatmap in page.strongest_heatmaps(found)]
-    return shown + [figure for figure in figures if figure is not None]
-
-
-def seek_by_click(done: Done | None, event: gr.SelectData) -> Any:
-    """A click on the timeline moves the player."""
-    moment = timeline.time_at(done.analysis, event.index[0]) if done is not None else None
-    return gr.skip() if moment is None else gr.Video(playback_position=moment)
-
-
-def seek_by_picture(done: Done | None, event: gr.SelectData) -> Any:
-    """Choosing an annotated picture moves the player to its moment."""
-    shots = done.analysis.keyframes if done is not None else ()
-    inside = isinstance(event.index, int) and event.index < len(shots)
-    return gr.Video(playback_position=shots[event.index].time_s) if inside else gr.skip()
-
-
-def seek_by_choice(time_s: float | None) -> Any:
-    """The list of moments moves the player, for those who do not use a mouse."""
-    return gr.skip() if time_s is None else gr.Video(playback_position=float(time_s))
+def with_case(done: Done | None, case: str, request: gr.Request) -> Any:
+    """The report once more, with the case number that was typed."""
+    if done is None:
+        return gr.skip()
+    target = fresh_folder() / f"{stem_of(done.analysis.name)}.report.html"
+    target.write_text(render.to_html(done.analysis, language_of(request), case), "utf-8")
+    return gr.DownloadButton(value=str(target))
 
 
 def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
     """Write the annotated video."""
     if done is None:
         return gr.skip()
-    target = fresh_folder() / f"{Path(done.analysis.name).stem[:60]}.annotated.mp4"
+    target = fresh_folder() / f"{stem_of(done.analysis.name)}.annotated.mp4"
     try:
 
         def told(fraction: float, text: str) -> None:
@@ -166,12 +104,14 @@ def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
 
 def feedback_form(done: gr.State) -> gr.File:
     """Where a wrong answer is put into a text that can be sent."""
-    with gr.Accordion("Is this answer wrong?", open=False):
-        gr.Markdown("This makes a text that you can send to whoever runs this. Nothing is sent.")
-        truth = gr.Radio(feedback.TRUTHS, value=feedback.TRUTHS[0], label="What is true?")
-        comment = gr.Textbox(label="How do you know?", lines=2)
-        make = gr.Button("Make the text", size="sm")
-        text = gr.File(visible=False, label="Text to send", interactive=False)
+    with gr.Accordion(label("Is this answer wrong?"), open=False):
+        gr.Markdown(
+            label("This makes a text that you can send to whoever runs this. Nothing is sent.")
+        )
+        truth = gr.Radio(feedback.TRUTHS, value=feedback.TRUTHS[0], label=label("What is true?"))
+        comment = gr.Textbox(label=label("How do you know?"), lines=2)
+        make = gr.Button(label("Make the text"), size="sm")
+        text = gr.File(visible=False, label=label("Text to send"), interactive=False)
     make.click(write_feedback, [done, truth, comment], text, **QUIET)
     return text
 
@@ -182,4 +122,4 @@ def write_feedback(done: Done | None, truth: str, comment: str) -> Any:
         return gr.skip()
     target = fresh_folder() / "wrong-answer.md"
     target.write_text(feedback.wrong_answer(done.analysis, truth, comment), "utf-8")
-    return gr.File(value=str(target), visible=True)
+    return gr.File(value=str(Path(target)), visible=True)

@@ -6,19 +6,24 @@ of a shared machine. Imports analysis and what lies before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from analysis import Analysis, Settings, analyze
+from detectors.base import Finding
 from detectors.registry import DETECTORS
 from errors import UserError
 from hub import catalog
-from hub.space import Space
+from hub.spacefile import Space
 from hub.store import EMBEDDED, looks_like_folder
 from media.clip import Clip
-from report import cards
 from report.export import to_json
+from report.language import ENGLISH, Language
+from report.render import render
 from report.seal import next_line
 from stop import Stop
 from ui import keeping
@@ -43,7 +48,27 @@ class Done:
     analysis: Analysis
 
 
-def gpu_seconds(path: str, settings: Settings, progress: Any, stop: Stop) -> int:
+@dataclass(frozen=True)
+class Step:
+    """Where an analysis stands.
+
+    Attributes:
+        fraction: 0..1 of the work.
+        text: what is being done.
+        finding: what a detector says so far, when that is the news.
+        share: 0..1 of the windows that it has seen.
+    """
+
+    fraction: float
+    text: str
+    finding: Finding | None = None
+    share: float = 0.0
+
+
+Listener = Callable[[Step], None]
+
+
+def gpu_seconds(path: str, settings: Settings, stop: Stop) -> int:
     """ZeroGPU time to ask for: what the window plan needs, no more."""
     windows = 4 if settings.mode == "quick" else 16
     return min(GPU_WINDOWS_S, GPU_BASE_S + GPU_WINDOW_S * windows)
@@ -54,22 +79,51 @@ def on_gpu(function: Callable) -> Callable:
     return spaces.GPU(duration=gpu_seconds)(function) if spaces is not None else function
 
 
-def examine(path: str, settings: Settings, progress: Any = None) -> Analysis:
-    """Analyse a file and report real fractions to a Gradio progress bar."""
+def examine(path: str, settings: Settings, tell: Listener = lambda step: None) -> Analysis:
+    """Analyze a file and tell every step of it."""
     keeping.touch(path)
-    found = _examine(path, settings, progress, current_stop())
-    print(next_line(to_json(found)).text(), flush=True)  # hashes and the level, no names
-    return found
+    for step in _steps(path, settings, current_stop()):
+        if isinstance(step, Analysis):
+            print(next_line(to_json(step)).text(), flush=True)  # hashes and the level, no names
+            return step
+        tell(step)
+    raise RuntimeError("an analysis ended without a result")
 
 
 @on_gpu
-def _examine(path: str, settings: Settings, progress: Any, stop: Stop) -> Analysis:
+def _steps(path: str, settings: Settings, stop: Stop) -> Iterator[Step | Analysis]:
+    """The steps of an analysis, then its result. A generator, because it may run elsewhere."""
+    steps: queue.Queue[Step | Analysis | BaseException] = queue.Queue()
+    last = Step(0.0, "")
 
-    def told(fraction: float, text: str) -> None:
-        if progress is not None:  # an unused gr.Progress is false: its length is 0
-            progress(fraction, desc=text)
+    def on_progress(fraction: float, text: str) -> None:
+        nonlocal last
+        last = Step(fraction, text)
+        steps.put(last)
 
-    return analyze(path, settings, told, stop=stop)
+    def on_finding(finding: Finding, share: float) -> None:
+        steps.put(Step(last.fraction, last.text, finding, share))
+
+    def work() -> None:
+        try:
+            steps.put(analyze(path, settings, on_progress, on_finding=on_finding, stop=stop))
+        except BaseException as error:  # handed to the reader of the steps
+            steps.put(error)
+
+    thread = threading.Thread(target=work, name="analysis", daemon=True)
+    thread.start()
+    ended = False
+    try:
+        while not ended:
+            step = steps.get()
+            ended = isinstance(step, Analysis | BaseException)
+            if isinstance(step, BaseException):
+                raise step
+            yield step
+    finally:
+        if not ended:  # nobody reads on: the thread must not outlive its job
+            stop.ask()
+        thread.join()
 
 
 def chosen_settings(
@@ -110,18 +164,17 @@ def check_limits(path: str, settings: Settings, space: Space) -> None:
             )
 
 
-def boxed(html: str) -> str:
-    """The frame that report.css styles."""
-    return f"<div class='ev'>{html}</div>"
-
-
-def alert(error: UserError) -> str:
+def alert(error: UserError, language: Language = ENGLISH) -> str:
     """An error as a sentence on the page."""
-    sentence = cards.sentences([error.sentence])
-    return boxed(f"<div class='alert' role='alert'><h3>This did not work</h3>{sentence}</div>")
+    return render("alert", language, sentence=error.sentence, code=error.code)
 
 
 def specs_of(role: str) -> list[tuple[str, str]]:
-    """Choices of the catalogue for a role."""
+    """Choices of the catalog for a role."""
     known = [source for source in catalog.search("", role) if source.usable]
     return [(source.repo_id or "Comes with the program", source.spec) for source in known]
+
+
+def stem_of(name: str) -> str:
+    """A file name without its ending, short enough for a file of results."""
+    return Path(name).stem[:60] or "file"

@@ -1,0 +1,192 @@
+"""What is folded away: sums and weights, raw measures, facts of the file, what it was made with.
+
+Rows of texts for the templates. Imports analysis (types), verdict and the other files of this room.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from analysis import Analysis
+from detectors.base import Finding
+from media.provenance.credentials import TRUST_LIST_DATE
+from report.export import to_json
+from report.language import ENGLISH, Language
+from report.roles import title
+from report.seal import FIELD
+from report.words import MOST_SHOWN, STATUS, clock, measure, percent, signed, size
+from verdict.fusion import fusion_parameters
+
+CREDENTIALS = {
+    "none": "none in the file",
+    "elsewhere": "kept elsewhere, not fetched",
+    "trusted": f"present, they hold, and the signer is on the C2PA trust list of {TRUST_LIST_DATE}",
+    "unknown_signer": "present, and they hold, but the signer is unknown",
+    "invalid": "present, but they do not hold",
+    "unreadable": "could not be read",
+}
+ENFSI = (  # verbal scale of the likelihood ratio, ENFSI guideline for evaluative reporting, 2015
+    (10_000, "strong support"), (1_000, "moderately strong support"),
+    (100, "moderate support"), (10, "weak support"),
+)  # fmt: skip
+Facts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One line of the sum.
+
+    Attributes:
+        name: of the detector, or of the start or the end of the sum.
+        weight: "× 0.90" or empty.
+        value: signed log-odds.
+        left, width: of the bar, 0..100 %; the middle is nothing.
+        side: ``for``, ``against``.
+    """
+
+    name: str
+    weight: str
+    value: str
+    left: float
+    width: float
+    side: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything behind the answer.
+
+    Attributes:
+        terms: intercept, contributions, sum; empty without a sum.
+        people: (name, level, sum) of everybody where there are several.
+        findings: (detector, person, log-odds, status, measures, checkpoint).
+        sentences: the whole explanation.
+        file, made_with: names and values.
+        notes: oddities of the file's own data.
+        calibration: on what the probability was calibrated, a sentence; empty without one.
+    """
+
+    terms: tuple[Term, ...]
+    people: tuple[tuple[str, str, str], ...]
+    findings: tuple[tuple[str, str, str, str, str, str], ...]
+    sentences: tuple[str, ...]
+    file: Facts
+    made_with: Facts
+    notes: tuple[str, ...]
+    calibration: str
+
+
+def details(analysis: Analysis, language: Language = ENGLISH) -> Details:
+    """Everything that is folded away, in the reader's language."""
+    people, declared = analysis.verdict.people, analysis.provenance.declared()
+    return Details(
+        terms=_terms(analysis, language),
+        people=tuple(
+            (o.person or "", language(o.level), signed(o.log_odds) if o.log_odds else "–")
+            for o in people
+        )
+        if len(people) > 1
+        else (),
+        findings=tuple(_finding(f, language) for f in analysis.findings),
+        sentences=tuple(s for s in analysis.explanation if s not in declared),
+        file=_file(analysis, language),
+        made_with=_made_with(analysis, language),
+        notes=tuple(analysis.provenance.notes),
+        calibration=_calibration(analysis, language),
+    )
+
+
+def _terms(analysis: Analysis, language: Language) -> tuple[Term, ...]:
+    opinion = analysis.verdict.opinion
+    if opinion.log_odds is None:
+        return ()
+    order = sorted(opinion.contributions.items(), key=lambda item: -abs(item[1]))
+    return (
+        _term(language("Start of every sum"), "", analysis.verdict.intercept),
+        *(_term(language(title(n)), f"× {opinion.weights[n]:.2f}", v) for n, v in order),
+        _term(language("Sum"), "", opinion.log_odds),
+    )
+
+
+def _term(name: str, weight: str, value: float) -> Term:
+    width = 50 * min(1.0, abs(value) / MOST_SHOWN)
+    left = 50.0 if value >= 0 else 50.0 - width
+    side = "for" if value >= 0 else "against"
+    return Term(name, weight, signed(value), round(left, 2), round(width, 2), side)
+
+
+def _finding(finding: Finding, language: Language) -> tuple[str, str, str, str, str, str]:
+    value = signed(finding.log_odds) if finding.log_odds is not None else "–"
+    status = language(STATUS.get(finding.status, finding.status))
+    if finding.reason is not None:
+        status = f"{language(finding.reason.sentence)} [{finding.reason.code}]"
+    measures = "; ".join(measure(n, v) for n, v in finding.measures.items()) or "–"
+    person = finding.person or language("whole file")
+    return language(title(finding.detector)), person, value, status, measures, finding.checkpoint
+
+
+def _calibration(analysis: Analysis, language: Language) -> str:
+    if analysis.verdict.opinion.probability is None:
+        return ""
+    fitted = fusion_parameters()
+    return language(
+        "Calibrated on {data} ({date}), for equal odds beforehand. On other kinds of files it may "
+        "be off.", data=fitted.fitted_on, date=fitted.date,
+    )  # fmt: skip
+
+
+def support(log_odds: float) -> str:
+    """The step of the verbal scale of ENFSI (2015) for a likelihood ratio."""
+    ratio = math.exp(min(abs(log_odds), 20.0))
+    return next((words for least, words in ENFSI if ratio >= least), "limited or no support")
+
+
+def _file(analysis: Analysis, language: Language) -> Facts:
+    width, height = analysis.size_wh
+    facts = [
+        ("Name", analysis.name),
+        ("SHA-256", analysis.sha256),
+        ("Kind", f"{language(analysis.kind)}, {analysis.container}"),
+        ("Size", f"{size(analysis.bytes)}, {width} × {height} px"),
+    ]
+    if analysis.kind == "video":
+        examined = language(
+            "{a} of {b} examined",
+            a=clock(analysis.examined_s), b=clock(analysis.duration_s),
+        )  # fmt: skip
+        facts += [("Length", f"{examined}, {analysis.fps:.2f} fps"), ("Audio", _audio(analysis))]
+    state = analysis.provenance.content_credentials
+    facts.append(("Content credentials (C2PA)", language(CREDENTIALS.get(state, state))))
+    known = {"container", "size on disk"}
+    facts += [
+        (k.capitalize(), str(v)) for k, v in analysis.provenance.facts.items() if k not in known
+    ]
+    return tuple((language(name), value) for name, value in facts)
+
+
+def _audio(analysis: Analysis) -> str:
+    if not analysis.has_audio:
+        return "none"
+    spoken = sum(stop - start for start, stop in analysis.speech_s)
+    return f"yes, speech for {clock(spoken)} of what was examined"
+
+
+def _made_with(analysis: Analysis, language: Language) -> Facts:
+    chosen, fitted = analysis.settings, fusion_parameters()
+    facts: list[tuple[str, str]] = [("Analyzed", when(analysis)), ("Mode", chosen.mode)]
+    facts += [(language(title(n)), label) for n, label in analysis.checkpoints.items()]
+    facts += list(analysis.versions.items())
+    facts.append(("SHA-256 of the JSON report", to_json(analysis)[FIELD]))
+    facts.append(("Fusion fitted on", f"{fitted.fitted_on} ({fitted.date})"))
+    opinion = analysis.verdict.opinion
+    if opinion.log_odds is not None:
+        facts.append(("Verbal scale (ENFSI 2015)", support(opinion.log_odds)))
+    if opinion.probability is not None:
+        facts.append(("Probability at equal odds", percent(opinion.probability)))
+    return tuple((language(name), value) for name, value in facts)
+
+
+def when(analysis: Analysis) -> str:
+    """The date and time of the analysis for people: "2026-01-02 03:04 UTC"."""
+    return analysis.analyzed_at[:16].replace("T", " ") + " UTC"

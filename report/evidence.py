@@ -1,0 +1,174 @@
+"""What did each detector find? One card a detector, with one picture that shows the thing.
+
+A card asks the finding what it carries: a heatmap is laid over the face, anything else is drawn
+over time. Imports analysis (types), verdict and the other files of this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis import Analysis
+from detectors.base import Finding, Heatmap
+from report.draw import data_uri, heatmap_pair
+from report.language import ENGLISH, Language
+from report.roles import phrase, question, title
+from report.words import STATUS, clock, signed
+from verdict.explain import STRENGTH
+from verdict.fusion import NOTABLE, Opinion
+
+PICTURE_PX = 300  # height of a picture on a card
+EVEN_LOG_ODDS = 0.25  # a heatmap whose parts differ by less shows nothing
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The picture of a card.
+
+    Attributes:
+        picture: data URI, or None for bars over time.
+        bars: (left %, width %, height % of the half, side, words) over time.
+        caption: what it shows.
+        left, right: captions of the two halves of a pair; empty for one picture.
+    """
+
+    picture: str | None
+    bars: tuple[tuple[float, float, float, str, str], ...]
+    caption: str
+    left: str = ""
+    right: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What one detector found in the person whom the verdict is about.
+
+    Attributes:
+        title, question: of the detector.
+        side: ``for``, ``against`` or ``neither``.
+        weight: how much it moves the sum, in words.
+        says: what it saw, a sentence.
+        when: its strongest moment, or empty.
+        start_s: where that begins, or None.
+        counted: it is part of the sum.
+        status: why not, in words; empty when it is.
+        figure: what shows it, or None.
+        note: why there is no picture, or empty.
+    """
+
+    title: str
+    question: str
+    side: str
+    weight: str
+    says: str
+    when: str
+    start_s: float | None
+    counted: bool
+    status: str
+    figure: Figure | None
+    note: str
+
+
+def evidence_cards(analysis: Analysis, language: Language = ENGLISH) -> tuple[Card, ...]:
+    """The cards of the verdict's person: counted ones by weight, then those only shown."""
+    opinion = analysis.verdict.opinion
+    own = [
+        f for f in analysis.findings
+        if f.person in (opinion.person, None) and f.log_odds is not None
+    ]  # fmt: skip
+    own.sort(key=lambda f: _order(f, opinion))
+    return tuple(_card(analysis, finding, language) for finding in own)
+
+
+def _order(finding: Finding, opinion: Opinion) -> tuple[bool, float]:
+    return (
+        finding.detector not in opinion.contributions,
+        -abs(opinion.contributions.get(finding.detector, finding.log_odds or 0.0)),
+    )
+
+
+def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
+    contributions = analysis.verdict.opinion.contributions
+    counted = finding.detector in contributions
+    value = contributions.get(finding.detector, finding.log_odds or 0.0)
+    side = "neither" if abs(value) < NOTABLE else "for" if value > 0 else "against"
+    says = language("It does not lean to either side.")
+    if side != "neither":
+        text = language(phrase(finding, side == "for"))
+        says = text[:1].upper() + text[1:] + "."
+    top = max(finding.windows, key=lambda w: w.log_odds, default=None)
+    timed = top is not None and analysis.kind == "video" and len(finding.windows) > 1
+    figure, note = _figure(analysis, finding, language)
+    return Card(
+        title=language(title(finding.detector)),
+        question=language(question(finding)),
+        side=side,
+        weight=_weight(value, counted, language),
+        says=says,
+        when=language("Strongest at {a}", a=clock(top.start_s)) if timed and top else "",
+        start_s=top.start_s if timed and top else None,
+        counted=counted,
+        status="" if counted else language(STATUS.get(finding.status, finding.status)),
+        figure=figure,
+        note=note,
+    )
+
+
+def _weight(value: float, counted: bool, language: Language) -> str:
+    """What the sum gets from it; the strength of a number that is not counted is not said."""
+    if not counted:
+        return language("not counted")
+    how = next((word for least, word in STRENGTH if abs(value) >= least), None)
+    if how is None:
+        return language("leans to neither side")
+    return language(f"{how} {'for' if value > 0 else 'against'}")
+
+
+def _figure(analysis: Analysis, finding: Finding, language: Language) -> tuple[Figure | None, str]:
+    """The picture of a finding, or why there is none."""
+    if finding.heatmaps:
+        heatmap = strongest(finding.heatmaps)
+        if float(np.ptp(heatmap.values)) < EVEN_LOG_ODDS:
+            return None, language(
+                "No heatmap: no part of the face stands out, the whole face counts alike."
+            )
+        pair = heatmap_pair(analysis, heatmap)
+        if pair is not None:
+            return _heat_figure(analysis, heatmap, pair, language), ""
+    if len(finding.windows) > 1:
+        return _bars(analysis, finding, language), ""
+    return None, ""
+
+
+def strongest(heatmaps: Sequence[Heatmap]) -> Heatmap:
+    """The heatmap with the highest mean."""
+    return max(heatmaps, key=lambda h: float(np.mean(h.values)))
+
+
+def _heat_figure(
+    analysis: Analysis, heatmap: Heatmap, pair: np.ndarray, language: Language
+) -> Figure:
+    when = "" if analysis.kind != "video" else f", {clock(heatmap.time_s)}"
+    return Figure(
+        picture=data_uri(pair, PICTURE_PX),
+        bars=(),
+        caption=language("Red parts speak for manipulation, blue parts against it."),
+        left=language("The face") + when,
+        right=language("What each part adds"),
+    )
+
+
+def _bars(analysis: Analysis, finding: Finding, language: Language) -> Figure:
+    most = max(1.0, *(abs(w.log_odds) for w in finding.windows))
+    bars = []
+    for window in finding.windows:
+        left = 100 * window.start_s / analysis.duration_s
+        stop = 100 * min(window.stop_s, analysis.duration_s) / analysis.duration_s
+        height, side = 50 * abs(window.log_odds) / most, "for" if window.log_odds > 0 else "against"
+        words = f"{clock(window.start_s)}: {signed(window.log_odds)}"
+        bars.append((round(left, 2), round(stop - left, 2), round(height, 2), side, words))
+    caption = language("Over time: up for manipulation, down against it.")
+    return Figure(None, tuple(bars), caption)

@@ -1,0 +1,109 @@
+"""How is a result laid out, on the page and on paper?
+
+Fills the templates; every text is escaped by them (Jinja2's autoescape). One style sheet for page,
+report and evaluation. Imports analysis (types) and the other files of this room.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis import Analysis
+from report.details import details, when
+from report.draw import annotated, data_uri
+from report.faces import overlay
+from report.language import ENGLISH, Language
+from report.view import view
+from report.words import clock
+
+ROOM = Path(__file__).parent
+SHOT_PX = 260  # height of a whole picture in the report
+MOST_SHOTS = 4
+
+
+@cache
+def environment() -> Environment:
+    """The templates; unknown names are mistakes, and everything is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(ROOM / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.globals["glossary"] = glossary()
+    return made
+
+
+@cache
+def glossary() -> dict[str, str]:
+    """Term → explanation in English."""
+    return tomllib.loads((ROOM / "glossary.toml").read_text("utf-8"))
+
+
+@cache
+def css() -> str:
+    """The style sheet."""
+    return (ROOM / "style.css").read_text("utf-8")
+
+
+def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
+    """Fill one template."""
+    return environment().get_template(f"{template}.html.j2").render(t=language, **values)
+
+
+def answer(analysis: Analysis, language: Language = ENGLISH) -> str:
+    """The result as a fragment of the page."""
+    return render("answer", language, **_values(analysis, language, True))
+
+
+def over_time(analysis: Analysis, language: Language = ENGLISH) -> str:
+    """The timeline with the boxes for the player."""
+    return render(
+        "timeline", language, view=view(analysis, language),
+        overlay=json.dumps(overlay(analysis, language)),
+    )  # fmt: skip
+
+
+def to_html(analysis: Analysis, language: Language = ENGLISH, case: str = "") -> str:
+    """The whole report as one HTML document: pictures inside, no scripts, nothing fetched.
+
+    Args:
+        analysis: what is reported.
+        language: of the reader.
+        case: a number or name that the user typed; printed when not empty.
+    """
+    shots = [
+        (data_uri(annotated(analysis, shot), SHOT_PX), _shot_caption(analysis, shot.time_s))
+        for shot in _spread(analysis.keyframes, MOST_SHOTS)
+    ]
+    return render(
+        "report", language, **_values(analysis, language, False), case=case.strip(),
+        name=analysis.name, sha256=analysis.sha256, when=when(analysis), shots=shots,
+        version=analysis.versions.get("program", ""), css=Markup(css()),
+    )  # fmt: skip
+
+
+def _values(analysis: Analysis, language: Language, interactive: bool) -> dict[str, Any]:
+    return {
+        "view": view(analysis, language),
+        "details": details(analysis, language),
+        "marks": tuple(language(text) for text in analysis.provenance.declared()),
+        "interactive": interactive,
+    }
+
+
+def _spread(shots: tuple, most: int) -> list:
+    step = max(1, -(-len(shots) // most))
+    return list(shots[::step])[:most]
+
+
+def _shot_caption(analysis: Analysis, time_s: float) -> str:
+    return clock(time_s) if analysis.kind == "video" else ""

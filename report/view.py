@@ -1,0 +1,247 @@
+"""What does a reader see of an analysis, in which order?
+
+Turns an `Analysis` into a `View`: words, places and pictures that are ready to be laid out. The
+page and the report show the same view by the same templates. Imports analysis (types), verdict and
+the other files of this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis import Analysis
+from detectors.base import Finding
+from report.evidence import Card, evidence_cards
+from report.faces import FaceCard, face_cards
+from report.language import ENGLISH, Language
+from report.roles import phrase, title
+from report.timeline import Timeline, timeline
+from report.words import STYLES, LevelStyle, clock, likelihood, percent
+from verdict.fusion import (
+    INCONCLUSIVE,
+    NONE,
+    NOT_ASSESSED,
+    NOTABLE,
+    SOME,
+    STRONG,
+    Opinion,
+    Thresholds,
+    in_conflict,
+)
+
+GAUGE_LEVELS = (NONE, INCONCLUSIVE, SOME, STRONG)
+OUTER_LOG_ODDS = 3.0  # beyond the outer thresholds, where the gauge ends
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One bar of four zones of equal width, so that their names never collide.
+
+    Attributes:
+        place: of the needle, 0..100 % of the bar.
+        zones: (key, name) from left to right.
+        words: the same for those who do not see it.
+    """
+
+    place: float
+    zones: tuple[tuple[str, str], ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A result as it is read, from the top down.
+
+    Attributes:
+        level: the level of the file in the reader's language.
+        style: how that level looks.
+        who: whose face decided, or that it is the file as a whole.
+        reason: the one sentence below the level.
+        likelihood, probability: how sure; empty and None where nothing calibrated was counted, or
+            where the level does not follow the sum.
+        gauge: the sum between the thresholds, or None without a sum.
+        sentences: at most three.
+        faces, cards: of people and of evidence; the heaviest first.
+        silent: detectors that could not judge, each with its reason.
+        timeline: over time, or None for a still picture.
+        warnings: what weakens the verdict.
+    """
+
+    level: str
+    style: LevelStyle
+    who: str
+    reason: str
+    likelihood: str
+    probability: str | None
+    gauge: Gauge | None
+    sentences: tuple[str, ...]
+    faces: tuple[FaceCard, ...]
+    cards: tuple[Card, ...]
+    silent: tuple[tuple[str, str], ...]
+    timeline: Timeline | None
+    warnings: tuple[str, ...]
+
+
+def view(analysis: Analysis, language: Language = ENGLISH) -> View:
+    """Everything that a reader sees of an analysis, in the reader's language."""
+    verdict, opinion = analysis.verdict, analysis.verdict.opinion
+    own = [f for f in analysis.findings if f.person in (opinion.person, None)]
+    follows = opinion.log_odds is not None and _by_sum(opinion, verdict.thresholds)
+    return View(
+        level=language(opinion.level),
+        style=STYLES[opinion.level],
+        who=_who(analysis, language),
+        reason=_reason(analysis, own, language),
+        likelihood=likelihood(opinion.log_odds or 0.0, language) if follows else "",
+        probability=percent(opinion.probability)
+        if follows and opinion.probability is not None
+        else None,
+        gauge=_gauge(opinion, verdict.thresholds, language) if follows else None,
+        sentences=_sentences(analysis, own, language),
+        faces=face_cards(analysis, language),
+        cards=evidence_cards(analysis, language),
+        silent=tuple(
+            (language(title(f.detector)), language(f.reason.sentence))
+            for f in own
+            if f.reason is not None
+        ),
+        timeline=timeline(analysis, language),
+        warnings=tuple(language(text) for text in analysis.warnings),
+    )
+
+
+def _by_sum(opinion: Opinion, limits: Thresholds) -> bool:
+    """The level is the one that the sum alone gives: not lowered by conflict or by instability."""
+    return opinion.level == _zone(opinion.log_odds or 0.0, limits)
+
+
+def _zone(log_odds: float, limits: Thresholds) -> str:
+    if log_odds >= limits.strong:
+        return STRONG
+    if log_odds >= limits.some:
+        return SOME
+    return NONE if log_odds <= limits.none else INCONCLUSIVE
+
+
+def gauge_place(log_odds: float, limits: Thresholds) -> float:
+    """Where the needle stands, in %: linear within each of four equal zones, never on a border."""
+    edges = (
+        limits.none - OUTER_LOG_ODDS, limits.none, limits.some, limits.strong,
+        limits.strong + OUTER_LOG_ODDS,
+    )  # fmt: skip
+    zone = GAUGE_LEVELS.index(_zone(log_odds, limits))
+    share = (log_odds - edges[zone]) / (edges[zone + 1] - edges[zone])
+    return 25 * (zone + min(0.94, max(0.06, share)))
+
+
+def _gauge(opinion: Opinion, limits: Thresholds, language: Language) -> Gauge:
+    zones = tuple((STYLES[n].key, language(STYLES[n].short)) for n in GAUGE_LEVELS)
+    place = gauge_place(opinion.log_odds or 0.0, limits)
+    words = language(
+        "From no signs to strong signs, the needle stands at {place} of 100, in “{level}”.",
+        place=round(place), level=language(opinion.level),
+    )  # fmt: skip
+    return Gauge(place, zones, words)
+
+
+def _who(analysis: Analysis, language: Language) -> str:
+    number, person = len(analysis.people), analysis.verdict.opinion.person
+    if person is None:
+        return language("The file as a whole")
+    if number <= 1:
+        return language("{person}, the only person seen", person=_name(person, language))
+    return language(
+        "{person}, the most suspicious of {n} people", person=_name(person, language), n=number
+    )
+
+
+def _name(person: str, language: Language) -> str:
+    return person.replace("Face", language("Face"))
+
+
+def heaviest(opinion: Opinion, own: Sequence[Finding], side: int) -> Finding | None:
+    """The counted finding that moves the sum most to a side, +1 for manipulation and -1 against."""
+    counted = {f.detector: f for f in own if f.log_odds is not None}
+    moved = [
+        (side * value, name)
+        for name, value in opinion.contributions.items()
+        if name in counted and side * value >= NOTABLE
+    ]
+    return counted[max(moved)[1]] if moved else None
+
+
+def _reason(analysis: Analysis, own: Sequence[Finding], language: Language) -> str:
+    """Why this level, in one sentence."""
+    opinion = analysis.verdict.opinion
+    for_it, against = (heaviest(opinion, own, side) for side in (1, -1))
+    if opinion.level == NOT_ASSESSED:
+        reasons = [f.reason.sentence for f in own if f.reason is not None]
+        return language(reasons[0]) if reasons else language("No detector was asked.")
+    if opinion.level in (STRONG, SOME) and for_it is not None:
+        return _sentence(language(phrase(for_it, True)) + _most(for_it, language))
+    if opinion.level == NONE and against is not None:
+        return _sentence(language(phrase(against, False)))
+    if opinion.level == NONE:
+        return language("Nothing that these detectors know was seen.")
+    if opinion.log_odds is None:
+        return language("The numbers that there are come from checkpoints that are not counted.")
+    if analysis.verdict.unstable:
+        return language("The strongest evidence did not survive re-encoding at half size.")
+    if in_conflict(opinion.contributions) or (for_it is not None and against is not None):
+        return language("The evidence contradicts itself.")
+    return language("The evidence is too weak to favor a side.")
+
+
+def _most(finding: Finding, language: Language) -> str:
+    """The strongest moment, where windows differ."""
+    if len(finding.windows) < 2:
+        return ""
+    top = max(finding.windows, key=lambda w: w.log_odds)
+    return language(", most from {a} to {b}", a=clock(top.start_s), b=clock(top.stop_s))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _sentences(analysis: Analysis, own: Sequence[Finding], language: Language) -> tuple[str, ...]:
+    """What speaks for the other side, how much could be judged, what the level does not mean."""
+    opinion = analysis.verdict.opinion
+    says = []
+    if opinion.log_odds is not None:
+        says.append(_other_side(opinion, own, language))
+    says.append(_coverage(analysis, own, language))
+    says.append(language(STYLES[opinion.level].meaning))
+    return tuple(says)
+
+
+def _other_side(opinion: Opinion, own: Sequence[Finding], language: Language) -> str:
+    for_it, against = (heaviest(opinion, own, side) for side in (1, -1))
+    if opinion.level == INCONCLUSIVE and for_it is not None and against is not None:
+        return language(
+            "For manipulation: {a}. Against it: {b}.",
+            a=language(phrase(for_it, True)), b=language(phrase(against, False)),
+        )  # fmt: skip
+    if opinion.level == INCONCLUSIVE:
+        one = for_it or against
+        if one is None:
+            return language("No detector that counts leans clearly to either side.")
+        return language("It leans this way: {a}.", a=language(phrase(one, one is for_it)))
+    other = against if opinion.level in (STRONG, SOME) else for_it
+    if other is None:
+        return language("Nothing that was counted speaks for the other side.")
+    return language("On the other side: {a}.", a=language(phrase(other, other is for_it)))
+
+
+def _coverage(analysis: Analysis, own: Sequence[Finding], language: Language) -> str:
+    """How many detectors could judge, and how much of the clip was examined."""
+    counted = len({f.detector for f in own if f.detector in analysis.verdict.opinion.contributions})
+    total = len({f.detector for f in own})
+    text = language("{n} of {total} detectors could be counted", n=counted, total=total)
+    if 0 < analysis.examined_s < analysis.duration_s - 0.5:
+        return text + language(
+            ", on {a} of {b} seconds; “thorough” examines all of it.",
+            a=round(analysis.examined_s), b=round(analysis.duration_s),
+        )  # fmt: skip
+    return text + "."

@@ -1,0 +1,207 @@
+"""The tab where several files are examined: a table that fills row by row, and one report each.
+
+Imports hub, report and its neighbors.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import gradio as gr
+
+from errors import UserError, writing
+from hub.spacefile import Space
+from report import export, render
+from report.cells import text_cell
+from report.language import Language
+from report.view import view
+from report.words import percent
+from ui.jobs import is_hosted, streamed
+from ui.keeping import fresh_folder
+from ui.session import QUEUE, QUIET, alert, check_limits, chosen_settings, examine, stem_of
+from ui.tab import Tab
+from ui.texts import label, language_of
+
+MOST_FILES, MOST_HOSTED = 200, 20
+HEADS = ("File", "Level", "Probability", "Reason")
+UNREAD = "Not read"
+
+
+def batch_tab(space: Space) -> None:
+    """Layout and wiring."""
+    most = MOST_HOSTED if is_hosted() else MOST_FILES
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            files = gr.File(
+                label=f"{label('Several files, or a zip of them')} · {most}", type="filepath",
+                file_count="multiple", height=180, elem_id="batch-files",
+            )  # fmt: skip
+            mode = gr.Radio(
+                [(label("Quick: up to 12 s of it"), "quick"),
+                 (label("Thorough: end to end"), "thorough")],
+                value="quick", label=label("How much of a video is examined"),
+            )  # fmt: skip
+            with gr.Row():
+                go = gr.Button(label("Analyze all"), variant="primary", elem_id="batch-go")
+                stop = gr.Button(label("Stop"), visible=False)
+        with gr.Column(scale=5, min_width=320):
+            note = gr.HTML("", apply_default_css=False, elem_id="batch-note")
+            table = gr.Dataframe(
+                headers=[label(head) for head in HEADS], value=[], interactive=False, wrap=True,
+                datatype="str", elem_id="batch-table", column_widths=["26%", "22%", "14%", "38%"],
+                label=label("Results"),
+            )  # fmt: skip
+            with gr.Row(visible=False) as ready:
+                as_csv = gr.DownloadButton("CSV", elem_id="batch-csv")
+                as_zip = gr.DownloadButton(label("All reports (zip)"), elem_id="batch-zip")
+    outputs = [note, table, ready, as_csv, as_zip, go, stop]
+
+    def begin() -> dict[Any, Any]:
+        return {
+            go: gr.Button(visible=False), stop: gr.Button(visible=True), table: [],
+            ready: gr.Row(visible=False), note: "",
+        }  # fmt: skip
+
+    def end() -> dict[Any, Any]:
+        return {go: gr.Button(visible=True), stop: gr.Button(visible=False)}
+
+    def run(
+        tell: Callable[[dict[Any, Any]], None], chosen: dict[Any, Any], request: gr.Request
+    ) -> dict[Any, Any]:
+        say = language_of(request)
+        try:
+            paths = unpacked(chosen[files] or [], most, space.max_upload_mb)
+            folder, rows = fresh_folder(), []
+            for index, path in enumerate(paths):
+                tell({note: working(index, len(paths), path.name, say)})
+                rows.append(examined(path, chosen[mode], space, folder, say))
+                tell({table: [list(row) for row in rows]})
+            return end() | {
+                note: "", ready: gr.Row(visible=True),
+                as_csv: gr.DownloadButton(value=str(as_table(rows, folder))),
+                as_zip: gr.DownloadButton(value=str(bundled(folder))),
+            }  # fmt: skip
+        except UserError as error:
+            return end() | {note: alert(error, say)}
+
+    begun = go.click(begin, None, outputs, **QUIET)
+    started = begun.then(
+        streamed(run), {files, mode}, outputs, concurrency_limit=1, concurrency_id=QUEUE,
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    stop.click(end, None, outputs, cancels=[begun, started], **QUIET)
+
+
+def working(index: int, count: int, name: str, language: Language) -> str:
+    """Which file is examined now."""
+    return render.render(
+        "working", language, text=name, percent=round(100 * index / count), rows=(),
+        left=language("File {n} of {total}", n=index + 1, total=count),
+    )  # fmt: skip
+
+
+def examined(
+    path: Path, mode: str, space: Space, folder: Path, language: Language
+) -> tuple[str, str, str, str]:
+    """One row; a file that cannot be read is a row with its reason. The reports are written."""
+    try:
+        settings = chosen_settings(mode)
+        check_limits(str(path), settings, space)
+        analysis = examine(str(path), settings)
+    except UserError as error:
+        if error.code in ("stopped", "took_too_long"):
+            raise
+        return path.name, language(UNREAD), "", language(error.sentence)
+    target = _free(folder / f"{stem_of(path.name)}.report.html")
+    target.write_text(render.to_html(analysis, language), "utf-8")
+    target.with_suffix(".json").write_text(export.to_text(analysis), "utf-8")
+    seen, opinion = view(analysis, language), analysis.verdict.opinion
+    number = percent(opinion.probability) if seen.probability and opinion.probability else ""
+    return path.name, f"{seen.style.sign} {seen.level}", number, seen.reason
+
+
+def unpacked(files: list[str], most: int, most_mb: int) -> list[Path]:
+    """The files to examine; a zip is replaced by what is in it.
+
+    Raises:
+        UserError: ``no_file``, ``too_many_files``, ``bad_zip`` or ``too_large``.
+    """
+    paths: list[Path] = []
+    for name in files:
+        path = Path(name)
+        paths += list(_members(path, most, most_mb)) if zipfile.is_zipfile(path) else [path]
+    if not paths:
+        raise UserError("no_file", "Choose several files, or a zip of them, first.")
+    if len(paths) > most:
+        raise UserError(
+            "too_many_files", f"These are {len(paths)} files; at most {most} can be examined here."
+        )
+    return paths
+
+
+def _members(archive: Path, most: int, most_mb: int) -> Iterator[Path]:
+    """The files of a zip, written under their own names only, up to the limits."""
+    folder = fresh_folder()
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = [e for e in opened.infolist() if _is_file(e)]
+            if len(entries) > most:
+                raise UserError(
+                    "too_many_files",
+                    f"The zip holds {len(entries)} files; at most {most} can be examined here.",
+                )
+            for number, entry in enumerate(entries):
+                if entry.file_size > most_mb * 1_000_000:
+                    raise UserError(
+                        "too_large", f"A file in the zip is larger than {most_mb} MB, the limit."
+                    )
+                target = folder / f"{number:03d}"
+                target.mkdir()
+                target /= PurePosixPath(entry.filename.replace("\\", "/")).name[-120:]
+                with opened.open(entry) as source, target.open("wb") as written:
+                    shutil.copyfileobj(source, written)
+                yield target
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+        raise UserError("bad_zip", f"{archive.name} is damaged or locked by a password.") from error
+
+
+def _is_file(entry: zipfile.ZipInfo) -> bool:
+    """No folder and none of the files that systems leave behind."""
+    name = PurePosixPath(entry.filename)
+    return not entry.is_dir() and not name.name.startswith(".") and "__MACOSX" not in name.parts
+
+
+def as_table(rows: list[tuple[str, str, str, str]], folder: Path) -> Path:
+    """The rows as CSV; no cell of it is run by a spreadsheet."""
+    target = folder / "results.csv"
+    with writing("The table"), target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADS)
+        writer.writerows([text_cell(cell) for cell in row] for row in rows)
+    return target
+
+
+def bundled(folder: Path) -> Path:
+    """All reports of a folder as one zip."""
+    target = fresh_folder() / "reports.zip"
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    return target
+
+
+def _free(target: Path) -> Path:
+    """A name that is not taken yet."""
+    number, free = 2, target
+    while free.exists():
+        free = target.with_name(target.name.replace(".report", f"-{number}.report"))
+        number += 1
+    return free
+
+
+TAB = Tab("Several files", batch_tab)

@@ -1,0 +1,113 @@
+// Boxes over the playing video, the playhead, and moving the video by pointer and keyboard.
+(() => {
+  const seen = { text: null, data: null, verdict: null };
+  const media = () => document.querySelector("#player .stage video, #player .stage img");
+  const video = () => document.querySelector("#player .stage video");
+
+  function overlay() {
+    const holder = document.querySelector("#timeline .overlay-data");
+    const text = holder ? holder.dataset.overlay : null;
+    if (text !== seen.text) {
+      seen.text = text;
+      seen.data = text ? JSON.parse(text) : null;
+    }
+    return seen.data;
+  }
+
+  // Where a face is at a moment, between two known places; null where it was not followed.
+  function placeAt(track, time) {
+    const first = track[0], last = track[track.length - 1], slack = 0.08;
+    if (!track.length || time < first[0] - slack || time > last[0] + slack) return null;
+    let low = 0, high = track.length - 1;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (track[middle][0] <= time) low = middle; else high = middle;
+    }
+    const a = track[low], b = track[high];
+    const share = b[0] > a[0] ? Math.min(1, Math.max(0, (time - a[0]) / (b[0] - a[0]))) : 0;
+    return [1, 2, 3, 4].map((i) => a[i] + share * (b[i] - a[i]));
+  }
+
+  // The picture inside of its element, without the bars beside it, in px.
+  function pictureRect(element) {
+    const width = element.videoWidth || element.naturalWidth, height = element.videoHeight || element.naturalHeight;
+    if (!width || !height) return null;
+    const scale = Math.min(element.clientWidth / width, element.clientHeight / height);
+    return { left: element.offsetLeft + (element.clientWidth - width * scale) / 2, top: element.offsetTop + (element.clientHeight - height * scale) / 2, width: width * scale, height: height * scale };
+  }
+
+  function drawBoxes(element, data) {
+    const layer = element.parentElement.querySelector(".boxes");
+    if (!layer) return;
+    const rect = data && pictureRect(element), time = element.currentTime || 0;
+    const faces = !rect ? [] : data.faces.map((face) => ({ face, box: face.tracks.map((t) => placeAt(t, time)).find((b) => b) })).filter((f) => f.box);
+    while (layer.children.length > faces.length) layer.lastChild.remove();
+    while (layer.children.length < faces.length) {
+      const box = document.createElement("div");
+      box.appendChild(document.createElement("span"));
+      layer.appendChild(box);
+    }
+    faces.forEach(({ face, box }, i) => {
+      const node = layer.children[i];
+      node.className = face.key;
+      node.style.left = `${rect.left + box[0] * rect.width}px`;
+      node.style.top = `${rect.top + box[1] * rect.height}px`;
+      node.style.width = `${(box[2] - box[0]) * rect.width}px`;
+      node.style.height = `${(box[3] - box[1]) * rect.height}px`;
+      if (node.firstChild.textContent !== face.label) node.firstChild.textContent = face.label;
+      node.classList.toggle("low", box[1] * rect.height < 26);
+    });
+  }
+
+  function drawPlayhead(data) {
+    const head = document.querySelector("#timeline .playhead i"), seek = document.querySelector("#timeline .seek"), player = video();
+    if (!head || !seek || !player || !data || !data.duration_s) return;
+    head.style.left = `${Math.min(100, (100 * player.currentTime) / data.duration_s)}%`;
+    if (document.activeElement !== seek) seek.value = player.currentTime;
+    seek.setAttribute("aria-valuetext", `${player.currentTime.toFixed(1)} s`);
+  }
+
+  // A new verdict comes into view and into focus, so that nobody misses it.
+  function showVerdict() {
+    const verdict = document.querySelector("#answer .verdict");
+    if (verdict === seen.verdict) return;
+    seen.verdict = verdict;
+    if (!verdict) return;
+    const top = verdict.getBoundingClientRect().top;
+    if (top < 0 || top > window.innerHeight * 0.5) verdict.scrollIntoView({ block: "start", behavior: "smooth" });
+    verdict.focus({ preventScroll: true });
+  }
+
+  function seekTo(time) {
+    const player = video();
+    if (!player) return;
+    player.currentTime = Math.max(0, time + 0.001);
+    const rect = player.getBoundingClientRect();
+    if (rect.bottom < 80 || rect.top > window.innerHeight - 80) player.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-seek]");
+    if (link) seekTo(Number(link.dataset.seek));
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("#timeline .seek")) seekTo(Number(event.target.value));
+  });
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!step || !event.target.matches || !event.target.matches("#timeline .seek")) return;
+    event.preventDefault();
+    const stops = event.target.dataset.stops.split(" ").map(Number), now = Number(event.target.value);
+    const next = step > 0 ? stops.find((s) => s > now + 0.05) : stops.filter((s) => s < now - 0.05).pop();
+    if (next !== undefined) { event.target.value = next; seekTo(next); }
+  });
+
+  function frame() {
+    const element = media(), data = overlay();
+    if (element) drawBoxes(element, data);
+    drawPlayhead(data);
+    showVerdict();
+    requestAnimationFrame(frame);
+  }
+  requestAnimationFrame(frame);
+})();

@@ -1,0 +1,63 @@
+"""The tab where a stored report is checked against its file.
+
+Imports report and its neighbors.
+"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from errors import UserError
+from hub.spacefile import Space
+from report.checkpoints import panel
+from report.replay import compare, read_report, settings_of
+from ui.jobs import is_hosted, stoppable
+from ui.session import QUEUE, alert, check_limits, examine
+from ui.tab import Tab
+from ui.texts import label, language_of
+
+
+def replay_tab(space: Space) -> None:
+    """Layout and wiring."""
+    gr.Markdown(label("Drop a report (JSON) and the file it is about: does the result still hold?"))
+    with gr.Row():
+        with gr.Column(min_width=300):
+            report = gr.File(label=label("Report (JSON)"), type="filepath", height=130,
+                             elem_id="replay-report")  # fmt: skip
+            file = gr.File(label=label("The file it is about"), type="filepath", height=130,
+                           elem_id="replay-file")  # fmt: skip
+            go = gr.Button(label("Check the report"), variant="primary", elem_id="replay-go")
+        with gr.Column(scale=2, min_width=300):
+            out = gr.HTML("", apply_default_css=False, min_height=120, elem_id="replay-out")
+
+    def check(stored: str | None, path: str | None, request: gr.Request) -> str:
+        say = language_of(request)
+        try:
+            return replayed(stored, path, space)
+        except UserError as error:
+            return alert(error, say)
+
+    go.click(stoppable(check), [report, file], out, concurrency_id=QUEUE, api_visibility="private")
+
+
+def replayed(stored: str | None, path: str | None, space: Space) -> str:
+    """Analyze the file again as the report says, and name every difference."""
+    if not stored or not path:
+        raise UserError("no_file", "Drop both, the report and the file it is about.")
+    report = read_report(stored)
+    settings = settings_of(report)
+    if is_hosted() and any("/" not in s or s.startswith((".", "/", "~"))
+                           for s in settings.checkpoints.values()):  # fmt: skip
+        raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
+    check_limits(path, settings, space)
+    differences = compare(report, examine(path, settings))
+    if not differences:
+        text = "The same file with the same settings gives the same result."
+        return panel(badges=(("The report holds", "good"),), text=text)
+    return panel(
+        badges=(("The report does not hold as it is", "caution"),),
+        sentences=tuple(d.sentence for d in differences),
+    )
+
+
+TAB = Tab("Check a report", replay_tab)

@@ -1,0 +1,131 @@
+"""What did the visitor choose, and how is it shown before and during the analysis?
+
+The file is ready at once: what the browser cannot play is shown as a still, and a small copy that
+it can play follows by itself. Imports media, report and its neighbors.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+import av
+import av.error
+
+from errors import UserError
+from hub.spacefile import Space
+from media.clip import Clip
+from media.sniff import sniff
+from report.draw import data_uri
+from report.language import ENGLISH, Language
+from report.preview import write_preview
+from report.render import render
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+PLAYABLE = {"h264", "vp8", "vp9", "av1"}  # codecs that today's browsers decode
+PLAYABLE_IN = ("MP4 / QuickTime", "Matroska / WebM")
+STILL_PX = 720  # height of the still
+THUMBNAIL_PX = 150
+BROWSER_IMAGES = ("JPEG", "PNG", "GIF", "WebP", "BMP", "AVIF")
+
+
+def check_file(path: str, space: Space) -> None:
+    """Refuse at once what cannot be read at all, in the same words as the analysis.
+
+    Raises:
+        UserError: what `Clip` says of it; ``too_large`` beyond the limit of uploads.
+    """
+    sniff(Path(path))
+    if Path(path).stat().st_size > space.max_upload_mb * 1_000_000:
+        raise UserError(
+            "too_large", f"The file is larger than {space.max_upload_mb} MB, which is the limit."
+        )
+    with Clip(path) as clip:
+        next(iter(clip.frames()), None)
+
+
+def plays(path: str) -> bool:
+    """Can a browser play this file as it is?"""
+    if sniff(Path(path)).name not in PLAYABLE_IN:
+        return False
+    try:
+        with av.open(path) as container:
+            streams = container.streams.video
+            return bool(streams) and streams[0].codec_context.name in PLAYABLE
+    except (av.error.FFmpegError, ValueError):
+        return False
+
+
+def preview(path: str, language: Language = ENGLISH) -> str:
+    """The player, the picture, or a still of what the browser cannot play."""
+    kind = sniff(Path(path))
+    if kind.kind == "video" and plays(path):
+        return player(path, language)
+    if kind.kind != "video" and kind.name in BROWSER_IMAGES:
+        return render("stage", language, kind="image", address=address(path), note="")
+    with Clip(path) as clip:
+        frame = next(iter(clip.frames()), None)
+    note = "Your browser cannot play this kind of video; a copy that it can play is being made."
+    if frame is None:
+        return ""
+    return render(
+        "stage", language, kind="image", address=data_uri(frame[1], STILL_PX),
+        note=note if kind.kind == "video" else "",
+    )  # fmt: skip
+
+
+def player(path: str, language: Language = ENGLISH) -> str:
+    """The player of a file that a browser can play."""
+    return render("stage", language, kind="video", address=address(path), note="")
+
+
+def address(path: str) -> str:
+    """Where the browser finds a file of this server, relative to the page."""
+    return "gradio_api/file=" + quote(str(Path(path).resolve()))
+
+
+@cache
+def examples() -> Mapping[str, str]:
+    """File name → what was really done to it."""
+    listed = EXAMPLES / "labels.csv"
+    if not listed.is_file():
+        return {}
+    with listed.open(encoding="utf-8", newline="") as file:
+        return {row["file"]: row["label"] for row in csv.DictReader(file)}
+
+
+def example_path(name: str) -> str | None:
+    """The path of an example; None for any other name."""
+    return str(EXAMPLES / name) if name in examples() else None
+
+
+@cache
+def thumbnail(name: str) -> str:
+    """A small picture of an example."""
+    with Clip(EXAMPLES / name) as clip:
+        frame = next(iter(clip.frames()), None)
+    return data_uri(frame[1], THUMBNAIL_PX) if frame is not None else ""
+
+
+def welcome(language: Language = ENGLISH) -> str:
+    """What to do first, and the examples."""
+    shown = [
+        (name, language(text), thumbnail(name), sniff(EXAMPLES / name).kind)
+        for name, text in examples().items()
+    ]
+    return render("welcome", language, examples=shown)
+
+
+def is_shown(path: str) -> bool:
+    """The player shows the file itself, so no copy is needed."""
+    return sniff(Path(path)).kind != "video" or plays(path)
+
+
+def proxy(path: str, folder: Path) -> str:
+    """A small copy that every browser plays, on the same clock; audio as the analysis hears it."""
+    target = folder / "preview.mp4"
+    write_preview(path, target)
+    return str(target)

@@ -76,7 +76,7 @@ def test_the_policy_lets_nothing_be_loaded_or_sent_elsewhere():
 def test_every_test_that_security_md_names_exists():
     text = (ROOT / "SECURITY.md").read_text("utf-8")
     rows = re.findall(r"^\|[^|]+\|([^|]+)\|$", text, re.MULTILINE)[2:]
-    assert len(rows) >= 12
+    assert len(rows) >= 12 and "<<<<" not in text
     for row in rows:
         file = ""
         for named in re.findall(r"`([^`]+)`", row):

@@ -1,16 +1,15 @@
-"""Which figures on faces-val and the development clips stand in the model cards?
+"""Which figures of ``cli.py evaluate`` stand in the model cards?
 
-``python -m training.cards RESULTS`` reads what ``cli.py evaluate`` wrote for the manifests of
-`training.data.manifests` and `training.data.external` (one folder each, named as its manifest) and
-puts those figures into card.json and README.md of every embedded checkpoint, in place of the former
-ones. Figures of a recipe's own test (self-made fakes, shifted sound) stay. Imports evaluation, hub
-and training.
+``python -m training.cards RESULTS…`` reads what ``cli.py evaluate`` wrote for the manifests of
+`training.data` (one folder each, named as its manifest) and puts those figures beside every
+embedded checkpoint, in place of the former ones; figures of a recipe's own test (self-made fakes,
+shifted sound) stay. Without RESULTS the pages are written anew. Imports evaluation, hub and
+training.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from hub.checkpoint import DETECTORS, Card
-from training.cards.writer import TABLE_HEAD, auc_figure, figure_table, share_figure
+from training.cards import page
+from training.cards.writer import auc_figure, share_figure
 from training.spatial.figures import is_selection
 
 DEFAULTS = Path(__file__).parent.parent.parent / "hub" / "defaults"
@@ -51,8 +51,8 @@ class Results:
     @property
     def protocol(self) -> str:
         """How the figures were made."""
-        maker = "outside" if self.name in ("outside", "studio") else "manifests"
-        return f"{PROTOCOL} {self.name}.csv (training.{maker}), one number a file"
+        maker = "external" if self.name in ("outside", "studio") else "manifests"
+        return f"{PROTOCOL} {self.name}.csv (training.data.{maker}), one number a file"
 
 
 def read_results(folder: Path) -> Results:
@@ -133,22 +133,18 @@ def baseline_figures(results: Results) -> Iterator[dict]:
 
 
 def rewrite(folder: Path, found: list[dict]) -> None:
-    """Replace this module's figures in card.json, and the table of README.md."""
-    path = folder / "card.json"
-    card = Card.from_json(path.read_text("utf-8"))
-    kept = [f for f in card.figures if not f["protocol"].startswith(PROTOCOL)]
-    card = dataclasses.replace(card, figures=(*kept, *found))
-    path.write_text(card.to_json(), encoding="utf-8")
-    readme = folder / "README.md"
-    before, rest = readme.read_text("utf-8").split(TABLE_HEAD)  # one table, or this raises
-    after = rest[rest.index("\n\n") :]
-    readme.write_text(before + figure_table(card.figures) + after, encoding="utf-8")
+    """Replace this module's figures; with none, only write the page and its table anew."""
+    card = Card.from_json((folder / "card.json").read_text("utf-8"))
+    rows = page.read_figures(folder)
+    if found:
+        rows = [row for row in rows if not row["protocol"].startswith(PROTOCOL)] + found
+    page.write(folder, card, rows)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Put figures of evaluate into the model cards.")
-    parser.add_argument("results", nargs="+", type=Path, help="folders of cli.py evaluate")
+    parser.add_argument("results", nargs="*", type=Path, help="folders of cli.py evaluate")
     parser.add_argument("--defaults", type=Path, default=DEFAULTS, help="checkpoint folders")
     arguments = parser.parse_args()
     results = [read_results(folder) for folder in arguments.results]

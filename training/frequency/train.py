@@ -75,19 +75,6 @@ CARD = Card(
         "dismissal, a block or a publication.",
     ),
 )
-INTRO = (
-    "Says whether the fine detail of a face looks drawn by a network: positive raw scores speak "
-    "for fake. The centre of an upright face crop (208 of its 320 pixels) is described by 1,029 "
-    "numbers: block DCT, wavelet and noise-residual statistics of eight regions, radial and "
-    "angular Fourier spectrum, spectral peaks and traces of interpolation. One hidden layer turns "
-    "them into a logit; up to six pictures of a window are averaged. `config.json` holds the gate: "
-    "without detail there is no number."
-)
-RECIPE = (
-    "`training/frequency/train.py`: pairs of a fake and a real face of the same source, both "
-    "through the same draw of resizing and encoding, log loss plus a pair loss (the fake "
-    "above its own real)."
-)
 
 
 # --- fit -----------------------------------------------------------------------------------------
@@ -225,7 +212,7 @@ def export(network: FrequencyNet, told: np.ndarray, rows: pd.DataFrame, folder: 
     )
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
     config = {"model_type": MODEL_TYPE, "hidden": HIDDEN, "gate": asdict(GATE)}
-    write_folder(folder, tensors, config, with_figures(CARD, [], calibration), INTRO, RECIPE)
+    write_folder(folder, tensors, config, with_figures(CARD, [], calibration))
     for figure in figures(rows):
         log.info("%s: %s", figure["name"], figure["value"])
 

@@ -52,19 +52,6 @@ CARD = Card(
         "dismissal, a block or a publication.",
     ),
 )
-INTRO = (
-    "Measures 1.5 seconds or more of a face at up to 25 pictures a second. In four bands of detail "
-    "and three regions of the face that 468 landmarks have aligned (brows, cheeks, mouth): how "
-    "much detail there is, how fast it changes and how evenly. A linear judge adds these up; "
-    "positive scores speak for an animated face. Blinks, mouth and head movement are measured and "
-    "shown, but not judged: they did not carry over to unseen tools."
-)
-RECIPE = (
-    "`training/data/labelled_videos.py`, then `training/landmarks/train.py`: ridge logistic "
-    "regression on standardised measures of windows, each file clean, at 768 px and CRF 28, and "
-    "at 512 px and CRF 35; tools and sources weigh by the square root of their windows. Figures "
-    "and calibration come from judges that saw neither the tool nor the source of the real video."
-)
 
 
 def export(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -79,7 +66,7 @@ def export(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
     found = figures(told, calibration.scale, calibration.offset)
     config = {"model_type": MODEL_TYPE, "measures": list(names)}
     card = with_figures(CARD, found, calibration)
-    write_folder(folder, tensors, config, card, INTRO, RECIPE)
+    write_folder(folder, tensors, config, card)
     log_figures(found, told)
     return told
 

@@ -20,7 +20,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoModelForImageClassification
 
-from training.cards.writer import auc_figure, figure_table
+from hub.checkpoint import Card
+from training.cards import page
+from training.cards.writer import auc_figure
 from training.spatial import data as spatial_data
 from training.spatial import figures
 from training.spatial.network import MEAN, STD, PatchLogits
@@ -72,51 +74,6 @@ DEFAULT_CARD = {
     "limits": list(LIMITS),
     "figures": [],
 }
-CALIBRATION_LINE = (
-    "log-odds = {scale} x raw + {offset}, fitted on {fitted_on} ({n_real} real, {n_fake} fake), "
-    "{date}."
-)
-README = """---
-license: other
-pipeline_tag: image-classification
-library_name: transformers
-tags: [deepfake-detection]
----
-# {title}
-
-Says whether one picture of a face looks manipulated: label 0 is real, label 1 is fake.
-
-## How to use it
-`AutoModelForImageClassification.from_pretrained(FOLDER)`, 168 x 168 pixels, RGB, ImageNet mean and
-deviation, on the tight upright crop of a face (eyes level, side 2.75 times the distance from eyes
-to mouth). The raw score is logit(fake) minus logit(real), averaged over pictures. The head is
-linear on the class token and on the mean of the patch tokens, so what each patch adds to the score
-is exact; the heatmaps show just that.
-
-## Calibration
-{calibration}
-Real and fake weigh the same, so log-odds assume that both are equally likely.
-
-## Data and terms
-{data}
-
-The data may be used for research; so may these weights. Base weights: DINOv2-small (Apache-2.0).
-
-## Recipe
-`training/spatial/train.py`: every fake is shown beside a real face of the same source, and both go
-through the same draw of resizing, JPEG or WebP, sharpening, smoothing, colour, noise and captions,
-so that neither the source nor the encoder is the cue. Blocks 3 to 9 are trained with layer-wise
-rates, half of the patches are dropped, weights are averaged; a second loss tells the patches which
-area was touched. `training/LOG.md` has the experiments, failures too.
-
-## Figures
-AUC or share, with 95 % bootstrap intervals over groups (people or source videos).
-
-{figures}
-
-## What it cannot see, and what it must not be used for
-{limits}
-"""
 
 
 def write(model: PatchLogits, folder: Path) -> float:
@@ -242,16 +199,5 @@ def self_made(table: pd.DataFrame, half: str) -> list[dict]:
 
 
 def store(folder: Path, found: list[dict]) -> None:
-    """Put the figures into the card and write the model card README.md."""
-    card = read_card(folder)
-    card["figures"] = found
-    _write_card(folder, card)
-    fitted = card["calibration"]
-    text = README.format(
-        title=card["title"],
-        data="\n".join(f"- {line}" for line in card["trained_on"]),
-        limits="\n".join(f"- {line}" for line in card["limits"]),
-        figures=figure_table(found),
-        calibration=CALIBRATION_LINE.format(**fitted),
-    )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    """Write the card, all figures and the page."""
+    page.write(folder, Card.from_json((folder / "card.json").read_text("utf-8")), found)

@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import save_file
 
 from detectors.sync.network import SyncModel
-from training.cards.writer import figure_table
+from hub.checkpoint import Card
+from training.cards import page
 from training.sync.figures import (
     WINDOW_FRAMES,
     Protocol,
@@ -77,8 +78,7 @@ def export(model: SyncModel, data: Path, folder: Path, version: str) -> None:
     config = replace(model.config, judge=judge)
     (folder / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
     card = make_card(calibration, found, version)
-    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(make_readme(card), encoding="utf-8")
+    page.write(folder, Card.from_json(json.dumps(card)), found)
     state = {k: _half(v) for k, v in model.state_dict().items()}
     save_file(state, str(folder / "model.safetensors"))
 
@@ -136,74 +136,3 @@ def make_card(calibration: dict, found: list[dict], version: str) -> dict:
         "limits": LIMITS,
         "figures": found,
     }
-
-
-README = """---
-license: other
-library_name: pytorch
-pipeline_tag: video-classification
----
-# Lips and voice (sync), version {version}
-
-Says by how many milliseconds mouth and sound of a talking face are apart, how sure that is, and how
-likely they do not belong together. Real speech is all that it knows: it was never shown a fake.
-
-## How it works
-Lip and chin outline (23 of the 468 face landmarks, mirrored halves averaged, in units of the face)
-at 25 Hz → one layer → three convolutions over time. Sound at 16 kHz → Whisper tiny.en: log-mel,
-stem and three encoder layers, frozen → three convolutions over time. Both give unit vectors in one
-space of 128 dimensions; the mean cosine by lag (±600 ms) over frames with speech is the evidence. A
-logistic judge reads that curve. Its answer becomes log-odds of a foreign or moved sound under two
-shares, 90 % of such files and 3 % of real recordings being out of step, so it stays between -2.27
-and +3.40. It says nothing about the picture: lips that were drawn to the sound are in step, and the
-fusion counts picture and sound as two ways to fake.
-
-## Data and terms
-{trained}
-
-The talking clips are for research only, so are these weights. No picture, voice or name of a person
-is contained in this folder.
-
-The tensors named `ear.*` are layers of Whisper, Copyright (c) 2022 OpenAI, under the MIT licence:
-"Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-associated documentation files (the "Software"), to deal in the Software without restriction,
-including without limitation the rights to use, copy, modify, merge, publish, distribute,
-sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
-furnished to do so, subject to the following conditions: The above copyright notice and this
-permission notice shall be included in all copies or substantial portions of the Software. THE
-SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT.
-IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
-CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."
-
-## Recipe
-`python -m training.sync DATA OUT`: 200 steps of AdamW on 1,514 clips (39 minutes of speech; four
-sound variants of each: room, noise, other voices, band limits, AAC at 16 to 64 kbit/s, speed ±8 %),
-contrastive over frames, lags (±480 ms) and sentences of the same speaker. Mouth and sound are cut
-at different moments, so that the ends of a stretch give nothing away.
-
-## Figures
-People unseen in training; intervals by 1,000 bootstrap draws over people, or over clips where there
-is one person; counts are of windows, or of files, and "fake" means out of step. `hard`: sound and
-landmarks disturbed. The test people also fitted the calibration, which cannot change an AUC. Files
-of `devset` have nothing to do with the training; one of them decided that 160 ms, not 120, pass as
-in step.
-
-{table}
-
-## Limits
-{limits}
-
-It must not be used as the only ground for saying that a person or a file is dishonest.
-"""
-
-
-def make_readme(card: dict) -> str:
-    """The model card for people."""
-    return README.format(
-        version=card["version"],
-        trained="\n".join(f"- {line}" for line in card["trained_on"]),
-        table=figure_table(card["figures"]),
-        limits="\n".join(f"- {line}" for line in card["limits"]),
-    )

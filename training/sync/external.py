@@ -10,7 +10,6 @@ fake files with their own sound, and adds the figures to the checkpoint's card. 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from silero_vad import get_speech_timestamps, load_silero_vad
 from detectors.sync.audio_encoder import AUDIO_HZ
 from detectors.sync.network import SAMPLES, SyncModel
 from detectors.sync.offset import RATE_HZ, raw_log_odds
+from hub.checkpoint import Card
 from media import align
 from media.faces import FaceFinder
+from training.cards import page
 from training.cards.writer import auc_figure
 from training.data.talking import decode, main_faces
 from training.sync.data import SHORTEST_FRAMES, grid
-from training.sync.export import make_readme
 from training.sync.figures import Protocol, Spoken, figures, judged, window_rows
 
 log = logging.getLogger(__name__)
@@ -88,12 +88,11 @@ def outside_figures(
 
 
 def add_to_card(folder: Path, found: list[dict]) -> None:
-    """Replace the figures of the same protocols in card.json and write README.md anew."""
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    """Replace the figures of the same protocols, and write the page anew."""
+    card = Card.from_json((folder / "card.json").read_text(encoding="utf-8"))
     fresh = {entry["protocol"] for entry in found}
-    card["figures"] = [f for f in card["figures"] if f["protocol"] not in fresh] + found
-    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(make_readme(card), encoding="utf-8")
+    others = [row for row in page.read_figures(folder) if row["protocol"] not in fresh]
+    page.write(folder, card, others + found)
 
 
 def main() -> None:

@@ -45,18 +45,3 @@ CARD = Card(
         "dismissal, a block or a publication.",
     ),
 )
-INTRO = (
-    "A VideoMAE classifier (16 frames of 112 px at 25 Hz, 8 x 7 x 7 tokens, six blocks of width "
-    "192). It sees 0.64 s of one face, cut with one crop for the whole run (`media.align.steady`), "
-    "so that what trembles in it trembles in the video. Positive scores speak for fake."
-)
-RECIPE = (
-    "`training/temporal/train.py`: pairs of a real shot and the same shot with one of eight "
-    "self-made faults, in three of four pairs made equally sharp, both through the same camera "
-    "shake, frame rate, light, blur, noise and H.264. The patch embedding starts as a whitened "
-    "cosine transform of each tube of two frames. Loss: the class of the clip, the fake above its "
-    "own real, and which tokens were touched. Then `training/temporal/head.py`: ridge logistic "
-    "regression on the pooled features of labelled videos takes the place of the last layer; its "
-    "figures and its calibration come from judges that saw neither the tool nor the source of the "
-    "real video."
-)

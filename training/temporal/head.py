@@ -26,7 +26,7 @@ from media.windows import Window
 from training.cards.writer import with_figures, write_card
 from training.data.labelled_videos import collect, items
 from training.landmarks.held_out import calibrated, figures, fit, held_out, log_figures, names_of
-from training.temporal.card import CARD, INTRO, RECIPE
+from training.temporal.card import CARD
 from training.temporal.train import load
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def refit(folder: Path, out: Path) -> None:
     _write_classifier(folder / "model.safetensors", judge)
     line = calibrated(told)
     found = figures(told, line.scale, line.offset)
-    write_card(folder, with_figures(CARD, found, line), INTRO, RECIPE)
+    write_card(folder, with_figures(CARD, found, line))
     told.to_csv(out / "held-out.csv", index=False)
     log_figures(found, told)
 

@@ -17,8 +17,9 @@ import torch
 
 from evaluation.bootstrap import interval
 from hub.checkpoint import Card
+from training.cards import page
 from training.cards.writer import with_figures, write_card
-from training.temporal.card import CARD, INTRO, RECIPE
+from training.temporal.card import CARD
 from training.temporal.faults import FAULTS
 from training.temporal.train import (
     auc_of,
@@ -81,9 +82,10 @@ def write_results(folder: Path, found: list[dict]) -> None:
     file = folder / "card.json"
     before = Card.from_json(file.read_text("utf-8")) if file.exists() else CARD
     names = {f["name"] for f in found}
-    kept = [f for f in before.figures if f["name"] not in names]
+    rows = page.read_figures(folder) if file.exists() else []
+    kept = [row for row in rows if row["name"] not in names]
     card = with_figures(CARD, kept + found, before.calibration)
-    write_card(folder, card, INTRO, RECIPE)
+    write_card(folder, card)
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from transformers import VideoMAEForVideoClassification
 from evaluation.metrics import auc
 from training.cards.writer import write_card
 from training.data.talking import Talking
-from training.temporal.card import CARD, INTRO, MEAN, RECIPE, STD
+from training.temporal.card import CARD, MEAN, STD
 from training.temporal.data import FRAMES, OUT_PX, Pairs, Shots
 from training.temporal.faults import FAULTS
 from training.temporal.initial_weights import PATCH_PX, TUBELET, WIDTH, empty_model, new_model
@@ -317,7 +317,7 @@ def export(run: Path, folder: Path) -> None:
     model.load_state_dict(state["average"])
     model.to(torch.bfloat16).save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
-    write_card(folder, CARD, INTRO, RECIPE)
+    write_card(folder, CARD)
 
 
 def load(folder: Path) -> VideoMAEForVideoClassification:

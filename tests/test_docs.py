@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -26,6 +26,7 @@ import cli
 from analysis import Settings, analyze
 from hub.checkpoint import Card
 from hub.spacefile import read_spacefile
+from report.export import to_json
 from tests.conftest import ROOT
 from tests.test_evaluation_run import write_checkpoint
 
@@ -81,44 +82,29 @@ def clone(tmp_path_factory, portrait) -> Path:
         if path.name not in {".venv", ".git", "artifacts", "figures", "my_files"}:
             (folder / path.name).symlink_to(path)
     (folder / ".venv").symlink_to(Path(sys.prefix))
-    write_pictures(folder / "my_files", portrait)
-    write_checkpoint(folder / "my_checkpoint", calibrated=False)
-    point_the_right_way(folder / "my_checkpoint", folder / "my_files")
+    checkpoint = write_checkpoint(folder / "my_checkpoint", calibrated=False)
+    write_pictures(folder / "my_files", portrait, checkpoint)
     return folder
 
 
-def write_pictures(folder: Path, portrait: np.ndarray) -> None:
-    """Nine real and nine "fake" (brighter) pictures of a face."""
+def write_pictures(folder: Path, portrait: np.ndarray, checkpoint: Path) -> None:
+    """Nine "fake" pictures of a face that a checkpoint finds worse than nine "real" ones."""
     rng = np.random.default_rng(0)
-    for name, brightness in (("real", 0), ("fake", 60)):
-        (folder / name).mkdir(parents=True)
-        for number in range(9):
-            change = rng.normal(0, 3, portrait.shape) + brightness + 2 * number
-            picture = np.clip(portrait * 0.7 + change, 0, 255).astype(np.uint8)[:320, 80:400]
-            bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(folder / name / f"{number}.png"), bgr)
-
-
-def point_the_right_way(checkpoint: Path, files: Path) -> None:
-    """Let the random network's outputs mean what makes the brighter pictures more fake."""
     settings = Settings(
         detectors=("spatial",), checkpoints={"spatial": str(checkpoint)}, stability=False
     )
-    values = []
-    for name in ("real", "fake"):
-        (finding,) = analyze(files / name / "4.png", settings).findings
-        values.append(finding.log_odds or 0.0)
-    card = checkpoint / "card.json"
-    known = Card.from_json(card.read_text("utf-8"))
-    if values[0] > values[1]:
-        known = replace(known, fake_indices=(0,), real_indices=(1,))
-        card.write_text(known.to_json(), "utf-8")
-        (checkpoint / "config.json").write_text(
-            (checkpoint / "config.json")
-            .read_text("utf-8")
-            .replace('"0": "real"', '"0": "fake"')
-            .replace('"1": "fake"', '"1": "real"')
-        )
+    scored = []
+    for number in range(18):
+        change = rng.normal(0, 3, portrait.shape) + 5 * number
+        picture = np.clip(portrait * 0.7 + change, 0, 255).astype(np.uint8)[:320, 80:400]
+        path = folder / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        scored.append((to_json(analyze(path, settings))["findings"][0]["log_odds"], path))
+    for rank, (_, path) in enumerate(sorted(scored)):
+        target = folder / ("fake" if rank >= len(scored) // 2 else "real") / path.name
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import numpy as np
 
 from training.augment import artifacts
 
-UNHARMED = 0.45  # share of the pairs that pass without degradation
+P_CLEAN = 0.45  # share of the pairs that pass without degradation
 
 
 def degraded(picture: np.ndarray, tight_px: float, rng: np.random.Generator) -> np.ndarray:
     """What happens to a picture between a camera or a tool and us; uint8 of the same shape."""
-    if rng.random() < UNHARMED:
+    if rng.random() < P_CLEAN:
         return picture
     shape = picture.shape[1::-1]
     if rng.random() < 0.2:

@@ -1,11 +1,11 @@
 """What do manipulations leave on a face, and how is that imitated on a real one?
 
 A self-made fake is a product of three independent choices: a *content* (the face itself moved a
-little, another person's face, another moment, an animated or liquified face), one or two *textures*
-(what a decoder, an up-sampler or a colour match does to it) and a *region* with an edge through
-which the result is pasted back. Mixing families so teaches traces and not one tool. The idea is
-that of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376). Imports `media.align` and
-`training.augment.artifacts`.
+little, another person's face, another moment, an animated or liquified face), one or two
+*artifacts* (what a decoder, an up-sampler or a colour match does to it) and a *region* with an edge
+through which the result is pasted back. Mixing families so teaches traces and not one tool. The
+idea is that of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376). Imports
+`media.align` and `training.augment.artifacts`.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def make(face: Face, donors: Donors, rng: np.random.Generator) -> tuple[np.ndarr
     strength = rng.uniform(0.35, 0.65) if rng.random() < FAINT_SHARE else rng.uniform(0.6, 1.0)
     family = FAMILIES[rng.choice(len(FAMILIES), p=WEIGHTS)]
     content = _content(family.content, face, donors, rng, strength)
-    for name in family.textures:
+    for name in family.artifacts:
         for option in rng.permutation(name.split("|"))[:1]:
-            content = _texture(str(option), content, face, donors, rng, strength)
+            content = _artifact(str(option), content, face, donors, rng, strength)
     mask = region_mask(str(rng.choice(family.regions)), face, rng)
     ratio = 1.0 if rng.random() < 0.7 else rng.uniform(0.5, 0.9)
     if family.poisson and rng.random() < family.poisson:
@@ -290,10 +290,10 @@ def match_colour(picture: np.ndarray, face: Face) -> np.ndarray:
     return np.clip(moved, 0, 255).astype(np.uint8)
 
 
-# --- textures ------------------------------------------------------------------------------------
+# --- artifacts ------------------------------------------------------------------------------------
 
 
-def _texture(
+def _artifact(
     name: str,
     picture: np.ndarray,
     face: Face,
@@ -324,11 +324,11 @@ def _texture(
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of tool: its content, its textures in order ("a|b": one of them), where it pastes."""
+    """A kind of tool: its content, its artifacts in order ("a|b": one of them), where it pastes."""
 
     weight: float
     content: str
-    textures: tuple[str, ...]
+    artifacts: tuple[str, ...]
     regions: tuple[str, ...]
     poisson: float = 0.0
 

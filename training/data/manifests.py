@@ -24,7 +24,7 @@ from media.clip import Clip
 from media.speech import speech_stretches
 from training.data import wild
 
-JPEG_HARM = 40  # quality of the re-encoded copies
+LOW_QUALITY = 40  # quality of the re-encoded copies
 SHARED_ROOMS = ("dialogue_", "meeting_")  # recordings of the same people
 CLIPS_A_PERSON = 8
 LEAST_SPEECH_S = 0.8  # below, no detector can compare voice and lips
@@ -88,7 +88,7 @@ def face_items(
 
 def jpeg_40(data: bytes) -> bytes:
     """The picture compressed once more, hard."""
-    return _encoded(_decoded(data), JPEG_HARM)
+    return _encoded(_decoded(data), LOW_QUALITY)
 
 
 def half_size(data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Which descriptions of real and fake faces does the frequency detector learn from?
 
-A bank of pairs: every fake beside a real face of the same source, both worn by the same draw of
+A bank of pairs: every fake beside a real face of the same source, both degraded by the same draw of
 resizing and encoding, both described by `detectors.frequency.features.describe`; and the held-out
 faces under four conditions. Imports `media`, `detectors` and `training`.
 """
@@ -32,10 +32,10 @@ MIXES = (
     (100, {"swap": 0.73, "gan": 0.2, "web-portraits": 0.07}),
     (24, {"generated": 0.55, "officials": 0.35, "athletes": 0.1}),
 )
-CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation pictures are worn
+CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation images are degraded
 PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published picture
 FACE_SHARE = 0.9  # of that width is the face, roughly
-WORN_EVERY = 4  # one of so many held-out faces is also described worn
+DEGRADED_EVERY = 4  # one of so many held-out faces is also described degraded
 
 
 # --- pairs ---------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def write_bank(crops: Path, folder: Path) -> None:
 
 
 def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Generator) -> np.ndarray:
-    """(2, 1029): real and fake of one source, worn and cut alike."""
+    """(2, 1029): real and fake of one source, degraded and cut alike."""
     if kind in ("swap", "gan"):
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
     elif kind == "generated":
@@ -85,12 +85,12 @@ def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Genera
     shift = rng.uniform(-6, 6, 2)
     told = []
     for face in (real, fake):
-        picture = worn(face, np.random.default_rng(seed))
+        picture = degraded_image(face, np.random.default_rng(seed))
         told.append(describe(cut_look(picture, face.tight_px, scale, shift + rng.normal(0, 1, 2))))
     return np.stack(told)
 
 
-def worn(face: Face, rng: np.random.Generator) -> np.ndarray:
+def degraded_image(face: Face, rng: np.random.Generator) -> np.ndarray:
     """What happened to a picture on its way: nothing, little, or as much as other detectors
     bear."""
     chance = rng.random()
@@ -149,7 +149,7 @@ def cut_look(
 def write_validation(data: Path, crops: Path, file: Path) -> None:
     """Describe the held-out published faces under every condition.
 
-    The prepared crops are taken as they are, without another resampling; worn ones are worn after
+    The prepared crops are taken as they are, not resampled again; others are degraded after
     the cut. Writes descriptions (n, 1029) into an npz and beside it a table of the rows: condition,
     label, source, kind, group, file_bytes, native_px (of the published crop), blocks_db, and
     face_px, for which the width of the published picture stands in.
@@ -163,7 +163,7 @@ def write_validation(data: Path, crops: Path, file: Path) -> None:
         for number, row in enumerate(table.itertuples()):
             if row.split != "val":
                 continue
-            for condition in CONDITIONS if number % WORN_EVERY == 0 else CONDITIONS[:1]:
+            for condition in CONDITIONS if number % DEGRADED_EVERY == 0 else CONDITIONS[:1]:
                 crop = worn_by(condition, np.asarray(pictures[number]))
                 told.append(describe(cut_look(crop, align.TIGHT_PX, None, np.zeros(2))))
                 rows.append(_about(row, condition, crop) | {"file_bytes": int(sizes[row.name])})

@@ -139,11 +139,11 @@ def degraded_pair(real: Face, fake: Face, mask: np.ndarray, rng: np.random.Gener
     jitter = _jitter(rng)
     out = []
     for face in (real, fake):
-        worn = degraded(face.picture, face.tight_px, np.random.default_rng(seed))
+        image = degraded(face.picture, face.tight_px, np.random.default_rng(seed))
         matrix = cut_matrix(face, face.picture.shape[0], *jitter[:4])
         # a slightly different face finder result for each of the two
         matrix[:, 2] += rng.normal(0, 1.0, 2)
-        out.append((cut_input(worn, matrix), matrix))
+        out.append((cut_input(image, matrix), matrix))
     size = (align.TIGHT_PX, align.TIGHT_PX)
     patch = cv2.warpAffine(mask, out[1][1], size, borderMode=cv2.BORDER_REPLICATE)
     patch = cv2.resize(patch, (12, 12), interpolation=cv2.INTER_AREA)

@@ -114,7 +114,7 @@ def _write_card(folder: Path, card: dict) -> None:
 
 
 def scores(
-    model: PatchLogits, crops: Path, selection: bool, tiers: Iterable[str] = figures.HARM
+    model: PatchLogits, crops: Path, selection: bool, tiers: Iterable[str] = figures.DEGRADATIONS
 ) -> pd.DataFrame:
     """Raw logits of one half of the held-out faces in some tiers, and of self-made fakes.
 
@@ -125,8 +125,8 @@ def scores(
     table, faces = figures.held_out(crops, selection), figures.Faces(crops)
     tables = []
     for tier in tiers:
-        harm = figures.HARM[tier]
-        inputs = [figures.to_input(faces.face(r.part, r.row), harm) for r in table.itertuples()]
+        degrade = figures.DEGRADATIONS[tier]
+        inputs = [figures.to_input(faces.face(r.part, r.row), degrade) for r in table.itertuples()]
         raw = figures.logits(model, inputs)
         sizes = [_jpeg_bytes(picture) for picture in inputs]
         tables.append(table.assign(tier=tier, raw=raw, size_bytes=sizes))
@@ -177,7 +177,7 @@ def _auc(name: str, table: pd.DataFrame, protocol: str = "") -> dict:
 
 def told(table: pd.DataFrame, half: str) -> Iterator[dict]:
     """AUC by part and tier on the prepared crops, and of file size alone: for the training log."""
-    for tier in [t for t in figures.HARM if t in set(table.tier)]:
+    for tier in [t for t in figures.DEGRADATIONS if t in set(table.tier)]:
         part = table[table.tier == tier]
         swaps = part[part.source == "dfdc"]
         generated = part[part.source.isin(["ffhq", "stylegan"])]

@@ -28,7 +28,7 @@ FRAMES_PER_PERSON = 24  # of the talking clips
 SELF_MADE = 40  # a source
 QUICK = 400  # DFDC faces that are looked at during training
 BATCH = 48
-HARM = {
+DEGRADATIONS = {
     "clean": lambda picture: picture,
     "jpeg40": lambda picture: _jpeg(picture, 40),
     "half size": lambda picture: _smaller(picture, 0.5),
@@ -97,10 +97,12 @@ class Faces:
         return trimmed(Face(np.asarray(pictures[row]), np.asarray(marks[row])))
 
 
-def to_input(face: Face, harm: Callable[[np.ndarray], np.ndarray] = HARM["clean"]) -> np.ndarray:
+def to_input(
+    face: Face, degrade: Callable[[np.ndarray], np.ndarray] = DEGRADATIONS["clean"]
+) -> np.ndarray:
     """The network's input as the app makes it: the tight crop, no jitter."""
     side = face.picture.shape[0]
-    picture = cv2.resize(harm(face.picture), (side, side), interpolation=cv2.INTER_LINEAR)
+    picture = cv2.resize(degrade(face.picture), (side, side), interpolation=cv2.INTER_LINEAR)
     return spatial_data.cut_input(picture, spatial_data.cut_matrix(face, side))
 
 

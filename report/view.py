@@ -31,6 +31,7 @@ from verdict.fusion import (
 )
 
 GAUGE_LEVELS = (NONE, INCONCLUSIVE, SOME, STRONG)
+ON_CARDS = "its number is shown but not counted."  # the detector's own card says so already
 OUTER_LOG_ODDS = 3.0  # beyond the outer thresholds, where the gauge ends
 
 
@@ -107,7 +108,7 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
             if f.reason is not None
         ),
         timeline=timeline(analysis, language),
-        warnings=tuple(language(text) for text in analysis.warnings),
+        warnings=tuple(language(t) for t in analysis.warnings if not t.endswith(ON_CARDS)),
     )
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
+import axe_playwright_python
 import jsonschema
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from ui.registry import TABS
 from ui.tab import Tab
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 ARTIFACTS = ROOT / "artifacts"
 PATIENCE_MS = 180_000  # an analysis on two busy cores
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio"]
@@ -202,6 +204,38 @@ def test_a_damaged_file_is_refused_at_the_drop_zone(browser, address, tmp_path):
     watched.page.close()
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_of_ours_shuts_anybody_out(browser, address, theme):
+    """No serious finding of axe-core in our own elements, before and after an analysis."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, bypass_csp=True)
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{address}?__theme={theme}")
+    page.wait_for_selector("[data-example]")
+    found = barriers(page)
+    page.set_input_files("#upload input[type=file]", str(PICTURE))
+    page.wait_for_selector("#player .stage")
+    page.click("#go")
+    page.wait_for_selector("#answer .verdict")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert found + barriers(page) == []
+    page.close()
+
+
+def barriers(page) -> list[str]:
+    """What axe-core finds serious in our own elements."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        f"{one['id']}: {node['html'][:120]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+        if page.evaluate(
+            "(s) => !!document.querySelector(s)?.closest('.dd, .tab-container')", node["target"][0]
+        )
+    ]
+
+
 def test_a_german_browser_reads_german(browser, address):
     page = browser.new_page(locale="de-DE")
     page.goto(address)
@@ -216,7 +250,7 @@ def test_several_files_fill_a_table_row_by_row(browser, address, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     watched = Watched(browser, address, SIZES["wide"])
-    watched.page.get_by_role("tab", name="Several files").click()
+    watched.page.get_by_role("tab", name="Batch").click()
     files = [str(PICTURE), str(broken)]
     watched.page.set_input_files("#batch-files input[type=file]", files)
     watched.page.wait_for_selector("#batch-files :text('broken')")

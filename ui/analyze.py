@@ -17,7 +17,7 @@ from errors import UserError, writing
 from hub.spacefile import Space
 from hub.store import EMBEDDED, resolve
 from report.language import Language
-from report.render import answer, over_time
+from report.render import answer, over_time, render
 from ui import source
 from ui.jobs import is_hosted, streamed
 from ui.keeping import KEEP_S, fresh_folder
@@ -141,9 +141,9 @@ def source_column(space: Space) -> tuple[gr.State, list[Any]]:
     with gr.Tabs(elem_id="sources"):
         with gr.Tab(label("File")):
             chosen = gr.File(
-                label=f"{FORMATS} · {space.max_upload_mb} MB", type="filepath", height=150,
-                elem_id="upload",
+                label=label("Video or image"), type="filepath", height=150, elem_id="upload",
             )  # fmt: skip
+            written(lambda say: render("limits", say, formats=FORMATS, mb=space.max_upload_mb))
         with gr.Tab(label("Film yourself")):
             filmed = gr.Video(sources=["webcam"], include_audio=True, label=label("Film yourself"))
         with gr.Tab(label("Take a picture")):

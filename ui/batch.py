@@ -52,7 +52,7 @@ def batch_tab(space: Space) -> None:
         with gr.Column(scale=5, min_width=320):
             note = gr.HTML("", apply_default_css=False, elem_id="batch-note")
             table = gr.Dataframe(
-                headers=[label(head) for head in HEADS], value=[], interactive=False, wrap=True,
+                headers=list(HEADS), value=[], interactive=False, wrap=True,
                 datatype="str", elem_id="batch-table", column_widths=["26%", "22%", "14%", "38%"],
                 label=label("Results"),
             )  # fmt: skip
@@ -204,4 +204,4 @@ def _free(target: Path) -> Path:
     return free
 
 
-TAB = Tab("Several files", batch_tab)
+TAB = Tab("Batch", batch_tab)

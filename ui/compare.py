@@ -74,4 +74,4 @@ def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
         return alert(error)
 
 
-TAB = Tab("Compare checkpoints", compare_tab)
+TAB = Tab("Compare", compare_tab)

@@ -37,7 +37,7 @@ def models_tab(space: Space) -> None:
     sources = catalog.search("")
     gr.Markdown(label("Click a row to choose it, then check it here or use it for your session."))
     table = gr.Dataframe(
-        value=shown.catalog_rows(sources), headers=[label(h) for h in shown.CATALOG_HEADS],
+        value=shown.catalog_rows(sources), headers=list(shown.CATALOG_HEADS),
         datatype="str", interactive=False, wrap=True, show_search="filter", elem_id="catalog",
         max_height=420, column_widths=["18%", "20%", "13%", "13%", "10%", "26%"],
         label=label("Catalog"),

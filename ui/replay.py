@@ -60,4 +60,4 @@ def replayed(stored: str | None, path: str | None, space: Space) -> str:
     )
 
 
-TAB = Tab("Check a report", replay_tab)
+TAB = Tab("Check", replay_tab)

@@ -91,7 +91,8 @@ def profile_part(description: np.ndarray, name: str) -> np.ndarray:
 
 def regions(tiles: np.ndarray) -> list[np.ndarray]:
     """Means of (c, 13, 13) tiles over 8 regions; the left and right half of the face are
-    averaged."""
+    averaged.
+    """
     folded = (tiles + tiles[..., ::-1]) / 2
     return [
         folded[:, top:bottom, left:right].mean((1, 2))
@@ -202,7 +203,8 @@ def _polar() -> tuple[np.ndarray, np.ndarray]:
 
 def radial_profile(spectrum: np.ndarray) -> np.ndarray:
     """Log mean power at 52 radii up to 0.5 cycles a pixel (Durall et al. 2020,
-    arXiv:2003.01826)."""
+    arXiv:2003.01826).
+    """
     radius, _ = _polar()
     bins = np.minimum((radius / 0.5 * RADIAL_BINS).astype(int), RADIAL_BINS)
     total = np.bincount(bins.ravel(), spectrum.ravel(), RADIAL_BINS + 1)

@@ -58,7 +58,8 @@ class Landmarks(Detector):
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> LinearClassifier:
         """Read the names of the measures from config.json and the numbers from
-        model.safetensors."""
+        model.safetensors.
+        """
         config = checkpoint.config
         if config.get("model_type") != MODEL_TYPE:
             raise _refused(

@@ -126,7 +126,8 @@ def talking_items(clips: Path, index: Path) -> list[Item]:
 
 def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
     """Real clips with speech, each twice, written alike: with its own sound, and with that of the
-    next clip of somebody else."""
+    next clip of somebody else.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     voices = []
     for item in reals:

@@ -92,7 +92,8 @@ def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Genera
 
 def degraded_image(face: Face, rng: np.random.Generator) -> np.ndarray:
     """What happened to a picture on its way: nothing, little, or as much as other detectors
-    bear."""
+    bear.
+    """
     chance = rng.random()
     if chance < 0.25:
         return face.picture

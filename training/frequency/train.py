@@ -132,7 +132,8 @@ def best_of_seeds(bank: np.ndarray, told: np.ndarray, rows: pd.DataFrame) -> Fre
 
 def in_selection(groups: pd.Series) -> np.ndarray:
     """Which rows belong to the half of the groups that selects; the other half calibrates and
-    measures."""
+    measures.
+    """
     return np.array([hashlib.sha256(str(g).encode()).digest()[0] % 2 == 0 for g in groups])
 
 

@@ -78,7 +78,8 @@ def held_out(
 
 def mean_auc(told: pd.DataFrame) -> float:
     """AUC over all pairs of a fake and a real file, each pair judged by a judge that saw neither
-    the one's tool nor the other's source."""
+    the one's tool nor the other's source.
+    """
     right = total = 0.0
     for (tool, source), fakes in told[told["label"] == 1].groupby(["kind", "against"]):
         reals = told[(told["kind"] == source) & (told["against"] == tool)]["raw"].to_numpy()

@@ -22,8 +22,11 @@ import numpy as np
 
 from detectors.base import Detector, Finding, Look, Reason, collect, unavailable
 from detectors.pool import Pool, best_device
-from detectors.registry import DETECTORS
+from detectors.registry import detector_of, names, role_of, roles_for
 from errors import UserError
+from hub.checkpoint import Checkpoint
+from hub.configs import WrongTask
+from hub.role import Crop
 from hub.store import OWNER, VISITOR, resolve
 from media.clip import Clip
 from media.degrade import degrade
@@ -64,7 +67,7 @@ class Settings:
     """
 
     mode: str = "quick"
-    detectors: tuple[str, ...] = tuple(d.name for d in DETECTORS)
+    detectors: tuple[str, ...] = field(default_factory=names)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     fake_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     device: str = "auto"
@@ -72,7 +75,7 @@ class Settings:
     own_machine: bool = field(default_factory=lambda: "SPACE_ID" not in os.environ)
 
     def __post_init__(self) -> None:
-        known = [d.name for d in DETECTORS]
+        known = names()
         if self.mode not in MODES:
             raise UserError(
                 "bad_settings", f"Mode must be one of {', '.join(MODES)}, got “{self.mode}”."
@@ -190,7 +193,7 @@ def analyze(
         ),
         keyframes=tuple(seen.keyframes),
         settings=settings,
-        checkpoints={d.name: d.checkpoint.label for d in detectors},
+        checkpoints={d.role.name: d.checkpoint.label for d in detectors},
         versions=_versions(),
         seconds_by_stage=dict(watch.seconds),
         analyzed_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -229,9 +232,9 @@ def _examine(
     for index, (window, progress) in enumerate(windows):
         seen.add(window, _share(SHOTS_IN_REPORT, index, count))
         for step, detector in enumerate(detectors):
-            progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.title.lower()}")
+            progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.role.title.lower()}")
             for track in evidence.subjects(detector, window):
-                with watch.stage(detector.name):
+                with watch.stage(detector.role.name):
                     evidence.look(detector, window, track)
             evidence.tell(detector, (index + 1) / count)
         if settings.stability:
@@ -254,34 +257,44 @@ def _share(total: int, index: int, count: int) -> int:
     return total * (index + 1) // count - total * index // count
 
 
+def checkpoint_for(name: str, settings: Settings) -> Checkpoint:
+    """The checkpoint of one detector that the settings ask for, verified but not loaded.
+
+    Raises:
+        UserError: ``weights_missing``, ``weights_refused`` and the other codes of the store.
+    """
+    try:
+        return resolve(
+            settings.checkpoints.get(name),
+            role_of(name),
+            fake_labels=settings.fake_labels.get(name),
+            asker=OWNER if settings.own_machine else VISITOR,
+        )
+    except WrongTask as error:
+        others = " or ".join(roles_for(error.task))
+        raise UserError(error.code, f"{error.sentence} Choose it for {others}.") from error
+
+
 def load_detector(name: str, settings: Settings, pool: Pool = POOL) -> Detector:
     """One detector with the checkpoint that the settings ask for.
 
     Raises:
         UserError: ``weights_missing``, ``weights_refused`` and the other codes of the store.
     """
-    kind = next(d for d in DETECTORS if d.name == name)
-    answer = settings.fake_labels.get(name)
-    checkpoint = resolve(
-        settings.checkpoints.get(name),
-        name,
-        fake_labels=answer,
-        asker=OWNER if settings.own_machine else VISITOR,
-    )
-    return pool.detector(kind, checkpoint, best_device(settings.device))
+    checkpoint = checkpoint_for(name, settings)
+    return pool.detector(detector_of(name), checkpoint, best_device(settings.device))
 
 
 def _load_detectors(settings: Settings, pool: Pool) -> tuple[list[Detector], list[Finding]]:
     loaded, failed = [], []
-    for name in (d.name for d in DETECTORS if d.name in settings.detectors):
+    for name in (n for n in names() if n in settings.detectors):
         try:
             loaded.append(load_detector(name, settings, pool))
         except UserError as error:
-            if (
-                name in settings.checkpoints
-            ):  # the user's own choice must not be passed over in silence
+            if name in settings.checkpoints:  # the user's own choice is not passed over in silence
                 raise
-            failed.append(unavailable(name, "embedded", Reason(error.code, error.sentence)))
+            reason = Reason(error.code, error.sentence)
+            failed.append(unavailable(role_of(name), "embedded", reason))
     return loaded, failed
 
 
@@ -296,22 +309,23 @@ class _Evidence:
 
     def subjects(self, detector: Detector, window: Window) -> list[FaceTrack] | list[None]:
         """What one detector looks at in a window: each face, or the whole picture (None)."""
-        whole = detector.checkpoint.card.crop == "frame"
+        whole = detector.checkpoint.card.crop == Crop.FRAME
         return [None] if whole else list(window.tracks) or [None]
 
     def look(self, detector: Detector, window: Window, track: FaceTrack | None) -> None:
         """Let one detector look at one subject of a window."""
         person = track.person if track is not None else None
-        self._looks[detector.name, person].append((window.stretch, detector.look(window, track)))
+        measured = (window.stretch, detector.look(window, track))
+        self._looks[detector.role.name, person].append(measured)
 
     def look_again(self, window: Window) -> None:
-        """Ask the image detector again about re-encoded, half-size copies of suspicious faces."""
+        """Ask again about degraded copies of suspicious faces, where the role wants that."""
         for detector in self.detectors:
             calibration = detector.checkpoint.card.calibration
-            if detector.name != "spatial" or calibration is None:
+            if not detector.role.recheck or calibration is None:
                 continue
             for track in window.tracks:
-                before = self._looks["spatial", track.person][-1:]
+                before = self._looks[detector.role.name, track.person][-1:]
                 raw = before[0][1].raw if before else None
                 if raw is None or calibration.apply(raw) < SUSPICIOUS:
                     continue
@@ -321,9 +335,9 @@ class _Evidence:
 
     def of(self, detector: Detector) -> list[Finding]:
         """One finding a person; faceless windows matter only if nobody was seen."""
-        people = sorted(p for d, p in self._looks if d == detector.name and p is not None)
+        people = sorted(p for d, p in self._looks if d == detector.role.name and p is not None)
         return [
-            collect(detector, person, self._looks[detector.name, person])
+            collect(detector, person, self._looks[detector.role.name, person])
             for person in people or [None]
         ]
 
@@ -335,7 +349,7 @@ class _Evidence:
     def findings(self, failed: list[Finding]) -> tuple[Finding, ...]:
         """The findings of all detectors, in the order of the registry, then by person."""
         found = [*failed, *(f for detector in self.detectors for f in self.of(detector))]
-        order = [d.name for d in DETECTORS]
+        order = names()
         return tuple(sorted(found, key=lambda f: (order.index(f.detector), f.person or "")))
 
     def unstable(self) -> bool:

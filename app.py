@@ -19,6 +19,7 @@ from gradio.themes import Base, Default
 from starlette.middleware import Middleware
 
 from analysis import Settings, load_detector
+from detectors.registry import names
 from hub.spacefile import read_spacefile
 from media.native_logs import silence_native_logs
 from report.language import Language
@@ -31,7 +32,7 @@ from ui.api import Arguments, endpoints
 from ui.headers import SecurityHeaders
 from ui.jobs import is_hosted, limit_s
 from ui.registry import TABS
-from ui.session import ROLES, spaces
+from ui.session import spaces
 from ui.source import EXAMPLES
 from ui.tab import Tab
 from ui.texts import dictionary, label, written
@@ -134,7 +135,7 @@ def main() -> None:
     silence_native_logs()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted at the end
     if spaces is not None:  # ZeroGPU wants networks on the device before the first visitor
-        for role in ROLES:
+        for role in names():
             load_detector(role, Settings())
     serve(build())
 

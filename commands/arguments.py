@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from commands.console import ERROR, EXIT_CODES
+from detectors.registry import names
 from errors import UserError
-from hub.checkpoint import DETECTORS
 
 if TYPE_CHECKING:
     from analysis import Settings
 
 CHECKPOINT = "DETECTOR=SPEC"
 SPEC_HELP = (
-    f"DETECTOR is one of {', '.join(DETECTORS)}; "
+    f"DETECTOR is one of {', '.join(names())}; "
     "SPEC is owner/repo, owner/repo@revision, ./folder or embedded"
 )
 LABELS = "DETECTOR=name,name"
@@ -88,7 +88,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector",
         action="append",
-        choices=DETECTORS,
+        choices=names(),
         dest="detectors",
         help="run only this one; may be repeated",
     )
@@ -125,7 +125,7 @@ def settings_from(chosen: argparse.Namespace) -> Settings:
     choices = [checkpoint_from(text) for text in chosen.checkpoint]
     return Settings(
         mode=chosen.mode,
-        detectors=tuple(d for d in DETECTORS if d in (chosen.detectors or DETECTORS)),
+        detectors=tuple(d for d in names() if d in (chosen.detectors or names())),
         checkpoints={choice.detector: choice.spec for choice in choices},
         fake_labels={detector: _names(text) for detector, text in labels},
         device=chosen.device,
@@ -168,10 +168,10 @@ def fake_labels_for(choice: Choice, text: str | None) -> tuple[str, ...] | None:
 def named(text: str, what: str) -> tuple[str, str]:
     """Split ``DETECTOR=value``; ``what`` names the argument in the error."""
     detector, sign, value = text.partition("=")
-    if not sign or detector not in DETECTORS or not value:
+    if not sign or detector not in names() or not value:
         raise UserError(
             "bad_settings",
-            f"{what} is written DETECTOR=…, with one of {', '.join(DETECTORS)}; got “{text}”.",
+            f"{what} is written DETECTOR=…, with one of {', '.join(names())}; got “{text}”.",
         )
     return detector, value
 

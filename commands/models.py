@@ -19,7 +19,7 @@ from commands.arguments import (
     settings_for_one,
 )
 from commands.console import ASSESSED, ERROR, count_files, show
-from hub.checkpoint import DETECTORS
+from detectors.registry import names
 
 if TYPE_CHECKING:
     from hub.checkpoint import Checkpoint
@@ -60,7 +60,7 @@ def add_publish(commands: Any) -> None:
 
 
 def _add_detector_filter(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--detector", choices=DETECTORS, help="only those of one detector")
+    parser.add_argument("--detector", choices=names(), help="only those of one detector")
 
 
 def run_search(chosen: argparse.Namespace) -> int:
@@ -125,11 +125,12 @@ def run_cache(chosen: argparse.Namespace) -> int:
 
 def run_publish(chosen: argparse.Namespace) -> int:
     """Upload a checkpoint."""
+    from detectors.registry import role_of
     from hub.publish import publish
     from hub.store import resolve
 
     choice = checkpoint_from(chosen.checkpoint)
-    checkpoint = resolve(choice.spec, choice.detector)
+    checkpoint = resolve(choice.spec, role_of(choice.detector))
     done = publish(checkpoint, chosen.to, private=chosen.private, licence=chosen.license)
     show(f"{done.url} at commit {done.commit}")
     return ASSESSED

@@ -1,22 +1,27 @@
 """What is a detector, and what does it say?
 
-The contract that all five keep. A detector measures one face in one window; `Detector.look` asks
-first whether it can judge at all. `collect` turns the measurements of one person into a `Finding`.
-Imports hub and media.
+The contract that all of them keep. A detector declares itself by its `Role` and measures one face
+in one window; `Detector.look` asks first whether it can judge at all. `collect` turns the
+measurements of one person into a `Finding`. Imports hub and media; no torch, here nor in any file
+that declares a detector: whoever asks only who there is must not wait for it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from hub.checkpoint import Checkpoint
-from media.tracks import FaceTrack
-from media.windows import Stretch, Window
+from hub.role import Crop, Role
+
+if TYPE_CHECKING:  # types only: nobody who lists the detectors waits for decoders
+    from media.tracks import FaceTrack
+    from media.windows import Stretch, Window
 
 REASONS: dict[str, str] = {
     "no_face": "No face was found, and this detector looks at faces.",
@@ -105,7 +110,7 @@ class Finding:
     """What one detector says about one person in the whole clip.
 
     Attributes:
-        detector: its name.
+        role: of the detector that says it.
         person: "Face A", or None for the whole image.
         log_odds: natural logarithm of the odds of manipulation, or None.
         status: ``counted``, ``uncalibrated``, ``experimental`` or ``not_applicable``.
@@ -117,7 +122,7 @@ class Finding:
         calibrated: the number was calibrated on labelled data for exactly this checkpoint.
     """
 
-    detector: str
+    role: Role
     person: str | None
     log_odds: float | None
     status: str
@@ -132,26 +137,54 @@ class Finding:
         if (self.log_odds is None) == (self.reason is None):
             raise ValueError("a finding has either log-odds or a reason, never both or neither")
 
+    @property
+    def detector(self) -> str:
+        """The name of its role."""
+        return self.role.name
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network that several detectors share: their checkpoints are heads on it.
+
+    Attributes:
+        folder: with the backbone's weights; the pool loads it once a device.
+        load: from folder and device to the network, ready to run.
+    """
+
+    folder: Path
+    load: Callable[[Path, str], Any]
+
 
 class Detector(ABC):
-    """One kind of evidence. Subclasses declare what they need and implement `measure`."""
+    """One kind of evidence. Subclasses carry their `Role` and implement `load` and `measure`.
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    question: ClassVar[str]
-    blind_to: ClassVar[str]
-    needs_time: ClassVar[bool] = False
-    needs_audio: ClassVar[bool] = False
+    Args:
+        checkpoint: how its weights are used.
+        network: of `load`.
+        device: where the network is.
+        backbone: the network of `backbone`, or None.
+    """
 
-    def __init__(self, checkpoint: Checkpoint, network: Any, device: str = "cpu") -> None:
+    role: ClassVar[Role]
+
+    def __init__(
+        self, checkpoint: Checkpoint, network: Any, device: str = "cpu", backbone: Any = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.network = network
         self.device = device
+        self.shared = backbone
 
     @classmethod
     @abstractmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
         """Build the network from a verified checkpoint; raises UserError when it does not fit."""
+
+    @classmethod
+    def backbone(cls, checkpoint: Checkpoint) -> Backbone | None:
+        """The network under this checkpoint's head, where it is shared; None for most."""
+        return None
 
     @abstractmethod
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
@@ -169,19 +202,19 @@ class Detector(ABC):
 
     def obstacle(self, window: Window, track: FaceTrack | None) -> str | None:
         """The reason code why this window cannot be judged, or None."""
-        if window.is_image and (self.needs_time or self.needs_audio):
+        if window.is_image and (self.role.needs_time or self.role.needs_audio):
             return "single_picture"
-        if self.checkpoint.card.crop != "frame":
+        if self.checkpoint.card.crop != Crop.FRAME:
             if track is None:
                 return "no_face"
             if track.quality.problem is not None:
                 return track.quality.problem
-        if self.needs_audio and window.audio is None:
+        if self.role.needs_audio and window.audio is None:
             return "no_audio"
         return None
 
 
-Look = tuple[Stretch, Measurement]
+Look = tuple["Stretch", Measurement]
 
 
 def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Finding:
@@ -197,7 +230,7 @@ def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Fi
         return card.calibration.apply(raw) if card.calibration is not None else raw
 
     common: dict[str, Any] = dict(
-        detector=detector.name,
+        role=detector.role,
         person=person,
         measures=_typical([m.measures for _, m in looks]),
         checkpoint=detector.checkpoint.label,
@@ -219,9 +252,9 @@ def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Fi
     )
 
 
-def unavailable(name: str, checkpoint: str, reason: Reason) -> Finding:
+def unavailable(role: Role, checkpoint: str, reason: Reason) -> Finding:
     """The finding of a detector whose checkpoint could not be used."""
-    return Finding(name, None, None, "not_applicable", reason, (), (), {}, checkpoint, False)
+    return Finding(role, None, None, "not_applicable", reason, (), (), {}, checkpoint, False)
 
 
 def _typical(all_measures: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -1,13 +1,17 @@
 """Which networks are loaded, and for how long?
 
-Networks are shared by all visitors and let go when memory is short, the longest unused one first.
+Networks are shared by all visitors, and a backbone by all heads on it. They are let go when memory
+is short, the longest unused one first.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,37 +49,46 @@ class Pool:
         Raises:
             UserError: ``weights_refused`` when it does not load, or not within the limit.
         """
-        key = (kind.name, str(checkpoint.folder), checkpoint.sha256, device)
+        key = (kind.role.name, str(checkpoint.folder), checkpoint.sha256, device)
+        network = self._network(
+            key, checkpoint.name, checkpoint.folder, partial(kind.load, checkpoint, device)
+        )
+        backbone = kind.backbone(checkpoint)
+        if backbone is None:
+            return kind(checkpoint, network, device)
+        folder = backbone.folder
+        load = partial(backbone.load, folder, device)
+        shared = self._network(("backbone", str(folder), device), folder.name, folder, load)
+        return kind(checkpoint, network, device, shared)
+
+    def _network(self, key: tuple, name: str, folder: Path, load: Callable[[], Any]) -> Any:
+        """The network of a key; a thread of its own loads it when it is not held yet."""
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
-                return kind(checkpoint, self._held[key][0], device)
+                return self._held[key][0]
             future = self._loading.get(key)
             if future is None:
                 future = self._loading[key] = Future()
-                arguments = (key, kind, checkpoint, device, future)
+                arguments = (key, folder, load, future)
                 threading.Thread(target=self._load, args=arguments, daemon=True).start()
         try:
-            return kind(checkpoint, future.result(self._limit_s), device)
+            return future.result(self._limit_s)
         except TimeoutError as error:
-            raise UserError(
-                "weights_refused",
-                f"{checkpoint.name} did not load within {self._limit_s:g} s.",
-            ) from error
+            sentence = f"{name} did not load within {self._limit_s:g} s."
+            raise UserError("weights_refused", sentence) from error
 
-    def _load(
-        self, key: tuple, kind: type[Detector], checkpoint: Checkpoint, device: str, future: Future
-    ) -> None:
+    def _load(self, key: tuple, folder: Path, load: Callable[[], Any], future: Future) -> None:
         """Load outside the lock, so that a slow checkpoint holds up nobody else's."""
         try:
-            network = kind.load(checkpoint, device)
+            network = load()
         except BaseException as error:
             with self._lock:
                 self._loading.pop(key, None)
             future.set_exception(error)
             return
         with self._lock:
-            self._held[key] = (network, checkpoint_bytes(checkpoint))
+            self._held[key] = (network, weight_bytes(folder))
             self._loading.pop(key, None)
             self._shrink()
         future.set_result(network)
@@ -92,6 +105,6 @@ class Pool:
             self._held.clear()
 
 
-def checkpoint_bytes(checkpoint: Checkpoint) -> int:
+def weight_bytes(folder: Path) -> int:
     """Size of the weights on disk, a good guess of their size in memory."""
-    return sum(f.stat().st_size for f in checkpoint.folder.glob("*.safetensors"))
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

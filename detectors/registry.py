@@ -1,4 +1,8 @@
-"""Which detectors are there? The one list; the app, the command and the tests follow from it."""
+"""Which detectors are there?
+
+The one list. App, command line, explanation, report, evaluation and tests ask here, when they need
+it, so that a detector that is added is known everywhere. Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -8,5 +12,31 @@ from detectors.landmarks.detector import Landmarks
 from detectors.spatial import Spatial
 from detectors.sync.detector import Sync
 from detectors.temporal import Temporal
+from hub.role import Role, Task
 
 DETECTORS: tuple[type[Detector], ...] = (Spatial, Temporal, Frequency, Sync, Landmarks)
+
+
+def roles() -> tuple[Role, ...]:
+    """What every detector declares about itself, in the order in which they are shown."""
+    return tuple(detector.role for detector in DETECTORS)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all detectors."""
+    return tuple(role.name for role in roles())
+
+
+def detector_of(name: str) -> type[Detector]:
+    """The detector of that name; KeyError for an unknown one."""
+    return {detector.role.name: detector for detector in DETECTORS}[name]
+
+
+def role_of(name: str) -> Role:
+    """The role of that name; KeyError for an unknown one."""
+    return detector_of(name).role
+
+
+def roles_for(task: Task) -> tuple[str, ...]:
+    """Names of the detectors that take foreign checkpoints of that task."""
+    return tuple(role.name for role in roles() if role.task is task)

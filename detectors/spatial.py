@@ -7,19 +7,22 @@ attention map.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-import torch
 
 from detectors.base import Detector, Heatmap, Measurement
-from detectors.loading import load_image_classifier
+from detectors.preprocess import crop_side_px, spread, to_input
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
+from hub.role import Crop, Modality, Role, Task
 from media import align
-from media.tracks import FaceTrack
-from media.windows import Window
+
+if TYPE_CHECKING:
+    import torch
+
+    from media.tracks import FaceTrack
+    from media.windows import Window
 
 FRAMES_A_WINDOW = 8  # images of a face that are looked at in one window
 HEATMAPS_A_WINDOW = 1  # kept for the report: the strongest image
@@ -28,16 +31,24 @@ HEATMAPS_A_WINDOW = 1  # kept for the report: the strongest image
 class Spatial(Detector):
     """Looks at single images of the face."""
 
-    name = "spatial"
-    title = "Picture of the face"
-    question = "Do single pictures show blending edges, odd texture or generated detail?"
-    blind_to = (
-        "changes of the sound, and motion that is wrong while every single picture looks right"
+    role = Role(
+        name="spatial",
+        title="Picture of the face",
+        question="Do single pictures show blending edges, odd texture or generated detail?",
+        blind_to="changes of the sound, and motion that is wrong while every single picture looks "
+        "right",
+        modality=Modality.IMAGE,
+        phrase_for="single pictures of the face look manipulated",
+        phrase_against="single pictures of the face look like a filmed face",
+        task=Task.IMAGE,
+        recheck=True,
     )
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
         """A transformers image classifier in evaluation mode on the device."""
+        from detectors.loading import load_image_classifier
+
         model, _ = load_image_classifier(checkpoint)
         return model.to(device).eval()
 
@@ -48,7 +59,7 @@ class Spatial(Detector):
         """
         card = self.checkpoint.card
         images, times_s = _chosen(window, track, card)
-        batch = prepare(images, card)
+        batch = to_input(images, card)
         raw, maps = self._scores(batch)
         if window.is_image:
             mirrored, turned = self._scores(batch.flip(-1))
@@ -63,6 +74,8 @@ class Spatial(Detector):
 
     def _scores(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
         """(n,) raw log-odds of a prepared batch, and (n, g, g) what each patch adds, if known."""
+        import torch
+
         card = self.checkpoint.card
         with torch.inference_mode():
             output = self.network(pixel_values=batch.to(self.device), output_hidden_states=True)
@@ -75,20 +88,10 @@ def _chosen(
     window: Window, track: FaceTrack | None, card: Card
 ) -> tuple[np.ndarray | list[np.ndarray], np.ndarray]:
     """Pictures spread evenly over the window: face crops, or whole images if the card says so."""
-    if card.crop == "frame" or track is None:
+    if card.crop == Crop.FRAME or track is None:
         return list(window.stills), window.stills_s
-    index = np.unique(np.linspace(0, len(track.crops) - 1, FRAMES_A_WINDOW).round().astype(int))
-    side = min(align.CROP_PX, round(align.TIGHT_PX * (1 + card.margin)))
-    return align.centre(track.crops[index], side), track.times_s[index]
-
-
-def prepare(images: np.ndarray | list[np.ndarray], card: Card) -> torch.Tensor:
-    """(n, h, w, 3) uint8 RGB images to the (n, 3, size, size) float32 input of a checkpoint."""
-    size = (card.size_px, card.size_px)
-    scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in images])
-    values = scaled.astype(np.float32) / 255
-    values = (values - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)
-    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
+    index = spread(len(track.crops), FRAMES_A_WINDOW)
+    return align.centre(track.crops[index], crop_side_px(card)), track.times_s[index]
 
 
 def patch_log_odds(network: Any, hidden_states: Any, card: Card) -> np.ndarray | None:

@@ -6,19 +6,20 @@ the whole pass, so that the face's own motion and flicker stay visible.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-import torch
 
 from detectors.base import Detector, Measurement
-from detectors.loading import load_video_classifier
+from detectors.preprocess import crop_side_px, to_input
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
+from hub.role import Crop, Modality, Role, Task
 from media import align
-from media.tracks import FaceTrack
-from media.windows import Window
+
+if TYPE_CHECKING:
+    from media.tracks import FaceTrack
+    from media.windows import Window
 
 PASSES_A_WINDOW = 3
 DEFAULT_HZ = 25.0
@@ -28,25 +29,35 @@ LARGEST_GAP_S = 0.25  # a face that was lost for longer breaks the motion
 class Temporal(Detector):
     """Looks at short runs of frames of one face."""
 
-    name = "temporal"
-    title = "Motion of the face"
-    question = "Does the face flicker, freeze, slide or deform from frame to frame?"
-    blind_to = "single pictures, and swaps whose motion is that of the filmed person"
-    needs_time = True
+    role = Role(
+        name="temporal",
+        title="Motion of the face",
+        question="Does the face flicker, freeze, slide or deform from frame to frame?",
+        blind_to="single pictures, and swaps whose motion is that of the filmed person",
+        modality=Modality.IMAGE,
+        phrase_for="the face moves or changes in a way that filmed faces do not",
+        phrase_against="the face moves and changes like a filmed face",
+        task=Task.VIDEO,
+        needs_time=True,
+    )
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
         """A transformers video classifier in evaluation mode on the device."""
+        from detectors.loading import load_video_classifier
+
         model, _ = load_video_classifier(checkpoint)
         return model.to(device).eval()
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of up to three runs of frames."""
+        import torch
+
         card = self.checkpoint.card
         runs = runs_of(window, track, card)
         if not runs:
             return Measurement.cannot("clip_too_short")
-        batch = torch.stack([prepared(run, card) for run in runs]).to(self.device)
+        batch = torch.stack([to_input(run, card) for run in runs]).to(self.device)
         with torch.inference_mode():
             logits = self.network(pixel_values=batch).logits.float().cpu().numpy()
         raw = log_odds_from_logits(logits, card.fake_indices, card.real_indices)
@@ -56,7 +67,7 @@ class Temporal(Detector):
 
 def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:
     """Up to three (frames, h, w, 3) runs, at the checkpoint's frame rate, over the window."""
-    face = None if card.crop == "frame" else track
+    face = None if card.crop == Crop.FRAME else track
     whole = face is None
     times_s = window.stills_s if face is None else face.times_s
     length_s = (card.frames - 1) / (card.rate_hz or DEFAULT_HZ)
@@ -77,17 +88,5 @@ def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndar
 
 
 def _steady(track: FaceTrack, index: np.ndarray, card: Card) -> np.ndarray:
-    side = min(align.CROP_PX, round(align.TIGHT_PX * (1 + card.margin)))
-    return align.centre(
-        align.steady(track.crops[index], track.landmarks[index], align.CROP_PX), side
-    )
-
-
-def prepared(run: np.ndarray, card: Card) -> torch.Tensor:
-    """(t, h, w, 3) uint8 RGB to the (t, 3, size, size) float32 input of a checkpoint."""
-    size = (card.size_px, card.size_px)
-    scaled = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in run])
-    values = (scaled.astype(np.float32) / 255 - np.asarray(card.mean, np.float32)) / np.asarray(
-        card.std, np.float32
-    )
-    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
+    run = align.steady(track.crops[index], track.landmarks[index], align.CROP_PX)
+    return align.centre(run, crop_side_px(card))

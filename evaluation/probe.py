@@ -21,7 +21,7 @@ from torch import nn
 
 from analysis import Settings, analyze
 from detectors.pool import Pool, best_device
-from detectors.registry import DETECTORS
+from detectors.registry import detector_of
 from errors import UserError
 from evaluation.baselines import folds_over_groups
 from evaluation.calibrate import MIN_OF_EACH, fit_calibration
@@ -78,9 +78,8 @@ def probe(
     if folder.exists() and any(folder.iterdir()):
         raise UserError("bad_settings", f"The folder “{folder.name}” is not empty.")
     items = read_manifest(manifest)
-    checkpoint = resolve(spec, DETECTOR, fake_labels=fake_labels)
-    pool = Pool()
-    kind = next(d for d in DETECTORS if d.name == DETECTOR)
+    kind, pool = detector_of(DETECTOR), Pool()
+    checkpoint = resolve(spec, kind.role, fake_labels=fake_labels)
     network = pool.detector(kind, checkpoint, best_device(device)).network
     chosen = {DETECTOR: str(spec)} if spec else {}
     labels_said = {DETECTOR: fake_labels} if fake_labels is not None else {}
@@ -99,7 +98,7 @@ def probe(
     card = _card(checkpoint, fitted, labels, groups, Path(manifest).name)
     save_probe(network, head, fitted, card, folder, checkpoint)
     if card.calibration is not None:  # fitted by this user, so that it counts on this machine
-        save_calibration(resolve(str(folder.absolute()), DETECTOR), card.calibration)
+        save_calibration(resolve(str(folder.absolute()), kind.role), card.calibration)
     return card
 
 

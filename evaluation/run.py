@@ -22,14 +22,14 @@ from typing import Any
 from analysis import POOL, Analysis, Settings, analyze, load_detector
 from detectors.base import Finding, Reason
 from detectors.pool import Pool
+from detectors.registry import names, role_of, roles
 from errors import UserError, from_bug
 from evaluation.manifest import Item
-from evaluation.scores import DETECTOR_NAMES, Number, Score
+from evaluation.scores import Number, Score
 from hub.checkpoint import Checkpoint
 from verdict.fusion import NOT_ASSESSED, FusionParameters, fuse
 
 VERSION = 3  # of the lines that are kept
-STABILITY_OF = "spatial"  # the detector whose evidence is looked at again after re-encoding
 Progress = Callable[[int, int, str], None]  # files done, files in all, what is being done
 
 
@@ -206,13 +206,13 @@ def score_of(
     """
     if kept.error is not None:
         unread = Number(None, "not_applicable", kept.error["code"])
-        return Score(item, NOT_ASSESSED, None, None, None, dict.fromkeys(DETECTOR_NAMES, unread))
+        return Score(item, NOT_ASSESSED, None, None, None, dict.fromkeys(names(), unread))
     asked = setup.settings.detectors
     findings = [_finding(entry, setup) for entry in kept.findings if entry["detector"] in asked]
     picture = kept.facts.get("kind") == "picture"
     opinion = fuse(findings, picture, kept.unstable, numbers).opinion
     person = opinion.person if opinion.log_odds is not None else _most_suspicious(findings)
-    detectors = {name: _number(name, person, findings) for name in DETECTOR_NAMES}
+    detectors = {name: _number(name, person, findings) for name in names()}
     return Score(item, opinion.level, opinion.probability, opinion.log_odds, person, detectors)
 
 
@@ -264,11 +264,12 @@ def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> 
 
 def _joined(former: Kept, new: Kept) -> Kept:
     """Findings of both; a detector that measured again replaces what it said before."""
+    rechecked = {role.name for role in roles() if role.recheck}
     before = tuple(f for f in former.findings if f["detector"] not in new.keys)
     return replace(
         new,
         findings=before + new.findings,
-        unstable=new.unstable if STABILITY_OF in new.keys else former.unstable,
+        unstable=new.unstable if rechecked & new.keys.keys() else former.unstable,
         seconds={**former.seconds, **new.seconds},
         keys={**former.keys, **new.keys},
     )
@@ -329,7 +330,7 @@ def _finding(entry: Mapping, setup: Setup) -> Finding:
         code = entry["reason"] or "broken_output"
         reason = Reason(code, entry["sentence"] or "")
     return Finding(
-        detector=name,
+        role=role_of(name),
         person=entry["person"],
         log_odds=raw if raw is None or calibration is None else calibration.apply(raw),
         status="not_applicable" if raw is None else status,

@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detectors.registry import names
 from evaluation.manifest import Item
-from hub.checkpoint import DETECTORS as DETECTOR_NAMES
 from report.cells import text_cell
 
 PARTS = ("log_odds", "status", "reason")
-COLUMNS = (
-    *("path", "label", "group", "kind", "level", "probability", "log_odds"),
-    *(f"{name}_{part}" for name in DETECTOR_NAMES for part in PARTS),
-)
+FACTS = ("path", "label", "group", "kind", "level", "probability", "log_odds")
+
+
+def columns() -> tuple[str, ...]:
+    """The names of all columns; three a detector."""
+    return (*FACTS, *(f"{name}_{part}" for name in names() for part in PARTS))
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def write_scores(path: Path, scores: Sequence[Score]) -> None:
     """Write ``scores.csv``; an empty cell means that there is no number."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(columns())
         writer.writerows(_row(score) for score in scores)
 
 
@@ -71,7 +73,7 @@ def _row(score: Score) -> list[object]:
     name, group, kind = map(text_cell, (item.name, item.group, item.kind))
     row: list[object] = [name, item.label, group, kind, score.level]
     row += [_cell(score.probability), _cell(score.log_odds)]
-    for name in DETECTOR_NAMES:
+    for name in names():
         number = score.detectors[name]
         row += [_cell(number.log_odds), number.status, number.reason]
     return row

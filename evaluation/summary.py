@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from detectors.registry import names
 from evaluation.curves import risk_coverage
 from evaluation.metrics import (
     AUC,
@@ -20,7 +21,7 @@ from evaluation.metrics import (
     measure_with_intervals,
     metrics_for,
 )
-from evaluation.scores import DETECTOR_NAMES, Score
+from evaluation.scores import Score
 from verdict.fusion import LEVELS, NONE, SOME, STRONG
 
 ALARMS = (STRONG, SOME)
@@ -42,7 +43,7 @@ def summarise(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
         "by_file_kind": _by_file_kind(scores, kinds),
         "abstention": abstention(scores),
         "levels": _levels(scores),
-        "detectors": {name: detector_figures(scores, name) for name in DETECTOR_NAMES},
+        "detectors": {name: detector_figures(scores, name) for name in names()},
         "false_alarms_by_source": false_alarms(scores),
         "by_kind_of_fake": by_kind(scores),
     }
@@ -167,7 +168,7 @@ def compare(scores: Sequence[Score], clean: Sequence[Score]) -> dict:
         "changed_levels": float(
             np.mean([a.level != b.level for a, b in zip(scores, clean, strict=True)])
         ),
-        "detector_auc": {name: _detector_auc(scores, name) for name in DETECTOR_NAMES},
+        "detector_auc": {name: _detector_auc(scores, name) for name in names()},
     }
 
 

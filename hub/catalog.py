@@ -8,25 +8,15 @@ hub.checkpoint.
 
 from __future__ import annotations
 
-from hub.checkpoint import DETECTORS, LabelOverride, Source
+import json
+from pathlib import Path
 
+from hub.checkpoint import LabelOverride, Source
+
+DEFAULTS = Path(__file__).parent / "defaults"
 UNTESTED = "Nobody independent has published a test of it that we know of."
 
-EMBEDDED = tuple(
-    Source(
-        name=detector,
-        detector=detector,
-        title=f"The {detector} checkpoint that comes with the program",
-        folder=detector,
-        architecture="see its model card",
-        crop="mouth" if detector == "sync" else "face",
-        margin=0.0,
-        notes=("Works without a network.",),
-    )
-    for detector in DETECTORS
-)
-
-PICTURES = (
+IMAGES = (
     Source(
         name="dima806",
         detector="spatial",
@@ -219,7 +209,7 @@ VIDEOS = (
 
 _NO_FORMAT = "The sync detector takes this program's own format only, so it is refused."
 
-SOUND_AND_PICTURE = (
+AUDIO_AND_IMAGES = (
     Source(
         name="avhubert-muavic",
         detector="sync",
@@ -256,13 +246,37 @@ SOUND_AND_PICTURE = (
     ),
 )
 
-SOURCES = EMBEDDED + PICTURES + VIDEOS + SOUND_AND_PICTURE
+HUB_SOURCES = IMAGES + VIDEOS + AUDIO_AND_IMAGES
+
+
+def embedded_sources() -> tuple[Source, ...]:
+    """The checkpoints that come with the program: one a folder with a card."""
+    return tuple(_embedded(file) for file in sorted(DEFAULTS.glob("*/card.json")))
+
+
+def _embedded(file: Path) -> Source:
+    card, name = json.loads(file.read_text("utf-8")), file.parent.name
+    return Source(
+        name=name,
+        detector=name,
+        title=f"The {name} checkpoint that comes with the program",
+        folder=name,
+        architecture="see its model card",
+        crop=card.get("crop", "face"),
+        margin=0.0,
+        notes=("Works without a network.",),
+    )
+
+
+def sources() -> tuple[Source, ...]:
+    """All entries: those that come with the program, then those of the Hub."""
+    return embedded_sources() + HUB_SOURCES
 
 
 def find(name_or_repo: str) -> Source | None:
     """Return the entry of that short name or repo id (any case), or None."""
     wanted = name_or_repo.strip().lower()
-    for source in SOURCES:
+    for source in sources():
         if wanted in (source.name.lower(), (source.repo_id or "").lower()):
             return source
     return None
@@ -278,7 +292,7 @@ def search(text: str, detector: str | None = None) -> tuple[Source, ...]:
     words = text.lower().split()
     return tuple(
         source
-        for source in SOURCES
+        for source in sources()
         if (detector is None or source.detector == detector)
         and all(word in _searchable(source) for word in words)
     )

@@ -2,7 +2,8 @@
 
 Four frozen types: where weights come from (``Source``), how they must be used (``Card``), how their
 raw score becomes log-odds (``Calibration``), and all of it together with the files on this disk
-(``Checkpoint``). Reads and writes ``card.json``; downloads nothing, loads nothing. Imports errors.
+(``Checkpoint``). Reads and writes ``card.json``; downloads nothing, loads nothing. Imports errors
+and hub.role.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from errors import UserError, printable
+from hub.role import Crop, Role
 
-DETECTORS = ("spatial", "temporal", "frequency", "sync", "landmarks")
-CROPS = ("face", "frame", "mouth")
+CROPS = tuple(crop.value for crop in Crop)
 MAX_SIZE_PX = 1024
 """Largest square input we accept: four times the area of the largest detector in the catalogue."""
 MAX_FRAMES = 512
@@ -62,7 +63,7 @@ class Source:
 
     Args:
         name: short name, unique in the catalogue.
-        detector: one of ``DETECTORS``.
+        detector: name of the role that it plays.
         title: one line for people.
         repo_id: ``owner/repo`` on the Hub, or None for weights that come with the program.
         revision: full commit (40 hex digits) or None, which means unpinned.
@@ -95,8 +96,6 @@ class Source:
     licence: str = "unknown"
 
     def __post_init__(self) -> None:
-        if self.detector not in DETECTORS:
-            raise ValueError(f"expected detector in {DETECTORS}, got {self.detector!r}")
         if self.crop not in CROPS:
             raise ValueError(f"expected crop in {CROPS}, got {self.crop!r}")
         if (self.repo_id is None) == (self.folder is None):
@@ -164,7 +163,7 @@ class Card:
     """How a checkpoint must be used: the content of ``card.json``.
 
     Args:
-        detector: one of ``DETECTORS``.
+        detector: name of the role that it plays.
         crop: ``face``, ``frame`` or ``mouth``.
         margin: share of the tight side added around the face, 0 = tight, 0.43 = wide.
         size_px: side of the square input.
@@ -250,7 +249,7 @@ class Checkpoint:
 
     Args:
         name: ``owner/repo``, the folder's name, or the detector's for embedded weights.
-        detector: one of ``DETECTORS``.
+        role: what it is used for.
         folder: has config.json, model.safetensors and perhaps card.json.
         card: how to use them.
         config: the content of config.json.
@@ -261,7 +260,7 @@ class Checkpoint:
     """
 
     name: str
-    detector: str
+    role: Role
     folder: Path
     card: Card
     config: dict[str, Any] = field(hash=False, compare=False)
@@ -269,6 +268,11 @@ class Checkpoint:
     sha256: str
     embedded: bool
     warnings: tuple[str, ...] = ()
+
+    @property
+    def detector(self) -> str:
+        """The name of its role."""
+        return self.role.name
 
     @property
     def label(self) -> str:
@@ -339,11 +343,9 @@ def _plain(value: Any) -> Any:
 
 
 def _check_words(card: Card) -> None:
-    if not isinstance(card.detector, str) or card.detector not in DETECTORS:
-        raise _bad_card("detector", "one of " + ", ".join(DETECTORS), card.detector)
     if not isinstance(card.crop, str) or card.crop not in CROPS:
         raise _bad_card("crop", "one of " + ", ".join(CROPS), card.crop)
-    for name in ("title", "version", "licence", "labels_known_by"):
+    for name in ("detector", "title", "version", "licence", "labels_known_by"):
         if not _is_text(getattr(card, name)):
             raise _bad_card(name, "a text", getattr(card, name))
     for name in ("trained_on", "limits"):

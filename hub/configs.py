@@ -2,7 +2,7 @@
 
 Judges its content before anything is built from it: no code of its repository, only kinds of model
 that are known here, only values of the form and size that a detector has. Reads no tensor. Imports
-errors and hub.checks.
+errors, hub.checks and hub.role.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 
 from errors import UserError
 from hub.checks import refuse
+from hub.role import Role, Task
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-PICTURE_TYPES = _words("""
+IMAGE_TYPES = _words("""
     beit bit clip convnext convnextv2 cvt data2vec-vision deit dinov2 dinov2_with_registers
     donut-swin efficientnet focalnet hgnet_v2 hiera ijepa levit metaclip_2 mobilenet_v1 mobilenet_v2
     mobilevit mobilevitv2 poolformer pp_lcnet pvt pvt_v2 regnet resnet segformer siglip siglip2
@@ -55,9 +56,9 @@ TIMM_ARGUMENTS = _words("""
 _TIMM_NAME = re.compile(r"^[A-Za-z0-9_.\-]{1,100}$")
 _TIMM_WORD = re.compile(r"^[A-Za-z0-9_]{0,40}$")
 
-_HEADS = {"spatial": "ForImageClassification", "temporal": "ForVideoClassification"}
-_TYPES = {"spatial": PICTURE_TYPES, "temporal": VIDEO_TYPES}
-_ROLE_WORDS = {"spatial": "a picture classifier", "temporal": "a video classifier"}
+_HEADS = {Task.IMAGE: "ForImageClassification", Task.VIDEO: "ForVideoClassification"}
+_TYPES = {Task.IMAGE: IMAGE_TYPES, Task.VIDEO: VIDEO_TYPES}
+_TASK_WORDS = {Task.IMAGE: "a picture classifier", Task.VIDEO: "a video classifier"}
 _CODE_KEYS = ("auto_map", "custom_pipelines", "custom_generate")
 _UNSUPPORTED = ("quantization_config", "backbone", "backbone_config", "use_pretrained_backbone")
 _NAMES_OF_OUTPUTS = ("id2label", "label2id", "label_names")
@@ -92,13 +93,25 @@ _BOUNDS = (
 """Config keys with the smallest and largest value that any published detector comes near."""
 
 
-def check_config(name: str, config: Mapping[str, Any], detector: str, own_format: bool) -> None:
+class WrongTask(UserError):
+    """The weights do another task than the role's; whoever knows the detectors can name one.
+
+    Attributes:
+        task: what the weights do.
+    """
+
+    def __init__(self, task: Task, sentence: str) -> None:
+        super().__init__("weights_refused", sentence)
+        self.task = task
+
+
+def check_config(name: str, config: Mapping[str, Any], role: Role, own_format: bool) -> None:
     """Refuse remote code, absurd values, and the wrong kind of model.
 
     Args:
         name: for the sentence.
         config: content of config.json.
-        detector: the role it was asked for.
+        role: what it was asked for.
         own_format: True when a card.json names the detector, so that the config need not be one
             of transformers.
     """
@@ -110,7 +123,7 @@ def check_config(name: str, config: Mapping[str, Any], detector: str, own_format
     _check_values(name, config)
     _check_frames(name, config)
     if not own_format:
-        _check_role(name, config, detector)
+        _check_task(name, config, role)
     if config.get("model_type") == "timm_wrapper":
         _check_timm(name, config)
 
@@ -217,28 +230,26 @@ def _check_timm(name: str, config: Mapping[str, Any]) -> None:
                 raise _bad(name, key, word, "numbers or one word")
 
 
-def _check_role(name: str, config: Mapping[str, Any], detector: str) -> None:
+def _check_task(name: str, config: Mapping[str, Any], role: Role) -> None:
     model_type = config.get("model_type") or "unknown"
-    if detector not in _HEADS:
+    if role.task is None:
         raise refuse(
-            f"{name} has no card.json. The {detector} detector takes weights in this program's "
+            f"{name} has no card.json. The {role.name} detector takes weights in this program's "
             f"own format only; see the README, 'add a checkpoint'."
         )
-    role = _role_of(config, model_type)
-    if role == detector:
+    task, wanted = _task_of(config, model_type), _TASK_WORDS[role.task]
+    if task is role.task:
         return
-    if role is not None:
-        raise refuse(
-            f"{name} is {_ROLE_WORDS[role]} ({model_type[:60]}), and {detector} takes "
-            f"{_ROLE_WORDS[detector]}. Choose it for {role}."
+    if task is not None:
+        raise WrongTask(
+            task,
+            f"{name} is {_TASK_WORDS[task]} ({model_type[:60]}), and {role.name} takes {wanted}.",
         )
-    raise refuse(
-        f"{name} ({model_type[:60]}) is not {_ROLE_WORDS[detector]} of a kind that is known here."
-    )
+    raise refuse(f"{name} ({model_type[:60]}) is not {wanted} of a kind that is known here.")
 
 
-def _role_of(config: Mapping[str, Any], model_type: str) -> str | None:
-    known = next((role for role, types in _TYPES.items() if model_type in types), None)
+def _task_of(config: Mapping[str, Any], model_type: str) -> Task | None:
+    known = next((task for task, types in _TYPES.items() if model_type in types), None)
     architectures = config.get("architectures")
     if known is None or not architectures or model_type == "timm_wrapper":
         return known

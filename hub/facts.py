@@ -14,6 +14,7 @@ from errors import UserError
 from hub.checkpoint import Card, Source
 from hub.checks import refuse
 from hub.labels import LabelMap
+from hub.role import Role, Task
 
 
 def _words(text: str) -> frozenset[str]:
@@ -35,7 +36,7 @@ DEFAULT_FRAMES = {"videomae": 16, "timesformer": 8, "vivit": 32, "vjepa2": 64}
 
 
 def card_from_config(
-    detector: str,
+    role: Role,
     name: str,
     config: Mapping[str, Any],
     processor: Mapping[str, Any] | None,
@@ -45,7 +46,7 @@ def card_from_config(
     """Build the Card of a transformers checkpoint, and say what was assumed.
 
     Args:
-        detector: ``spatial`` or ``temporal``.
+        role: what it will be used for.
         name: repo id or folder name.
         config: config.json.
         processor: preprocessor_config.json, or None when the repo has none.
@@ -61,16 +62,16 @@ def card_from_config(
             "The face crop it was trained on is not known; 30 % around the face is assumed, "
             "which may cost accuracy."
         )
-    frames = _frames(config) if detector == "temporal" else 1
+    frames = _frames(config) if role.task is Task.VIDEO else 1
     card = Card(
-        detector=detector,
+        detector=role.name,
         title=source.title if source else name,
         size_px=size_px,
         fake_indices=labels.fake_indices,
         real_indices=labels.real_indices,
         labels_known_by=labels.known_by,
         licence=source.licence if source else "unknown",
-        crop=source.crop if source else "face",
+        crop=source.crop if source else role.crop,
         margin=DEFAULT_MARGIN if margin is None else margin,
         mean=mean,
         std=std,

@@ -17,10 +17,10 @@ from hub.checkpoint import Card, Checkpoint
 from hub.checks import SMALL_FILES, WEIGHTS
 from hub.checksums import sha256_of
 from hub.remote import client, endpoint, hub_errors
+from hub.role import Role, Task
 from hub.store import resolve
 
 ROOT = Path(__file__).parent.parent
-_PIPELINES = {"spatial": "image-classification", "temporal": "video-classification"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Published:
 
 
 def publish(
-    what: Checkpoint | str,
+    what: Checkpoint | Role,
     to: str,
     *,
     token: str | None = None,
@@ -43,7 +43,7 @@ def publish(
     """Upload a checkpoint to the Hub, creating the repo if needed.
 
     Args:
-        what: a resolved checkpoint, or a detector's name for the one that comes with the program.
+        what: a resolved checkpoint, or a role for the one that comes with the program.
         to: ``owner/repo``.
         token: one that may write; None for ``HF_TOKEN``.
         private: for a new repo.
@@ -54,7 +54,7 @@ def publish(
     """
     from huggingface_hub import CommitOperationAdd
 
-    checkpoint = resolve(None, what) if isinstance(what, str) else what
+    checkpoint = resolve(None, what) if isinstance(what, Role) else what
     card = _licensed(checkpoint, licence)
     api = client(token)
     weights = checkpoint.folder / WEIGHTS
@@ -72,16 +72,17 @@ def publish(
     return Published(to, done.oid, f"{endpoint()}/{to}")
 
 
-def readme(card: Card, base_model: str | None = None) -> str:
+def readme(card: Card, task: Task | None, base_model: str | None = None) -> str:
     """Return the README of a published checkpoint: front matter, use, labels, figures, limits.
 
     Args:
         card: what is known.
+        task: of the Hub, if it is one.
         base_model: the repo that the weights were taken from, if any.
     """
     front: dict[str, Any] = {"license": card.licence, "tags": ["deepfake-detection", card.detector]}
-    if card.detector in _PIPELINES:
-        front["pipeline_tag"] = _PIPELINES[card.detector]
+    if task is not None:
+        front["pipeline_tag"] = task
     if base_model:
         front["base_model"] = base_model
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]
@@ -124,7 +125,7 @@ def _files(checkpoint: Checkpoint, card: Card) -> dict[str, bytes | str]:
     own = written.read_text(encoding="utf-8", errors="replace") if written.is_file() else ""
     if not (checkpoint.embedded and own.startswith("---")):
         base = checkpoint.name if checkpoint.revision else None
-        files["README.md"] = readme(card, base).encode()
+        files["README.md"] = readme(card, checkpoint.role.task, base).encode()
     return files
 
 

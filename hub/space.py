@@ -23,11 +23,10 @@ from typing import Any
 
 from errors import UserError
 from hub import catalog
-from hub.checkpoint import DETECTORS
 from hub.checks import WEIGHTS
 from hub.remote import COMMIT, client, endpoint, hub_errors
 from hub.spacefile import ROOT, Space, read_spacefile
-from hub.store import DEFAULTS, EMBEDDED, parse_spec
+from hub.store import EMBEDDED, parse_spec
 
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 PYTHONS = ("3.12",)
@@ -179,13 +178,11 @@ def _look(space: Space) -> list[str]:
 
 
 def _checkpoint_problems(space: Space) -> list[str]:
-    problems = [f"Spacefile: unknown role {r!r}." for r in space.checkpoints if r not in DETECTORS]
-    problems += [
-        f"Spacefile: no checkpoint for {r}." for r in DETECTORS if r not in space.checkpoints
-    ]
+    known = {source.detector for source in catalog.sources()}
+    problems = [f"Spacefile: unknown role {r!r}." for r in space.checkpoints if r not in known]
     for role, spec in space.checkpoints.items():
         if spec == EMBEDDED:
-            if not (DEFAULTS / role / "card.json").is_file():
+            if not (catalog.DEFAULTS / role / "card.json").is_file():
                 problems.append(f"Spacefile: {role} is embedded, but hub/defaults/{role} is empty.")
             continue
         try:

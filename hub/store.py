@@ -18,12 +18,12 @@ from typing import Any
 from errors import UserError
 from hub import catalog, checks, configs, remote
 from hub.calibrations import load_answer, load_calibration
-from hub.checkpoint import DETECTORS, Card, Checkpoint, Source
+from hub.checkpoint import Card, Checkpoint, Source
 from hub.checksums import sha256_of
 from hub.facts import card_from_config, stated_licence
 from hub.labels import label_names, resolve_labels
+from hub.role import Role
 
-DEFAULTS = Path(__file__).parent / "defaults"
 EMBEDDED = "embedded"
 MAX_CLAIM = 120
 """Characters of an author's words in a warning."""
@@ -60,7 +60,7 @@ def who_asks() -> Asker:
 
 def resolve(
     spec: str | None,
-    detector: str,
+    role: Role,
     *,
     fake_labels: tuple[str, ...] | None = None,
     asker: Asker | None = None,
@@ -71,7 +71,7 @@ def resolve(
         spec: None or ``embedded``; a name of the catalogue; ``owner/repo`` or
             ``owner/repo@revision``; or a folder, written as a path that starts with ``/``, ``.``,
             ``~`` or a drive letter.
-        detector: the role it shall play.
+        role: what it will be used for.
         fake_labels: the user's answer to "which label means fake?".
         asker: in whose name; None means whoever sits before this program (`who_asks`).
 
@@ -80,22 +80,20 @@ def resolve(
             ``hub_offline``, ``hub_gated``, ``hub_missing``, ``hub_rate_limited``,
             ``hub_interrupted``.
     """
-    if detector not in DETECTORS:
-        raise ValueError(f"expected detector in {DETECTORS}, got {detector!r}")
     spec, asker = (spec or EMBEDDED).strip(), asker or who_asks()
     if spec == EMBEDDED:
-        return _described(detector, detector, DEFAULTS / detector, embedded=True)
+        return _described(role.name, role, catalog.DEFAULTS / role.name, embedded=True)
     if looks_like_folder(spec):
         if not asker.folders:
             raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
         folder = Path(spec).expanduser().resolve()
-        return _described(folder.name, detector, folder, fake_labels=fake_labels)
+        return _described(folder.name, role, folder, fake_labels=fake_labels)
     repo_id, revision = parse_spec(spec)
     source = catalog.find(repo_id)
     wanted = revision or (source.revision if source else None)
     fetched = remote.fetch(repo_id, wanted, asker.token)
     checkpoint = _described(
-        repo_id, detector, fetched.folder, commit=fetched.commit, fake_labels=fake_labels
+        repo_id, role, fetched.folder, commit=fetched.commit, fake_labels=fake_labels
     )
     return _with_hub_warnings(checkpoint, source, revision, fetched.warning)
 
@@ -127,7 +125,7 @@ def parse_spec(spec: str) -> tuple[str, str | None]:
 
 def _described(
     name: str,
-    detector: str,
+    role: Role,
     folder: Path,
     *,
     commit: str | None = None,
@@ -139,21 +137,21 @@ def _described(
         _check_folder(name, folder, embedded)
     config = read_json(folder / "config.json", name)
     has_card = (folder / "card.json").is_file()
-    configs.check_config(name, config, detector, own_format=has_card)
+    configs.check_config(name, config, role, own_format=has_card)
     header = checks.read_header(folder / checks.WEIGHTS)
     sha256 = sha256_of(folder / checks.WEIGHTS)
     if has_card:
-        card, warnings = _own_card(name, folder, detector), []
+        card, warnings = _own_card(name, folder, role), []
         if fake_labels is not None:
             card = _answered(card, config, fake_labels)
     else:
         names = label_names(config)
         checks.check_head(name, header, len(names))
         answer = fake_labels if fake_labels is not None else load_answer(sha256)
-        card, warnings = _derived_card(name, folder, detector, config, names, answer)
+        card, warnings = _derived_card(name, folder, role, config, names, answer)
     configs.check_cost(name, config, card.size_px, card.frames)
     checkpoint = Checkpoint(
-        name, detector, folder, card, config, commit, sha256, embedded, tuple(warnings)
+        name, role, folder, card, config, commit, sha256, embedded, tuple(warnings)
     )
     return _with_own_calibration(checkpoint)
 
@@ -198,7 +196,7 @@ def _check_folder(name: str, folder: Path, embedded: bool) -> None:
     checks.check_listing(name, files)
 
 
-def _own_card(name: str, folder: Path, detector: str) -> Card:
+def _own_card(name: str, folder: Path, role: Role) -> Card:
     path = folder / "card.json"
     if path.stat().st_size > checks.MAX_SMALL_BYTES:
         raise checks.refuse(f"card.json of {name} is far too large.")
@@ -206,8 +204,8 @@ def _own_card(name: str, folder: Path, detector: str) -> Card:
         card = Card.from_json(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise checks.refuse(f"card.json of {name} is not text in UTF-8.") from error
-    if card.detector != detector:
-        raise checks.refuse(f"{name} was made for {card.detector}, not for {detector}.")
+    if card.detector != role.name:
+        raise checks.refuse(f"{name} was made for {card.detector}, not for {role.name}.")
     return card
 
 
@@ -228,7 +226,7 @@ def _answered(card: Card, config: Mapping[str, Any], answer: Sequence[str]) -> C
 def _derived_card(
     name: str,
     folder: Path,
-    detector: str,
+    role: Role,
     config: Mapping[str, Any],
     names: tuple[str, ...],
     answer: Sequence[str] | None,
@@ -237,9 +235,7 @@ def _derived_card(
     labels = resolve_labels(names, override=source.labels if source else None, fake_labels=answer)
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
-    card, warnings = card_from_config(
-        detector, name, config, _processor(folder, name), labels, source
-    )
+    card, warnings = card_from_config(role, name, config, _processor(folder, name), labels, source)
     if card.licence == "unknown":
         card = replace(card, licence=stated_licence(text))
     return card, warnings

@@ -6,7 +6,8 @@ from functools import cache
 
 import numpy as np
 
-AUDIO_HZ = 16_000
+from media.audio import AUDIO_HZ
+
 SHORTEST_MS = 200  # shorter bursts are clicks and coughs
 
 

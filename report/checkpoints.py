@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis import Analysis
 from detectors.base import Finding
-from detectors.registry import DETECTORS
+from detectors.registry import roles
 from hub.checkpoint import Checkpoint, Source
 from hub.remote import Cached
 from hub.selfcheck import SignCheck
@@ -129,7 +129,7 @@ def what_it_sees(language: Language = ENGLISH) -> str:
     """What each detector asks, and what it is blind to."""
     rows = [
         (language(d.title), language(d.question), language(_sentence(d.blind_to)))
-        for d in DETECTORS
+        for d in roles()
     ]
     heads = tuple(language(head) for head in ("Detector", "Asks", "Is blind to"))
     return panel(language, heads=heads, rows=rows, caption=language("What the detectors look at"))

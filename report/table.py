@@ -13,22 +13,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from detectors.registry import DETECTORS
+from detectors.registry import names
 from errors import writing
 from report.cells import text_cell
 
-DETECTOR_COLUMNS = tuple(detector.name for detector in DETECTORS)
-COLUMNS = (
-    "file", "sha256", "kind", "level", "probability", "log_odds", *DETECTOR_COLUMNS,
-    "person", "error", "sentence",
-)  # fmt: skip
+BEFORE = ("file", "sha256", "kind", "level", "probability", "log_odds")
+AFTER = ("person", "error", "sentence")
+
+
+def columns() -> tuple[str, ...]:
+    """The names of all columns; between the others one a detector."""
+    return (*BEFORE, *names(), *AFTER)
 
 
 def row(report: Mapping[str, Any]) -> list[str]:
-    """One row, in the order of ``COLUMNS``; detectors' cells are what they added to the sum."""
+    """One row, in the order of `columns`; detectors' cells are what they added to the sum."""
     file, error = report["file"], report.get("error")
     if error:
-        empty = [""] * (len(COLUMNS) - 3)
+        empty = [""] * (len(columns()) - 3)
         return [
             text_cell(file["name"]),
             *empty,
@@ -71,7 +73,7 @@ class TableWriter:
             with writing(f"The table {self.path.name}"):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("w", newline="", encoding="utf-8")
-            self._write_cells(list(COLUMNS))
+            self._write_cells(list(columns()))
         return self
 
     def __exit__(self, *_: object) -> None:

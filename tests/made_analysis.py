@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis import Analysis, Settings
 from detectors.base import Finding, Heatmap, Reason, WindowScore
+from detectors.registry import role_of
 from media.provenance import Provenance
 from media.record import Keyframe, PersonRecord, TrackRecord
 from media.tracks import Quality
@@ -75,15 +76,15 @@ def finding(
     calibrated = status != "uncalibrated"
     measures = {"lag_ms": -80.0} if detector == "sync" else {"pictures": 8.0}
     return Finding(
-        detector, person, float(np.mean(values)), status, None, windows, heatmaps, measures,
-        f"{detector}@0123456789ab", calibrated,
+        role_of(detector), person, float(np.mean(values)), status, None, windows, heatmaps,
+        measures, f"{detector}@0123456789ab", calibrated,
     )  # fmt: skip
 
 
 def no_finding(detector: str, person: str | None, code: str) -> Finding:
     """A finding with a reason in place of a number."""
     return Finding(
-        detector, person, None, "not_applicable", Reason.of(code), (), (), {},
+        role_of(detector), person, None, "not_applicable", Reason.of(code), (), (), {},
         f"{detector}@0123456789ab", False,
     )  # fmt: skip
 

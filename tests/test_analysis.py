@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from analysis import Settings, analyze
+from detectors.registry import names
 from errors import UserError
-from hub.checkpoint import DETECTORS
 from report.export import to_json
 from tests.conftest import ROOT, moving_portrait, write_clip
 
@@ -20,7 +20,7 @@ def analysis(talking_clip):
 
 def test_every_detector_says_something_about_the_person(analysis):
     assert [p.name for p in analysis.people] == ["Face A"]
-    assert [f.detector for f in analysis.findings] == list(DETECTORS)
+    assert [f.detector for f in analysis.findings] == list(names())
     for finding in analysis.findings:
         assert finding.log_odds is not None or finding.reason is not None
 
@@ -50,7 +50,7 @@ def test_findings_are_told_one_after_the_other_and_end_as_they_are_weighed():
     clip = ROOT / "examples" / "animated.mp4"
     whole = analyze(clip, on_finding=lambda finding, share: told.append((finding, share)))
     last = {finding.detector: (finding, share) for finding, share in told}
-    assert list(last) == list(DETECTORS)
+    assert list(last) == list(names())
     assert all(share == 1.0 for _, share in last.values())
     assert {n: f.log_odds for n, (f, _) in last.items()} == {
         f.detector: f.log_odds for f in whole.findings

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hub.checkpoint import DETECTORS, Card
+from detectors.registry import names
+from hub.checkpoint import Card
 from training.cards import figures as cards
 from training.cards import page
 
@@ -27,7 +28,7 @@ def faces(tmp_path: Path) -> Path:
     rows["kind"] = ["face-swap" if label else "real" for label in rows.label]
     rows["spatial_log_odds"] = 2.0 * rows.label - 1.0
     rows["frequency_log_odds"] = [0.5 if n % 4 < 2 else None for n in rows.number]
-    for name in set(DETECTORS) - {"spatial", "frequency"}:
+    for name in set(names()) - {"spatial", "frequency"}:
         rows[f"{name}_log_odds"] = None
     rows.drop(columns="number").to_csv(folder / "scores.csv", index=False)
     rows.assign(source="dfdc").to_csv(folder / "items.csv", index=False)
@@ -70,7 +71,7 @@ def test_a_card_keeps_the_figures_of_its_recipe_and_loses_the_old_ones(faces, tm
     assert f"All {len(recipe) + len(found)} rows" in readme
 
 
-@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("detector", names())
 def test_a_model_card_is_one_page_that_says_what_card_and_table_say(detector):
     folder = DEFAULTS / detector
     card = Card.from_json((folder / "card.json").read_text("utf-8"))

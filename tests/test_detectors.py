@@ -12,9 +12,9 @@ from safetensors.numpy import save_file
 
 from detectors.base import REASONS, Detector, collect
 from detectors.pool import Pool
-from detectors.registry import DETECTORS
+from detectors.registry import DETECTORS, detector_of, names, role_of
 from errors import UserError
-from hub.checkpoint import DETECTORS as NAMES
+from hub.catalog import embedded_sources
 from hub.store import resolve
 from media.clip import Clip
 from media.faces import FaceFinder
@@ -27,9 +27,9 @@ from tests.conftest import moving_portrait, write_clip
 POOL = Pool()
 
 
-@pytest.fixture(scope="module", params=DETECTORS, ids=lambda d: d.name)
+@pytest.fixture(scope="module", params=DETECTORS, ids=lambda d: d.role.name)
 def detector(request) -> Detector:
-    return POOL.detector(request.param, resolve(None, request.param.name), "cpu")
+    return POOL.detector(request.param, resolve(None, request.param.role), "cpu")
 
 
 def window_of(pictures, sound=None, fps=25.0) -> Window:
@@ -70,8 +70,8 @@ def check(detector: Detector, window: Window) -> None:
             assert heatmap.values.ndim == 2 and np.isfinite(heatmap.values).all()
 
 
-def test_the_hub_and_the_detectors_name_the_same_five():
-    assert tuple(d.name for d in DETECTORS) == NAMES
+def test_every_detector_comes_with_a_checkpoint_and_every_checkpoint_with_a_detector():
+    assert {source.detector for source in embedded_sources()} == set(names())
 
 
 def test_a_fine_clip_gives_a_number_or_a_reason(detector, fine):
@@ -86,7 +86,7 @@ def test_the_same_window_gives_the_same_number(detector, fine):
 def test_a_silent_clip(detector, fine):
     silent = replace(fine, audio=None, speech_s=np.zeros((0, 2)))
     check(detector, silent)
-    if detector.needs_audio:
+    if detector.role.needs_audio:
         assert detector.look(silent, silent.tracks[0]).reason.code == "no_audio"
 
 
@@ -100,7 +100,7 @@ def test_one_picture(detector, portrait):
     window = window_of([portrait])
     assert window.tracks, "the portrait's face is found"
     check(detector, window)
-    if detector.needs_time:
+    if detector.role.needs_time:
         assert detector.look(window, window.tracks[0]).reason.code == "single_picture"
 
 
@@ -195,9 +195,7 @@ def test_every_card_is_complete(detector):
 
 
 def test_a_still_picture_and_its_mirror_image_get_the_same_spatial_number(portrait):
-    spatial = POOL.detector(
-        next(d for d in DETECTORS if d.name == "spatial"), resolve(None, "spatial"), "cpu"
-    )
+    spatial = POOL.detector(detector_of("spatial"), resolve(None, role_of("spatial")), "cpu")
     still = window_of([portrait])
     track = still.tracks[0]
     turned = replace(track, crops=np.ascontiguousarray(track.crops[:, :, ::-1]))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from detectors.loading import load_image_classifier
+from detectors.registry import role_of
 from errors import UserError
 from evaluation.probe import fit_probe, head_name, probe, save_probe
 from hub.checkpoint import Card
@@ -85,7 +86,7 @@ def write(build, folder: Path) -> Path:
 
 @pytest.mark.parametrize("build", FAMILIES, ids=lambda f: f.__name__)
 def test_a_probe_on_any_family_is_saved_and_loaded_with_the_same_score(build, tmp_path):
-    base = resolve(str(write(build, tmp_path / "base")), "spatial")
+    base = resolve(str(write(build, tmp_path / "base")), role_of("spatial"))
     network, _ = load_image_classifier(base)
     head = head_name(network, base.card)
     width = network.get_submodule(head).in_features
@@ -104,7 +105,7 @@ def test_a_probe_on_any_family_is_saved_and_loaded_with_the_same_score(build, tm
     )
     save_probe(network, head, fitted, card, tmp_path / "probe", base)
 
-    again, _ = load_image_classifier(resolve(str(tmp_path / "probe"), "spatial"))
+    again, _ = load_image_classifier(resolve(str(tmp_path / "probe"), role_of("spatial")))
     caught = []
     again.get_submodule(head).register_forward_pre_hook(lambda m, x: caught.append(x[0]))
     with torch.inference_mode():
@@ -116,7 +117,7 @@ def test_a_probe_on_any_family_is_saved_and_loaded_with_the_same_score(build, tm
 def test_the_probe_of_a_manifest_is_a_calibrated_checkpoint(pictures, tmp_path):  # noqa: F811
     base = write(vit, tmp_path / "base")
     card = probe(pictures / "manifest.csv", str(base), tmp_path / "probe")
-    loaded = resolve(str(tmp_path / "probe"), "spatial")
+    loaded = resolve(str(tmp_path / "probe"), role_of("spatial"))
     assert loaded.counts and loaded.card.calibration.n_real == 8
     assert card.figures[0]["value"] > 0.8  # bright against dark is easy
     assert "tiny" not in card.title and base.name in card.title

@@ -20,7 +20,7 @@ from evaluation.evaluate import LINES, evaluate
 from evaluation.manifest import Item, read_manifest
 from evaluation.metrics import METRICS, Metric
 from evaluation.run import raw_of, read_lines, score_files, set_up
-from evaluation.scores import COLUMNS
+from evaluation.scores import columns
 from evaluation.tiers import TIERS, copies
 from hub.calibrations import save_calibration
 from hub.checkpoint import Calibration, Card
@@ -111,7 +111,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def test_every_file_is_one_row_in_the_order_of_the_manifest(measured, pictures):
     rows, items = rows_of(measured), read_manifest(pictures / "manifest.csv")
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == columns()
     assert [row["path"] for row in rows] == [item.name for item in items]
     assert [row["label"] for row in rows] == [str(item.label) for item in items]
 

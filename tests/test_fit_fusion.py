@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from detectors.base import Finding, Reason
+from detectors.registry import names, role_of
 from evaluation.manifest import Item, write_manifest
 from evaluation.run import Kept
-from hub.checkpoint import DETECTORS, Calibration
+from hub.checkpoint import Calibration
 from training.fusion.evidence import folds, read_held_out, read_table
 from training.fusion.fit import SOUND_SHARE, fit_all, held_out, sums, thresholds
 from verdict.fusion import FusionParameters, Thresholds, fuse
 
+DETECTORS = names()
 KINDS, SOURCES = ("swap", "head", "head+superres", "lips"), ("phone", "studio", "lab", "web")
 LIMITS = Thresholds(3, 1, -1)
 LINE = Calibration(2.0, 1.0, "a test", 1, 1, "2026-01-01")
@@ -94,7 +96,7 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
         reason = Reason("no_face", "")
         findings = [
             Finding(
-                name,
+                role_of(name),
                 f"Face {row}",
                 None if np.isnan(v) else float(v),
                 "not_applicable" if np.isnan(v) else "counted",

@@ -43,7 +43,7 @@ def checkpoint(folder: Path, config: dict | None = None, **changes: torch.Tensor
     config = {"model_type": MODEL_TYPE, "hidden": 4, "gate": GATE} | (config or {})
     (folder / "config.json").write_text(json.dumps(config))
     card = Card("frequency", "random", 208, (1,), (0,), "test")
-    return Checkpoint("test", "frequency", folder, card, config, None, "0" * 64, False)
+    return Checkpoint("test", Frequency.role, folder, card, config, None, "0" * 64, False)
 
 
 def seen(picture: np.ndarray, face_px: float = 200.0) -> tuple[Window, FaceTrack]:

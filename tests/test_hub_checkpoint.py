@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from detectors.registry import role_of
 from errors import UserError
 from hub import catalog
-from hub.checkpoint import DETECTORS, Calibration, Card, Source
+from hub.checkpoint import Calibration, Card, Source
 from hub.facts import card_from_config, stated_licence
 from hub.labels import LabelMap, resolve_labels
 from hub.selfcheck import auc, check_sign
@@ -88,7 +89,7 @@ def test_facts_that_change_the_score_change_the_key_and_words_do_not():
     ],
 )
 def test_rescaling_is_folded_into_mean_and_deviation(processor, mean, std):
-    card, _ = card_from_config("spatial", "x", {}, {"size": 32, **processor}, LABELS, None)
+    card, _ = card_from_config(role_of("spatial"), "x", {}, {"size": 32, **processor}, LABELS, None)
     np.testing.assert_allclose(card.mean, mean, atol=1e-6)
     np.testing.assert_allclose(card.std, std, atol=1e-6)
 
@@ -106,13 +107,15 @@ def test_rescaling_is_folded_into_mean_and_deviation(processor, mean, std):
     ],
 )
 def test_the_size_comes_from_wherever_it_is_written(config, processor, expected):
-    card, _ = card_from_config("spatial", "x", config, processor, LABELS, None)
+    card, _ = card_from_config(role_of("spatial"), "x", config, processor, LABELS, None)
     assert card.size_px == expected
 
 
 def test_a_picture_that_is_not_square_is_refused():
     with pytest.raises(UserError, match="square"):
-        card_from_config("spatial", "x", {}, {"size": {"height": 32, "width": 64}}, LABELS, None)
+        card_from_config(
+            role_of("spatial"), "x", {}, {"size": {"height": 32, "width": 64}}, LABELS, None
+        )
 
 
 def test_only_a_plain_licence_is_taken_from_a_readme():
@@ -122,12 +125,12 @@ def test_only_a_plain_licence_is_taken_from_a_readme():
 
 
 def test_catalogue_names_are_unique_and_every_entry_is_found_by_its_words():
-    names = [source.name for source in catalog.SOURCES]
+    names = [source.name for source in catalog.sources()]
     assert len(set(names)) == len(names)
-    for source in catalog.SOURCES:
-        assert catalog.find(source.name) is source
+    for source in catalog.sources():
+        assert catalog.find(source.name) == source
         assert source in catalog.search(source.title)
-    assert {source.detector for source in catalog.EMBEDDED} == set(DETECTORS)
+    assert {source.detector for source in catalog.embedded_sources()} == set(names())
 
 
 def test_search_needs_every_word_and_respects_the_role():
@@ -139,7 +142,7 @@ def test_search_needs_every_word_and_respects_the_role():
 
 
 def test_every_correction_in_the_catalogue_resolves_and_has_evidence():
-    for source in catalog.SOURCES:
+    for source in catalog.sources():
         if source.labels is not None:
             unnamed = [f"LABEL_{index}" for index in range(len(source.labels.names))]
             found = resolve_labels(unnamed, override=source.labels)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from detectors.loading import load_image_classifier, load_video_classifier
+from detectors.registry import role_of
 from errors import UserError
 from hub import store
 from hub.labels import log_odds_from_logits
@@ -38,7 +39,7 @@ def one_thread():
 
 def score(folder: Path, pixels: torch.Tensor, detector: str = "spatial") -> np.ndarray:
     """Return the raw log-odds of fake, through the same door as the detectors."""
-    checkpoint = store.resolve(str(folder), detector)
+    checkpoint = store.resolve(str(folder), role_of(detector))
     load = load_image_classifier if detector == "spatial" else load_video_classifier
     model, facts = load(checkpoint)
     assert pixels.shape[-1] == facts.size_px
@@ -85,7 +86,7 @@ def test_one_logit_is_never_put_through_a_softmax(tmp_path):
 def test_three_classes_add_up_to_one_minus_real(tmp_path):
     folder = write_model(tmp_path / "three", "vit", ("Artificial", "Deepfake", "Real"))
     pixels = torch.rand(3, 3, SIZE_PX, SIZE_PX)
-    checkpoint = store.resolve(str(folder), "spatial")
+    checkpoint = store.resolve(str(folder), role_of("spatial"))
     model, _ = load_image_classifier(checkpoint)
     with torch.inference_mode():
         real = model(pixel_values=pixels).logits.softmax(-1)[:, 2].numpy()
@@ -95,8 +96,8 @@ def test_three_classes_add_up_to_one_minus_real(tmp_path):
 def test_two_sessions_share_weights_and_keep_their_own_meaning(tmp_path):
     folder = write_model(tmp_path / "unnamed", "vit", ("LABEL_0", "LABEL_1"))
     pixels = torch.rand(2, 3, SIZE_PX, SIZE_PX)
-    first = store.resolve(str(folder), "spatial", fake_labels=("LABEL_0",))
-    second = store.resolve(str(folder), "spatial", fake_labels=("LABEL_1",))
+    first = store.resolve(str(folder), role_of("spatial"), fake_labels=("LABEL_0",))
+    second = store.resolve(str(folder), role_of("spatial"), fake_labels=("LABEL_1",))
     model, _ = load_image_classifier(first)
     with torch.inference_mode():
         logits = model(pixel_values=pixels).logits.numpy()
@@ -131,7 +132,7 @@ def edit_weights(folder: Path, change) -> Path:
 def refused(folder: Path, detector: str = "spatial") -> str:
     load = load_image_classifier if detector == "spatial" else load_video_classifier
     with pytest.raises(UserError) as caught:
-        load(store.resolve(str(folder), detector))
+        load(store.resolve(str(folder), role_of(detector)))
     assert caught.value.code == "weights_refused"
     return caught.value.sentence
 
@@ -169,9 +170,9 @@ def test_an_unknown_architecture_is_refused_with_a_sentence(tmp_path):
 
 def test_frames_that_the_network_was_not_made_for_are_refused(tmp_path):
     folder = write_model(tmp_path / "m", "videomae", ("real", "fake"))
-    card = json.loads(store.resolve(str(folder), "temporal").card.to_json())
+    card = json.loads(store.resolve(str(folder), role_of("temporal")).card.to_json())
     (folder / "card.json").write_text(json.dumps({**card, "frames": 6}))
-    assert "does not accept" in refused(folder, "temporal")
+    assert "does not accept" in refused(folder, role_of("temporal"))
 
 
 def test_loading_asks_nobody_and_runs_no_code_of_the_repo(tmp_path, monkeypatch):
@@ -183,4 +184,4 @@ def test_loading_asks_nobody_and_runs_no_code_of_the_repo(tmp_path, monkeypatch)
     folder = write_model(tmp_path / "m")
     (folder / "modeling_evil.py").write_text("raise SystemExit('remote code ran')")
     monkeypatch.setattr(socket.socket, "connect", no_network)
-    load_image_classifier(store.resolve(str(folder), "spatial"))
+    load_image_classifier(store.resolve(str(folder), role_of("spatial")))

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from detectors.loading import load_image_classifier
+from detectors.registry import role_of
 from errors import UserError
 from hub import store
 from hub.labels import log_odds_from_logits
@@ -31,7 +32,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def scores(spec: str, **answer: tuple[str, ...]) -> tuple[str, np.ndarray]:
     """Return the checkpoint's label and its raw log-odds of twelve pictures, six of them bright."""
-    checkpoint = store.resolve(spec, "spatial", **answer)
+    checkpoint = store.resolve(spec, role_of("spatial"), **answer)
     model, facts = load_image_classifier(checkpoint)
     level = torch.cat([torch.linspace(0.8, 1.0, 6), torch.linspace(0.0, 0.2, 6)])
     pixels = level.view(12, 1, 1, 1).expand(12, 3, SIZE_PX, SIZE_PX)

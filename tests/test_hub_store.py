@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis import Settings, checkpoint_for
+from detectors.registry import role_of
 from errors import UserError
-from hub import remote, store
+from hub import catalog, remote, store
 from hub.store import Asker
 from tests.hub_server import GOOD_TOKEN, POOR_TOKEN, HubServer, serving
 from tests.tiny_models import edit_config, write_model
@@ -49,7 +51,7 @@ def refused(code: str, *args: object, **kwargs: object) -> str:
 
 def test_a_repo_is_listed_pinned_to_its_full_commit_and_fetched(hub: HubServer, models: Path):
     commit = hub.add(REPO, models / "vit").refs["main"]
-    checkpoint = store.resolve(REPO, "spatial")
+    checkpoint = store.resolve(REPO, role_of("spatial"))
     assert checkpoint.revision == commit
     assert checkpoint.label == f"{REPO}@{commit[:12]}"
     assert checkpoint.card.fake_indices == (1,)
@@ -66,8 +68,8 @@ def test_a_revision_is_honoured_and_a_full_commit_is_not_called_unpinned(
     repo = hub.add(REPO, models / "vit")
     old = repo.refs["main"]
     new = repo.commit({**files_of(models / "vit"), "card.txt": b"newer"})
-    assert store.resolve(REPO, "spatial").revision == new
-    pinned = store.resolve(f"{REPO}@{old}", "spatial")
+    assert store.resolve(REPO, role_of("spatial")).revision == new
+    pinned = store.resolve(f"{REPO}@{old}", role_of("spatial"))
     assert pinned.revision == old
     assert not any("Not pinned" in warning for warning in pinned.warnings)
 
@@ -75,7 +77,7 @@ def test_a_revision_is_honoured_and_a_full_commit_is_not_called_unpinned(
 def test_only_wanted_files_are_downloaded(hub: HubServer, models: Path):
     extra = {"training_args.bin": b"x" * 10, "run.py": b"print(1)", "logs/events.txt": b"y"}
     hub.add(REPO, {**files_of(models / "vit"), **extra})
-    folder = store.resolve(REPO, "spatial").folder
+    folder = store.resolve(REPO, role_of("spatial")).folder
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",
         "config.json",
@@ -101,7 +103,7 @@ def test_a_pickle_only_repo_is_refused_never_opened_and_nothing_is_posted(
     bomb = pickle.dumps(Bomb(target))
     config = (models / "vit" / "config.json").read_bytes()
     hub.add(REPO, {"config.json": config, "pytorch_model.bin": bomb})
-    sentence = refused("weights_refused", REPO, "spatial")
+    sentence = refused("weights_refused", REPO, role_of("spatial"))
     assert "run code" in sentence and "model.safetensors" in sentence
     assert not target.exists()
     assert not list(tmp_path.rglob("pytorch_model.bin"))
@@ -115,7 +117,7 @@ def test_a_pickle_named_safetensors_is_refused_and_never_opened(
     target = tmp_path / "written-by-the-bomb"
     bomb = pickle.dumps(Bomb(target)) + b"\0" * 100
     hub.add(REPO, {**files_of(models / "vit"), "model.safetensors": bomb})
-    assert "not a safetensors file" in refused("weights_refused", REPO, "spatial")
+    assert "not a safetensors file" in refused("weights_refused", REPO, role_of("spatial"))
     assert not target.exists()
 
 
@@ -123,13 +125,13 @@ def test_unnamed_labels_are_refused_with_a_question_then_accepted_with_an_answer
     hub: HubServer, models: Path
 ):
     hub.add(REPO, models / "unnamed")
-    assert "Which of them mean fake?" in refused("labels_ambiguous", REPO, "spatial")
-    checkpoint = store.resolve(REPO, "spatial", fake_labels=("LABEL_0",))
+    assert "Which of them mean fake?" in refused("labels_ambiguous", REPO, role_of("spatial"))
+    checkpoint = store.resolve(REPO, role_of("spatial"), fake_labels=("LABEL_0",))
     assert checkpoint.card.fake_indices == (0,)
     assert checkpoint.card.real_indices == (1,)
     assert "Your answer" in checkpoint.card.labels_known_by
     assert "no label 'LABEL_7'" in refused(
-        "labels_ambiguous", REPO, "spatial", fake_labels=("LABEL_7",)
+        "labels_ambiguous", REPO, role_of("spatial"), fake_labels=("LABEL_7",)
     )
 
 
@@ -137,10 +139,10 @@ def test_a_kept_answer_is_used_the_next_time(hub: HubServer, models: Path):
     from hub.calibrations import save_answer
 
     hub.add(REPO, models / "unnamed")
-    first = store.resolve(REPO, "spatial", fake_labels=("1",))
-    refused("labels_ambiguous", REPO, "spatial")
+    first = store.resolve(REPO, role_of("spatial"), fake_labels=("1",))
+    refused("labels_ambiguous", REPO, role_of("spatial"))
     save_answer(first.sha256, ("1",))
-    assert store.resolve(REPO, "spatial").card.fake_indices == (1,)
+    assert store.resolve(REPO, role_of("spatial")).card.fake_indices == (1,)
 
 
 def test_gated_private_missing_and_rate_limited_each_say_what_to_do(hub: HubServer, models: Path):
@@ -149,19 +151,19 @@ def test_gated_private_missing_and_rate_limited_each_say_what_to_do(hub: HubServ
     hub.add("owner/busy", models / "vit")
     hub.failures["owner/busy"] = (429, {"Retry-After": "17"})
     hub.failures["owner/ill"] = (503, {})
-    assert "accept the terms at" in refused("hub_gated", "owner/gated", "spatial")
+    assert "accept the terms at" in refused("hub_gated", "owner/gated", role_of("spatial"))
     assert "HF_TOKEN" in refused(
-        "hub_gated", "owner/gated", "spatial", asker=Asker(POOR_TOKEN, True)
+        "hub_gated", "owner/gated", role_of("spatial"), asker=Asker(POOR_TOKEN, True)
     )
-    assert "HF_TOKEN" in refused("hub_missing", "owner/private", "spatial")
-    assert "Check the name" in refused("hub_missing", "owner/nothing", "spatial")
+    assert "HF_TOKEN" in refused("hub_missing", "owner/private", role_of("spatial"))
+    assert "Check the name" in refused("hub_missing", "owner/nothing", role_of("spatial"))
     assert "revision" in refused(
-        "hub_missing", "owner/gated@nothing", "spatial", asker=Asker(GOOD_TOKEN, True)
+        "hub_missing", "owner/gated@nothing", role_of("spatial"), asker=Asker(GOOD_TOKEN, True)
     )
-    assert "17 seconds" in refused("hub_rate_limited", "owner/busy", "spatial")
-    assert "cache" in refused("hub_offline", "owner/ill", "spatial")
+    assert "17 seconds" in refused("hub_rate_limited", "owner/busy", role_of("spatial"))
+    assert "cache" in refused("hub_offline", "owner/ill", role_of("spatial"))
     for name in ("owner/gated", "owner/private"):
-        assert store.resolve(name, "spatial", asker=Asker(GOOD_TOKEN, True)).revision
+        assert store.resolve(name, role_of("spatial"), asker=Asker(GOOD_TOKEN, True)).revision
     at_the_file_store = {token for _, path, token in hub.seen if path.startswith("/stored/")}
     assert at_the_file_store == {""}
 
@@ -177,14 +179,14 @@ def test_a_visitor_of_a_space_never_reads_with_the_owners_token(
     hub.add("owner/gated", models / "vit").gated = True
     monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
     for name in ("owner/private", "owner/gated"):
-        assert store.resolve(name, "spatial", fake_labels=("1",)).revision  # the owner may
+        assert store.resolve(name, role_of("spatial"), fake_labels=("1",)).revision  # the owner may
     hub.seen.clear()
     monkeypatch.setenv("SPACE_ID", "owner/space")
     for offline in ("", "1"):
         monkeypatch.setenv("HF_HUB_OFFLINE", offline)
         for name in ("owner/private", "owner/gated"):
             with pytest.raises(UserError) as caught:
-                store.resolve(name, "spatial")
+                store.resolve(name, role_of("spatial"))
             assert caught.value.code in ("hub_missing", "hub_gated", "hub_offline")
             with pytest.raises(UserError):
                 ambiguous(chosen_settings("quick", ["spatial"], True, {"spatial": name}))
@@ -196,16 +198,16 @@ def test_without_the_hub_a_visitor_still_gets_what_was_public(
     hub: HubServer, models: Path, monkeypatch: pytest.MonkeyPatch
 ):
     hub.add(REPO, models / "vit")
-    store.resolve(REPO, "spatial")
+    store.resolve(REPO, role_of("spatial"))
     monkeypatch.setenv("SPACE_ID", "owner/space")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert store.resolve(REPO, "spatial").revision
+    assert store.resolve(REPO, role_of("spatial")).revision
 
 
 def test_a_cut_connection_is_resumed_where_it_stopped(hub: HubServer, models: Path):
     hub.add(REPO, models / "vit")
     hub.cuts = [1000, 2000]
-    checkpoint = store.resolve(REPO, "spatial")
+    checkpoint = store.resolve(REPO, role_of("spatial"))
     whole = (models / "vit" / "model.safetensors").read_bytes()
     assert (checkpoint.folder / "model.safetensors").read_bytes() == whole
     assert sum("/stored/" in path for method, path, _ in hub.seen if method == "GET") == 3
@@ -216,14 +218,14 @@ def test_a_connection_that_is_always_cut_is_said_and_works_the_next_time(
 ):
     hub.add(REPO, models / "vit")
     hub.cuts = [0] * 7
-    assert "Try again" in refused("hub_interrupted", REPO, "spatial")
+    assert "Try again" in refused("hub_interrupted", REPO, role_of("spatial"))
     hub.cuts = []
-    assert store.resolve(REPO, "spatial").revision
+    assert store.resolve(REPO, role_of("spatial")).revision
 
 
 def test_weights_that_differ_from_the_stated_checksum_are_deleted(hub: HubServer, models: Path):
     hub.add(REPO, models / "vit").false_oids["model.safetensors"] = "0" * 64
-    assert "checksum" in refused("hub_interrupted", REPO, "spatial")
+    assert "checksum" in refused("hub_interrupted", REPO, role_of("spatial"))
     assert not list(remote.cache_folder().rglob("model.safetensors"))
 
 
@@ -231,13 +233,13 @@ def test_offline_works_from_a_warm_cache_and_says_so_from_a_cold_one(
     hub: HubServer, models: Path, monkeypatch: pytest.MonkeyPatch
 ):
     hub.add(REPO, models / "vit")
-    online = store.resolve(REPO, "spatial")
+    online = store.resolve(REPO, role_of("spatial"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     asked = len(hub.seen)
-    offline = store.resolve(REPO, "spatial")
+    offline = store.resolve(REPO, role_of("spatial"))
     assert (offline.revision, offline.sha256) == (online.revision, online.sha256)
     assert any("Taken from the cache" in warning for warning in offline.warnings)
-    assert "not in the cache" in refused("hub_offline", "someone/else", "spatial")
+    assert "not in the cache" in refused("hub_offline", "someone/else", role_of("spatial"))
     assert len(hub.seen) == asked
 
 
@@ -245,20 +247,20 @@ def test_an_unreachable_hub_falls_back_to_the_cache_and_says_so(
     hub: HubServer, models: Path, monkeypatch: pytest.MonkeyPatch
 ):
     hub.add(REPO, models / "vit")
-    store.resolve(REPO, "spatial")
+    store.resolve(REPO, role_of("spatial"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    again = store.resolve(REPO, "spatial")
+    again = store.resolve(REPO, role_of("spatial"))
     assert any("could not be reached" in warning for warning in again.warnings)
-    assert "Go online once" in refused("hub_offline", "someone/else", "spatial")
+    assert "Go online once" in refused("hub_offline", "someone/else", role_of("spatial"))
 
 
 def test_a_full_commit_that_was_checked_before_asks_nobody_again(hub: HubServer, models: Path):
     commit = hub.add(REPO, models / "vit").refs["main"]
-    first = store.resolve(f"{REPO}@{commit}", "spatial")
+    first = store.resolve(f"{REPO}@{commit}", role_of("spatial"))
     asked = len(hub.seen)
-    assert store.resolve(f"{REPO}@{commit}", "spatial").sha256 == first.sha256
+    assert store.resolve(f"{REPO}@{commit}", role_of("spatial")).sha256 == first.sha256
     assert len(hub.seen) == asked
-    store.resolve(f"{REPO}@{commit}", "spatial", asker=store.VISITOR)
+    store.resolve(f"{REPO}@{commit}", role_of("spatial"), asker=store.VISITOR)
     assert len(hub.seen) > asked
 
 
@@ -269,7 +271,7 @@ def test_the_cache_is_listed_and_emptied_without_touching_what_others_put_there(
 
     hub.add(REPO, models / "vit")
     hub.add("other/program", models / "video")
-    store.resolve(REPO, "spatial")
+    store.resolve(REPO, role_of("spatial"))
     HfApi(endpoint=hub.url).hf_hub_download(
         "other/program", "config.json", cache_dir=str(remote.cache_folder())
     )
@@ -302,16 +304,20 @@ def test_a_config_that_asks_for_too_much_is_refused(
         (folder / name).write_bytes(content)
     edit_config(folder, **change)
     hub.add(REPO, folder)
-    assert words in refused("weights_refused", REPO, "spatial")
+    assert words in refused("weights_refused", REPO, role_of("spatial"))
 
 
 def test_the_wrong_role_names_the_right_one(hub: HubServer, models: Path):
     hub.add("a/video", models / "video")
     hub.add("a/picture", models / "vit")
-    assert "Choose it for temporal" in refused("weights_refused", "a/video", "spatial")
-    assert "Choose it for spatial" in refused("weights_refused", "a/picture", "temporal")
-    assert "own format" in refused("weights_refused", "a/picture", "sync")
-    assert store.resolve("a/video", "temporal").card.frames == 4
+    for chosen, repo, right in (
+        ("spatial", "video", "temporal"),
+        ("temporal", "picture", "spatial"),
+    ):
+        with pytest.raises(UserError, match=f"Choose it for {right}"):
+            checkpoint_for(chosen, Settings(checkpoints={chosen: f"a/{repo}"}))
+    assert "own format" in refused("weights_refused", "a/picture", role_of("sync"))
+    assert store.resolve("a/video", role_of("temporal")).card.frames == 4
 
 
 def test_a_backbone_without_head_is_refused_by_its_header(
@@ -324,7 +330,7 @@ def test_a_backbone_without_head_is_refused_by_its_header(
     kept = {key: value for key, value in weights.items() if "classifier" not in key}
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     hub.add(REPO, folder)
-    assert "no classification head" in refused("weights_refused", REPO, "spatial")
+    assert "no classification head" in refused("weights_refused", REPO, role_of("spatial"))
 
 
 def test_limits_hold_before_anything_is_downloaded(hub: HubServer, models: Path):
@@ -335,13 +341,15 @@ def test_limits_hold_before_anything_is_downloaded(hub: HubServer, models: Path)
     hub.add("a/bigcard", small).false_sizes["README.md"] = 50_000_000
     hub.add("a/parts", {"config.json": b"{}", "model.safetensors.index.json": b"{}"})
     hub.add("a/adapter", {**small, "adapter_config.json": b"{}"})
-    assert "10.0 GB" in refused("weights_refused", "a/huge", "spatial")
-    assert "504 files" in refused("weights_refused", "a/many", "spatial")
-    assert "leaves its folder" in refused("weights_refused", "a/escape", "spatial")
-    assert "50 MB" in refused("weights_refused", "a/bigcard", "spatial")
-    assert "several parts" in refused("weights_refused", "a/parts", "spatial")
-    assert "adapter" in refused("weights_refused", "a/adapter", "spatial")
-    refused("weights_missing", "a/none", "spatial") if hub.add("a/none", {"a.txt": b""}) else None
+    assert "10.0 GB" in refused("weights_refused", "a/huge", role_of("spatial"))
+    assert "504 files" in refused("weights_refused", "a/many", role_of("spatial"))
+    assert "leaves its folder" in refused("weights_refused", "a/escape", role_of("spatial"))
+    assert "50 MB" in refused("weights_refused", "a/bigcard", role_of("spatial"))
+    assert "several parts" in refused("weights_refused", "a/parts", role_of("spatial"))
+    assert "adapter" in refused("weights_refused", "a/adapter", role_of("spatial"))
+    refused("weights_missing", "a/none", role_of("spatial")) if hub.add(
+        "a/none", {"a.txt": b""}
+    ) else None
     assert not any("resolve" in path for _, path, _ in hub.seen)
 
 
@@ -350,14 +358,14 @@ def test_limits_hold_before_anything_is_downloaded(hub: HubServer, models: Path)
 )
 def test_a_name_that_is_no_name_never_reaches_the_hub(hub: HubServer, spec: str):
     with pytest.raises(UserError) as caught:
-        store.resolve(spec, "spatial", asker=store.VISITOR)
+        store.resolve(spec, role_of("spatial"), asker=store.VISITOR)
     assert caught.value.code in ("hub_missing", "weights_refused")
     assert hub.seen == []
 
 
 def test_a_missing_processor_falls_back_and_says_so(hub: HubServer, tmp_path: Path):
     hub.add(REPO, write_model(tmp_path / "bare", processor=False))
-    checkpoint = store.resolve(REPO, "spatial")
+    checkpoint = store.resolve(REPO, role_of("spatial"))
     assert (checkpoint.card.size_px, checkpoint.card.mean) == (32, (0.5, 0.5, 0.5))
     assert any("no preprocessor_config.json" in warning for warning in checkpoint.warnings)
 
@@ -369,7 +377,7 @@ def test_a_hostile_card_is_only_text(hub: HubServer, models: Path):
         "fake_indices: [0]\n"
     )
     hub.add(REPO, {**files_of(models / "vit"), "README.md": hostile.encode()})
-    checkpoint = store.resolve(REPO, "spatial")
+    checkpoint = store.resolve(REPO, role_of("spatial"))
     assert checkpoint.card.licence == "unknown"
     assert checkpoint.card.fake_indices == (1,)
     everything = checkpoint.card.to_json() + " ".join(checkpoint.warnings)
@@ -383,7 +391,9 @@ def test_two_visitors_get_two_checkpoints_of_the_same_weights(hub: HubServer, mo
     answers = [("LABEL_0",), ("LABEL_1",)] * 4
     with ThreadPoolExecutor(8) as pool:
         found = list(
-            pool.map(lambda answer: store.resolve(REPO, "spatial", fake_labels=answer), answers)
+            pool.map(
+                lambda answer: store.resolve(REPO, role_of("spatial"), fake_labels=answer), answers
+            )
         )
     assert [checkpoint.card.fake_indices for checkpoint in found] == [(0,), (1,)] * 4
     assert len({checkpoint.sha256 for checkpoint in found}) == 1
@@ -391,21 +401,21 @@ def test_two_visitors_get_two_checkpoints_of_the_same_weights(hub: HubServer, mo
 
 
 def test_a_folder_takes_the_place_of_an_id_unless_folders_are_off(models: Path):
-    checkpoint = store.resolve(str(models / "vit"), "spatial")
+    checkpoint = store.resolve(str(models / "vit"), role_of("spatial"))
     assert checkpoint.revision is None
     assert checkpoint.label == f"vit@{checkpoint.sha256[:12]}"
-    refused("weights_refused", str(models / "vit"), "spatial", asker=store.VISITOR)
-    refused("weights_missing", str(models / "nowhere"), "spatial")
+    refused("weights_refused", str(models / "vit"), role_of("spatial"), asker=store.VISITOR)
+    refused("weights_missing", str(models / "nowhere"), role_of("spatial"))
 
 
 def test_a_card_decides_for_its_own_detector_only(models: Path, tmp_path: Path):
     folder = write_model(tmp_path / "own")
-    card = json.loads(store.resolve(str(folder), "spatial").card.to_json())
+    card = json.loads(store.resolve(str(folder), role_of("spatial")).card.to_json())
     (folder / "card.json").write_text(json.dumps({**card, "detector": "sync", "crop": "mouth"}))
-    assert store.resolve(str(folder), "sync").card.crop == "mouth"
-    assert "made for sync" in refused("weights_refused", str(folder), "spatial")
+    assert store.resolve(str(folder), role_of("sync")).card.crop == "mouth"
+    assert "made for sync" in refused("weights_refused", str(folder), role_of("spatial"))
     (folder / "card.json").write_text(json.dumps({**card, "std": [0, 0, 0]}))
-    assert "std" in refused("weights_refused", str(folder), "spatial")
+    assert "std" in refused("weights_refused", str(folder), role_of("spatial"))
 
 
 def test_a_calibration_is_attached_to_exactly_that_checkpoint(
@@ -416,15 +426,16 @@ def test_a_calibration_is_attached_to_exactly_that_checkpoint(
 
     monkeypatch.setenv(remote.USER_FOLDER_VARIABLE, str(tmp_path / "user"))
     spec = str(models / "unnamed")
-    first = store.resolve(spec, "spatial", fake_labels=("0",))
+    first = store.resolve(spec, role_of("spatial"), fake_labels=("0",))
     line = Calibration(2.0, -1.0, "my files", 10, 12, "2026-11-23")
     save_calibration(first, line)
-    again = store.resolve(spec, "spatial", fake_labels=("0",))
-    other = store.resolve(spec, "spatial", fake_labels=("1",))
+    again = store.resolve(spec, role_of("spatial"), fake_labels=("0",))
+    other = store.resolve(spec, role_of("spatial"), fake_labels=("1",))
     assert again.counts and again.card.calibration.apply(1.5) == 2.0
     assert not other.counts
     assert (
-        forget_calibration(first) and not store.resolve(spec, "spatial", fake_labels=("0",)).counts
+        forget_calibration(first)
+        and not store.resolve(spec, role_of("spatial"), fake_labels=("0",)).counts
     )
 
 
@@ -435,24 +446,24 @@ def test_what_was_fitted_for_weights_that_give_the_same_scores_still_holds(
     from hub.checkpoint import Calibration
 
     monkeypatch.setenv(remote.USER_FOLDER_VARIABLE, str(tmp_path / "user"))
-    embedded = store.resolve(None, "landmarks")
+    embedded = store.resolve(None, role_of("landmarks"))
     former = "0" * 64
     line = Calibration(2.0, -1.0, "my files", 10, 12, "2026-11-23")
     save_calibration(replace(embedded, sha256=former), line)
-    monkeypatch.setattr(store, "DEFAULTS", tmp_path)
+    monkeypatch.setattr(catalog, "DEFAULTS", tmp_path)
     shutil.copytree(embedded.folder, tmp_path / "landmarks")
     card = json.loads((tmp_path / "landmarks" / "card.json").read_text())
-    assert store.resolve(None, "landmarks").card.calibration == embedded.card.calibration
+    assert store.resolve(None, role_of("landmarks")).card.calibration == embedded.card.calibration
     (tmp_path / "landmarks" / "card.json").write_text(json.dumps({**card, "supersedes": [former]}))
-    assert store.resolve(None, "landmarks").card.calibration == line
-    stranger = store.resolve(str(tmp_path / "landmarks"), "landmarks")
+    assert store.resolve(None, role_of("landmarks")).card.calibration == line
+    stranger = store.resolve(str(tmp_path / "landmarks"), role_of("landmarks"))
     assert stranger.card.calibration is None
-    assert forget_calibration(store.resolve(None, "landmarks"))
-    assert store.resolve(None, "landmarks").card.calibration == embedded.card.calibration
+    assert forget_calibration(store.resolve(None, role_of("landmarks")))
+    assert store.resolve(None, role_of("landmarks")).card.calibration == embedded.card.calibration
 
 
 def test_a_card_supersedes_checksums_and_nothing_else(models: Path):
-    card = store.resolve(str(models / "unnamed"), "spatial", fake_labels=("0",)).card
+    card = store.resolve(str(models / "unnamed"), role_of("spatial"), fake_labels=("0",)).card
     with pytest.raises(UserError) as caught:
         replace(card, supersedes=("../../elsewhere",))
     assert "supersedes" in caught.value.sentence
@@ -463,23 +474,23 @@ def test_a_strangers_card_cannot_decide_a_verdict(hub: HubServer, models: Path):
     from hub.calibrations import save_calibration
     from hub.checkpoint import Calibration, Card
 
-    plain = store.resolve(str(models / "vit"), "spatial").card
+    plain = store.resolve(str(models / "vit"), role_of("spatial")).card
     line = Calibration(0.0, 9.0, "ten million faces", 10**6, 10**6, "2026-01-01")
     card = Card(**{**plain.__dict__, "calibration": line}).to_json().encode()
     hub.add(REPO, {**files_of(models / "vit"), "card.json": card})
-    stranger = store.resolve(REPO, "spatial")
+    stranger = store.resolve(REPO, role_of("spatial"))
     assert stranger.card.calibration is None and not stranger.counts
     assert any("author's claim" in said and "ten million" in said for said in stranger.warnings)
     own = Calibration(1.5, 0.2, "my files", 20, 20, "2026-11-27")
     save_calibration(stranger, own)
-    assert store.resolve(REPO, "spatial").card.calibration == own
+    assert store.resolve(REPO, role_of("spatial")).card.calibration == own
 
 
 def test_the_same_weights_with_another_config_are_another_checkpoint(tmp_path: Path):
     folder = write_model(tmp_path / "mine")
-    before = store.resolve(str(folder), "spatial")
+    before = store.resolve(str(folder), role_of("spatial"))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
-    after = store.resolve(str(folder), "spatial")
+    after = store.resolve(str(folder), role_of("spatial"))
     assert before.sha256 == after.sha256
     assert before.key != after.key

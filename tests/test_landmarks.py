@@ -56,7 +56,7 @@ def checkpoint(folder: Path, measures: object = None, **changes: np.ndarray) -> 
     config = {"model_type": MODEL_TYPE, "measures": measures or MEASURES}
     (folder / "config.json").write_text(json.dumps(config))
     card = Card("landmarks", "random", 224, (1,), (0,), "test")
-    return Checkpoint("test", "landmarks", folder, card, config, None, "0" * 64, False)
+    return Checkpoint("test", Landmarks.role, folder, card, config, None, "0" * 64, False)
 
 
 def seen(marks: np.ndarray, times: np.ndarray, picture: bool = False) -> tuple[Window, FaceTrack]:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from detectors.registry import names
 from evaluation.calibrate import platt
 from evaluation.leave_out import Truth, across, folds, judge, row, threshold, within
 from evaluation.manifest import Item, write_manifest
 from evaluation.metrics import auc, cllr, cllr_min
 from evaluation.run import Kept
-from hub.checkpoint import DETECTORS
 from training.data import appearance, wild
 from training.fusion import table as one_table
 
@@ -151,7 +151,7 @@ def write_results(folder: Path) -> Path:
         raw = {"detector": "spatial", "person": "A", "raw": score - 1.5, "reason": None}
         kept = Kept(name, "1-1", facts, (raw,), False, {}, None, {})
         lines.append(json.dumps(asdict(kept)))
-        numbers = {f"{d}_log_odds": score - 1.5 if d == "spatial" else None for d in DETECTORS}
+        numbers = {f"{d}_log_odds": score - 1.5 if d == "spatial" else None for d in names()}
         level = "Some signs" if score > 3 else "Inconclusive"
         row_of = {"path": name, "label": label, "group": name, "kind": kind, "level": level}
         rows.append({**row_of, "log_odds": score - 1.5, **numbers})

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from hub.checkpoint import DETECTORS
+from detectors.registry import names
 from training import recipe
 
 
 def test_there_is_a_recipe_for_each_detector():
-    assert set(recipe.RECIPES) == set(DETECTORS)
+    assert set(recipe.RECIPES) == set(names())
 
 
-@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("detector", names())
 def test_no_place_is_left_open_and_every_module_is_there(detector: str, tmp_path: Path):
     for command in recipe.commands(detector, tmp_path / "data", tmp_path / "out"):
         _, _, module, *arguments = command

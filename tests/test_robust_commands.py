@@ -15,10 +15,10 @@ import pytest
 
 import cli
 from commands.console import escaped
+from detectors.registry import names
 from errors import UserError
 from evaluation.manifest import Item, read_manifest, write_manifest
 from evaluation.scores import Number, Score, write_scores
-from hub.checkpoint import DETECTORS
 from report import page
 from report.table import COLUMNS, row
 from tests.conftest import ROOT
@@ -125,13 +125,13 @@ def test_a_table_on_a_full_disk_ends_in_a_sentence(face, chosen, capsys):
 
 def test_the_page_on_a_full_disk_says_so(monkeypatch, portrait):
     from hub.space import read_spacefile
-    from ui import analyze, results, session
+    from ui import analyze, results
 
     def full():
         raise FULL
 
     monkeypatch.setattr(results, "fresh_folder", full)
-    empty = [""] * len(session.ROLES)
+    empty = [""] * len(names())
     done, verdict, *_ = analyze.runner(read_spacefile())(
         str(ROOT / "examples" / "portrait.jpg"), "quick", ["landmarks"], False, *empty, *empty,
         progress=lambda fraction, desc: None,
@@ -159,7 +159,7 @@ def test_no_cell_of_any_table_is_run_by_a_spreadsheet(begin, tmp_path):
     cells = dict(zip(COLUMNS, row(bad), strict=True))
     assert all(cells[name].startswith("'") for name in ("file", "error", "sentence"))
     item = Item(text, tmp_path, 0, group=text, kind=text)
-    numbers = {name: Number(None, "not_applicable", "no_face") for name in DETECTORS}
+    numbers = {name: Number(None, "not_applicable", "no_face") for name in names()}
     write_scores(tmp_path / "scores.csv", [Score(item, "x", None, None, None, numbers)])
     with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
         _, written = csv.reader(file)

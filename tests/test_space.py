@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from errors import UserError
-from hub import space
+from hub import catalog, space
 from tests.hub_server import GOOD_TOKEN, HubServer, serving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +46,7 @@ def clone(tmp_path: Path, manifest: space.Space, monkeypatch: pytest.MonkeyPatch
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     space.write_front_matter(manifest, root / "README.md")
-    monkeypatch.setattr(space, "DEFAULTS", root / "hub" / "defaults")
+    monkeypatch.setattr(catalog, "DEFAULTS", root / "hub" / "defaults")
     tracked = [path for path in files if path != "untracked.txt"]
     for command in (["init", "-q"], ["add", *tracked]):
         subprocess.run(["git", *command], cwd=root, check=True)
@@ -57,7 +57,7 @@ def test_spacefile_readme_requirements_and_catalogue_agree(manifest: space.Space
     missing = [
         role
         for role, spec in manifest.checkpoints.items()
-        if spec == "embedded" and not (space.DEFAULTS / role / "card.json").is_file()
+        if spec == "embedded" and not (catalog.DEFAULTS / role / "card.json").is_file()
     ]
     found = space.disagreements(manifest, ROOT)
     assert [

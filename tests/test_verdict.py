@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.base import Finding, Reason, WindowScore
+from detectors.registry import role_of
 from verdict import fusion
 from verdict.explain import explain
 from verdict.fusion import (
@@ -35,9 +36,11 @@ NUMBERS = FusionParameters(-0.3, FITTED, 4.0, LIMITS, LIMITS, "test", "", 0.25)
 
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
     if log_odds is None:
-        return Finding(name, person, None, "not_applicable", Reason.of(code), (), (), {}, "x", True)
+        return Finding(
+            role_of(name), person, None, "not_applicable", Reason.of(code), (), (), {}, "x", True
+        )
     windows = (WindowScore(0, 3, log_odds),)
-    return Finding(name, person, log_odds, status, None, windows, (), {}, "x", True)
+    return Finding(role_of(name), person, log_odds, status, None, windows, (), {}, "x", True)
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.none() | st.floats(-20, 20), min_size=1))

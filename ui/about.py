@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from detectors.registry import DETECTORS
+from detectors.registry import roles
 from hub.spacefile import Space
 from report.checkpoints import what_it_sees
 from report.render import render
@@ -26,7 +26,7 @@ def about_tab(space: Space) -> None:
     gr.Markdown((ROOT / "report" / "about.md").read_text("utf-8"))
     written(what_it_sees)
     written(lambda say: render("glossary", say))
-    for detector in DETECTORS:
+    for detector in roles():
         card = ROOT / "hub" / "defaults" / detector.name / "README.md"
         if card.is_file():
             with gr.Accordion(label(f"Model card: {detector.title}"), open=False):

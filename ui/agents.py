@@ -23,12 +23,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount
 
+from detectors.registry import names
 from errors import UserError
 from hub.spacefile import read_spacefile
 from report.schema import Report
 from ui.api import analyzed, list_models, uploaded
 from ui.jobs import is_hosted, stoppable
-from ui.session import ROLES, Step
+from ui.session import Step
 
 PATH = "/gradio_api/mcp"
 CARDS = Path(__file__).resolve().parent.parent / "hub" / "defaults"
@@ -69,7 +70,7 @@ Checkpoints = Annotated[
     dict[str, str] | None,
     Field(
         description="Detector to a Hub id owner/repo or owner/repo@commit; embedded ones where "
-        "absent. Detectors: " + ", ".join(ROLES) + "."
+        "absent. Detectors: " + ", ".join(names()) + "."
     ),
 ]
 Labels = Annotated[
@@ -151,7 +152,7 @@ async def analyze_file(
 def models(
     query: Annotated[str, Field(description="words that must all occur; empty for all")] = "",
     detector: Annotated[
-        str | None, Field(description="only those of one detector: " + ", ".join(ROLES))
+        str | None, Field(description="only those of one detector: " + ", ".join(names()))
     ] = None,
 ) -> list[Entry]:
     """List the checkpoints of the catalog with what is known for and against each."""
@@ -168,7 +169,7 @@ def catalog() -> list[dict[str, Any]]:
 
 def card(detector: str) -> str:
     """The model card of the embedded checkpoint of a detector."""
-    if detector not in ROLES:
+    if detector not in names():
         raise ValueError(f"no_card: there is no detector “{detector}”.")
     return (CARDS / detector / "README.md").read_text("utf-8")
 

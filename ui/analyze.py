@@ -11,11 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from analysis import Settings
-from detectors.registry import DETECTORS
+from analysis import Settings, checkpoint_for
+from detectors.registry import names, roles
 from errors import UserError, writing
 from hub.spacefile import Space
-from hub.store import EMBEDDED, resolve
+from hub.store import EMBEDDED
 from report.language import Language
 from report.render import answer, over_time, render
 from ui import source
@@ -26,7 +26,6 @@ from ui.running import Board, waiting
 from ui.session import (
     QUEUE,
     QUIET,
-    ROLES,
     Done,
     alert,
     check_limits,
@@ -195,8 +194,8 @@ def choice_column(space: Space, path: gr.State) -> Choices:
     )  # fmt: skip
     specs, answers = {}, {}
     with gr.Accordion(label("Detectors and checkpoints"), open=False, elem_id="checkpoints"):
-        titles = [(label(d.title), d.name) for d in DETECTORS]
-        picked = gr.CheckboxGroup(titles, value=list(ROLES), label=label("Detectors to run"))
+        titles = [(label(d.title), d.name) for d in roles()]
+        picked = gr.CheckboxGroup(titles, value=list(names()), label=label("Detectors to run"))
         stability = gr.Checkbox(
             True, label=label("Look again at a re-encoded copy before raising an alarm"),
             info=label("Evidence that vanishes by re-encoding makes the verdict inconclusive."),
@@ -207,7 +206,7 @@ def choice_column(space: Space, path: gr.State) -> Choices:
             + " Your choice holds for your session only. A checkpoint without calibration is shown "
             "and **not counted**."
         )
-        for detector in DETECTORS:
+        for detector in roles():
             specs[detector.name] = gr.Dropdown(
                 specs_of(detector.name), value=space.checkpoints.get(detector.name, EMBEDDED),
                 allow_custom_value=True, filterable=True, label=f"Checkpoint: {detector.title}",
@@ -311,9 +310,9 @@ def shown(result: Done, done: gr.State, places: Places, language: Language) -> d
 
 def ambiguous(settings: Settings) -> tuple[str, str] | None:
     """The role and the question when a chosen checkpoint does not say what its outputs mean."""
-    for role, spec in settings.checkpoints.items():
+    for role in settings.checkpoints:
         try:
-            resolve(spec, role, fake_labels=settings.fake_labels.get(role))
+            checkpoint_for(role, settings)
         except UserError as error:
             if error.code != "labels_ambiguous":
                 raise

@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analysis import Settings
+from detectors.registry import names
 from errors import UserError
 from hub import catalog
 from hub.spacefile import Space, read_spacefile
@@ -31,7 +32,7 @@ from report.schema import Report
 from ui.batch import MOST_FILES, MOST_HOSTED
 from ui.jobs import is_hosted, stoppable
 from ui.keeping import fresh_folder
-from ui.session import QUEUE, ROLES, Listener, check_limits, chosen_settings, examine
+from ui.session import QUEUE, Listener, check_limits, chosen_settings, examine
 
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*((?:;[\w=.+-]+)*?)(;base64)?,", re.ASCII)
 MODES = ("quick", "thorough")
@@ -79,9 +80,9 @@ def list_models(query: str = "", detector: str | None = None) -> list[dict[str, 
     """
     if not isinstance(query, str) or not isinstance(detector, str | None):
         raise UserError("bad_arguments", "query and detector must be texts.")
-    if detector and detector not in ROLES:
+    if detector and detector not in names():
         raise UserError(
-            "bad_arguments", f"There is no detector “{detector}”; there are {', '.join(ROLES)}."
+            "bad_arguments", f"There is no detector “{detector}”; there are {', '.join(names())}."
         )
     return [
         {
@@ -184,9 +185,9 @@ def asked_settings(mode: Any, checkpoints: Any, fake_labels: Any, space: Space) 
     if not _is_mapping(labels, list):
         raise UserError("bad_settings", "fake_labels must be an object of lists by detector.")
     for name in (*specs, *labels):
-        if name not in ROLES:
+        if name not in names():
             raise UserError(
-                "bad_settings", f"There is no detector “{name}”; there are {', '.join(ROLES)}."
+                "bad_settings", f"There is no detector “{name}”; there are {', '.join(names())}."
             )
     said = {role: ",".join(str(one) for one in own) or "none" for role, own in labels.items()}
     return chosen_settings(mode, None, True, {**space.checkpoints, **specs}, said)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from detectors.registry import DETECTORS
+from detectors.registry import names, roles
 from errors import UserError
 from hub.spacefile import Space
 from hub.store import EMBEDDED
@@ -15,7 +15,6 @@ from report.checkpoints import side_by_side
 from ui.jobs import stoppable
 from ui.session import (
     QUEUE,
-    ROLES,
     Step,
     alert,
     chosen_settings,
@@ -32,10 +31,10 @@ def compare_tab(space: Space) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             file = gr.File(label=label("Video or image"), type="filepath", height=130)
-            role = gr.Dropdown([(d.title, d.name) for d in DETECTORS], value=ROLES[0], label="Role")
+            role = gr.Dropdown([(d.title, d.name) for d in roles()], value=names()[0], label="Role")
             first, second = (
                 gr.Dropdown(
-                    specs_of(ROLES[0]),
+                    specs_of(names()[0]),
                     value=EMBEDDED,
                     allow_custom_value=True,
                     label=f"Checkpoint {n}",

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from analysis import POOL, load_detector
-from detectors.registry import DETECTORS
+from detectors.registry import names, roles
 from errors import UserError
 from evaluation.calibrate import MIN_OF_EACH, calibrate, labelled_raws
 from evaluation.manifest import read_manifest
@@ -26,14 +26,14 @@ from hub.store import empty_cache, list_cache
 from report import checkpoints as shown
 from ui.jobs import current_stop, is_hosted, stoppable
 from ui.keeping import fresh_folder
-from ui.session import QUEUE, QUIET, ROLES, alert, chosen_settings
+from ui.session import QUEUE, QUIET, alert, chosen_settings
 from ui.tab import Tab
 from ui.texts import label
 
 
 def models_tab(space: Space) -> None:
     """The catalog as a table, check, calibration and cache."""
-    roles = [(label(d.title), d.name) for d in DETECTORS]
+    titles = [(label(d.title), d.name) for d in roles()]
     sources = catalog.search("")
     gr.Markdown(label("Click a row to choose it, then check it here or use it for your session."))
     table = gr.Dataframe(
@@ -47,7 +47,7 @@ def models_tab(space: Space) -> None:
             label=label("owner/repo, owner/repo@commit, catalog name or folder"), scale=3,
             elem_id="spec",
         )  # fmt: skip
-        role = gr.Dropdown(roles, value=ROLES[0], label=label("Role"), elem_id="role")
+        role = gr.Dropdown(titles, value=names()[0], label=label("Role"), elem_id="role")
         answer = gr.Textbox(label=label("Outputs that mean fake (only if asked)"))
         check = gr.Button(label("Check"), variant="primary", elem_id="check")
     facts = gr.HTML("", min_height=40, apply_default_css=False, elem_id="facts")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from detectors.base import Finding
-from detectors.registry import DETECTORS
+from detectors.registry import names
 from report.language import ENGLISH, Language
 from report.render import render
 from report.roles import title
@@ -36,7 +36,7 @@ class Board:
         self._show, self._language = show, language
         self._begun = time.monotonic()
         self._last = 0.0
-        self._names = [d.name for d in DETECTORS if d.name in detectors]
+        self._names = [name for name in names() if name in detectors]
         self._findings: dict[str, dict[str | None, tuple[Finding, float]]] = {}
 
     def tell(self, step: Step) -> None:

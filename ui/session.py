@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis import Analysis, Settings, analyze
 from detectors.base import Finding
-from detectors.registry import DETECTORS
+from detectors.registry import names
 from errors import UserError
 from hub import catalog
 from hub.spacefile import Space
@@ -37,7 +37,6 @@ except ImportError:
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUEUE = "analysis"  # one analysis at a time: it takes all cores
 GPU_BASE_S, GPU_WINDOW_S, GPU_WINDOWS_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
-ROLES = tuple(d.name for d in DETECTORS)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def chosen_settings(
             raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
     said = {r: a for r, a in (answers or {}).items() if r in picked and a and a.strip()}
     labels = {r: _labels(text) for r, text in said.items()}
-    return Settings(mode, tuple(detectors or ROLES), picked, labels, stability=stability)
+    return Settings(mode, tuple(detectors or names()), picked, labels, stability=stability)
 
 
 def _labels(text: str) -> tuple[str, ...]:

@@ -14,27 +14,12 @@ from verdict.fusion import (
     NOT_ASSESSED,
     NOTABLE,
     SOME,
-    SOUND,
     STRONG,
     Opinion,
     Verdict,
     fusion_parameters,
 )
 
-SIGNS = {
-    "spatial": "single pictures of the face look manipulated",
-    "temporal": "the face moves or changes in a way that filmed faces do not",
-    "frequency": "the fine structure of the face differs from what a camera leaves",
-    "sync": "the lips do not move in step with the voice",
-    "landmarks": "the skin looks and changes as in an animated photo",
-}
-CALM = {
-    "spatial": "single pictures of the face look like a filmed face",
-    "temporal": "the face moves and changes like a filmed face",
-    "frequency": "the fine structure of the face is what a camera leaves",
-    "sync": "the lips move in step with the voice",
-    "landmarks": "the skin looks and changes as in a film",
-}
 STRENGTH = ((2.5, "strongly"), (1.0, "clearly"), (NOTABLE, "weakly"))
 LIMITS = (
     "A detector sees only what it was trained for: new generators, scenes without faces, "
@@ -91,7 +76,7 @@ def _one(name: str, value: float, finding: Finding) -> str:
     if abs(value) < NOTABLE:
         return f"The {name} evidence does not lean to either side ({value:+.1f})."
     strength = next(word for least, word in STRENGTH if abs(value) >= least)
-    sign = SIGNS[name] if value > 0 else CALM[name]
+    sign = finding.role.phrase_for if value > 0 else finding.role.phrase_against
     side = "for" if value > 0 else "against"
     text = f"The {name} evidence speaks {strength} {side} manipulation ({value:+.1f}): {sign}"
     return f"{text}{_when(finding, value)}{_measured(finding)}."
@@ -106,11 +91,12 @@ def _when(finding: Finding, value: float) -> str:
 
 
 def _measured(finding: Finding) -> str:
-    """The one measure that people understand."""
-    lag = finding.measures.get("lag_ms")
-    return (
-        f" (best match at {lag:+.0f} ms)" if finding.detector == "sync" and lag is not None else ""
-    )
+    """The measures that people understand, as the role words them."""
+    try:
+        words = finding.role.measured.format(**finding.measures)
+    except KeyError:  # not measured this time
+        return ""
+    return f" ({words})" if words else ""
 
 
 def _other_people(verdict: Verdict) -> list[str]:
@@ -152,7 +138,9 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
             f"Weights in this sum: {', '.join(used)}. An absent detector adds nothing, and the "
             "others count no more for it."
         )
-    if len(used) > 1 and any(name in opinion.weights for name in SOUND):
+    if len(used) > 1 and any(
+        f.detector in opinion.weights and f.role.about_audio for f in findings
+    ):
         sentences.append(
             "A file can be manipulated in its picture or in its sound: each counts by its share of "
             "the evidence, so that a spotless picture does not clear a foreign voice."

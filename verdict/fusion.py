@@ -17,11 +17,11 @@ from functools import cache
 from pathlib import Path
 
 from detectors.base import Finding
+from hub.role import Role
 
 STRONG, SOME = "Strong signs of manipulation", "Some signs"
 INCONCLUSIVE, NONE, NOT_ASSESSED = "Inconclusive", "No signs found", "Not assessed"
 LEVELS = (STRONG, SOME, INCONCLUSIVE, NONE, NOT_ASSESSED)
-SOUND = ("sync",)  # detectors that judge the audio; all others judge the image
 NOTABLE = 0.2  # log-odds; a smaller contribution is not worth a sentence
 CONFLICT = 1.5  # log-odds; two contributions beyond this with opposite signs disagree
 PARAMETERS_FILE = Path(__file__).with_name("fusion.json")
@@ -189,16 +189,17 @@ class _Votes:
 
 
 def _votes(findings: Sequence[Finding], numbers: FusionParameters) -> _Votes:
-    counted = {
-        f.detector: numbers.evidence(f.detector, f.log_odds)
+    voters = {
+        f.role: numbers.evidence(f.detector, f.log_odds)
         for f in findings
         if f.status == "counted"
         and f.log_odds is not None
         and numbers.weights.get(f.detector, 0) > 0
     }
-    if not counted:
+    if not voters:
         return _Votes({}, {})
-    weights = used_weights(counted, numbers)
+    weights = used_weights(voters, numbers)
+    counted = {role.name: value for role, value in voters.items()}
     return _Votes({name: weights[name] * value for name, value in counted.items()}, weights)
 
 
@@ -233,19 +234,24 @@ def _opinion(
     )
 
 
-def used_weights(counted: Mapping[str, float], numbers: FusionParameters) -> dict[str, float]:
+def used_weights(counted: Mapping[Role, float], numbers: FusionParameters) -> dict[str, float]:
     """How much each finding counts in this sum.
 
     Each by its fitted weight: an absent detector adds nothing, and the others say no more for it.
     Where image and audio were both judged, each side counts by its share of the evidence.
     """
-    sides = [{n: v for n, v in counted.items() if (n in SOUND) is audio} for audio in (False, True)]
-    weights = {name: numbers.weights[name] for name in counted}
-    if all(sides):
-        of_image, of_audio = (math.fsum(weights[n] * v for n, v in s.items()) for s in sides)
-        share = image_share(of_image, of_audio, numbers.p_audio_fake)
-        weights = {n: w * (1 - share if n in SOUND else share) for n, w in weights.items()}
-    return weights
+    weights = {role.name: numbers.weights[role.name] for role in counted}
+    of_image, of_audio = (
+        [weights[role.name] * value for role, value in counted.items() if role.about_audio is audio]
+        for audio in (False, True)
+    )
+    if not (of_image and of_audio):
+        return weights
+    share = image_share(math.fsum(of_image), math.fsum(of_audio), numbers.p_audio_fake)
+    return {
+        role.name: weights[role.name] * (1 - share if role.about_audio else share)
+        for role in counted
+    }
 
 
 def image_share(of_image: float, of_audio: float, p_audio_fake: float) -> float:

@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from detectors.base import Detector, Measurement
 from detectors.frequency.features import (
@@ -25,12 +23,18 @@ from detectors.frequency.features import (
     image_blocks_db,
     profile_part,
 )
-from detectors.frequency.network import FrequencyNet
+from detectors.preprocess import spread
 from errors import UserError
 from hub.checkpoint import Checkpoint
+from hub.role import Modality, Role
 from media import align
-from media.tracks import FaceTrack
-from media.windows import Window
+
+if TYPE_CHECKING:
+    import torch
+
+    from detectors.frequency.network import FrequencyNet
+    from media.tracks import FaceTrack
+    from media.windows import Window
 
 MODEL_TYPE = "face-frequency"
 LOOKS = 6  # images of a window that are described, spread evenly; 10 ms each
@@ -77,18 +81,23 @@ class GatedNetwork:
 class Frequency(Detector):
     """Spectra and noise of the face, summed up by a small network."""
 
-    name = "frequency"
-    title = "Fine detail and spectrum"
-    question = "Does the finest detail of the face follow the regularities of a camera's picture?"
-    blind_to = (
-        "Manipulations whose fine detail was removed afterwards by compression, scaling or "
-        "filters, and "
-        "faces whose pixels were only moved in time, not drawn anew."
+    role = Role(
+        name="frequency",
+        title="Fine detail and spectrum",
+        question="Does the finest detail of the face follow the regularities of a camera's "
+        "picture?",
+        blind_to="Manipulations whose fine detail was removed afterwards by compression, scaling "
+        "or filters, and faces whose pixels were only moved in time, not drawn anew.",
+        modality=Modality.IMAGE,
+        phrase_for="the fine structure of the face differs from what a camera leaves",
+        phrase_against="the fine structure of the face is what a camera leaves",
     )
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> GatedNetwork:
         """Build the network and its gate from config.json and model.safetensors."""
+        from detectors.frequency.network import FrequencyNet
+
         config = checkpoint.config
         if config.get("model_type") != MODEL_TYPE:
             raise _refused(
@@ -105,7 +114,9 @@ class Frequency(Detector):
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean logit of up to six images of the face, unless their detail is gone."""
         assert track is not None  # `obstacle` lets no window without a face through
-        chosen = np.unique(np.linspace(0, len(track.crops) - 1, LOOKS).round().astype(int))
+        import torch
+
+        chosen = spread(len(track.crops), LOOKS)
         told = np.stack([describe(look) for look in align.centre(track.crops[chosen], LOOK_PX)])
         measures = plain_measures(told) | {
             "blockiness_db": image_blocks_db(window.stills),
@@ -136,6 +147,9 @@ def plain_measures(descriptions: np.ndarray) -> dict[str, float]:
 
 def _weights(checkpoint: Checkpoint, network: FrequencyNet) -> dict[str, torch.Tensor]:
     """The tensors of the file, with the names and shapes that the network has, all finite."""
+    import torch
+    from safetensors.torch import load_file
+
     try:
         tensors = load_file(checkpoint.folder / "model.safetensors")
     except (OSError, SafetensorError) as error:

@@ -7,6 +7,7 @@ Wraps the measures of `features` and `skin` and the linear judge in the contract
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
@@ -18,8 +19,11 @@ from detectors.landmarks.features import measure_motion
 from detectors.landmarks.skin import SIDE_PX, measure_skin
 from errors import UserError
 from hub.checkpoint import Checkpoint
-from media.tracks import FaceTrack
-from media.windows import Window
+from hub.role import Modality, Role
+
+if TYPE_CHECKING:
+    from media.tracks import FaceTrack
+    from media.windows import Window
 
 MODEL_TYPE = "face-motion"
 SHORTEST_S = 1.5  # below, neither a blink nor a phrase fits in
@@ -43,17 +47,18 @@ SHOWN = (
 class Landmarks(Detector):
     """Blinks, mouth, head pose and their trembling over time, and how the skin changes."""
 
-    name = "landmarks"
-    title = "Movement of face and skin"
-    question = (
-        "Do lids, mouth, head and skin move and change as evenly or unevenly as in real recordings?"
+    role = Role(
+        name="landmarks",
+        title="Movement of face and skin",
+        question="Do lids, mouth, head and skin move and change as evenly or unevenly as in real "
+        "recordings?",
+        blind_to="Fakes that take their movement from a real performance, such as most face "
+        "swaps, and everything that happens in a single picture.",
+        modality=Modality.IMAGE,
+        phrase_for="the skin looks and changes as in an animated photo",
+        phrase_against="the skin looks and changes as in a film",
+        needs_time=True,
     )
-    blind_to = (
-        "Fakes that take their movement from a real performance, such as most face swaps, and "
-        "everything "
-        "that happens in a single picture."
-    )
-    needs_time = True
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> LinearClassifier:

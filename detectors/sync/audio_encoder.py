@@ -14,7 +14,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-AUDIO_HZ = 16_000
+from media.audio import AUDIO_HZ
 
 
 class LogMel(nn.Module):

@@ -5,13 +5,12 @@ The network is trained on real speech only: it knows what in step looks like, no
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from detectors.base import Detector, Measurement
-from detectors.sync.network import AUDIO_HZ, SyncModel
 from detectors.sync.offset import (
     LEAST_SPEECH,
     RATE_HZ,
@@ -21,9 +20,13 @@ from detectors.sync.offset import (
     raw_log_odds,
 )
 from hub.checkpoint import Checkpoint
+from hub.role import Crop, Modality, Role
 from media import align
-from media.tracks import FaceTrack
-from media.windows import Window
+from media.audio import AUDIO_HZ
+
+if TYPE_CHECKING:
+    from media.tracks import FaceTrack
+    from media.windows import Window
 
 SHORTEST_S = 1.0  # of a face on the clip's clock
 STILL_MOUTH = (
@@ -36,16 +39,25 @@ SHOWN = ("lag_ms", "confidence", "best_cosine")
 class Sync(Detector):
     """Compares the motion of the lips with the audio."""
 
-    name = "sync"
-    title = "Lips and voice"
-    question = "Do the lips move in step with what is heard?"
-    blind_to = "a cloned voice on well-synchronised lips, and anything in a silent file"
-    needs_time = True
-    needs_audio = True
+    role = Role(
+        name="sync",
+        title="Lips and voice",
+        question="Do the lips move in step with what is heard?",
+        blind_to="a cloned voice on well-synchronised lips, and anything in a silent file",
+        modality=Modality.BOTH,
+        phrase_for="the lips do not move in step with the voice",
+        phrase_against="the lips move in step with the voice",
+        crop=Crop.MOUTH,
+        needs_time=True,
+        needs_audio=True,
+        measured="best match at {lag_ms:+.0f} ms",
+    )
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
         """The two-stream network in evaluation mode on the device."""
+        from detectors.sync.network import SyncModel
+
         return SyncModel.from_folder(checkpoint.folder).to(device)
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from detectors.registry import names
 from errors import UserError
 from evaluation.calibrate import fit_calibration
 from evaluation.evaluate import LINES
 from evaluation.manifest import read_manifest
 from evaluation.run import raw_of, read_lines
-from hub.checkpoint import DETECTORS, Calibration, Card
+from hub.checkpoint import Calibration, Card
 from hub.selfcheck import check_sign
 
 
@@ -55,7 +56,7 @@ def main() -> None:
     """Read the folders from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="+", type=Path, help="folders of cli.py evaluate")
-    parser.add_argument("--detector", required=True, choices=DETECTORS)
+    parser.add_argument("--detector", required=True, choices=names())
     parser.add_argument("--folder", required=True, type=Path, help="checkpoint folder")
     chosen = parser.parse_args()
     print(calibrate_card(chosen.results, chosen.detector, chosen.folder))

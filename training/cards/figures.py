@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hub.checkpoint import DETECTORS, Card
+from detectors.registry import names
+from hub.checkpoint import Card
 from training.cards import page
 from training.cards.writer import auc_figure, share_figure
 from training.spatial.figures import is_selection
@@ -148,7 +149,7 @@ def main() -> None:
     parser.add_argument("--defaults", type=Path, default=DEFAULTS, help="checkpoint folders")
     arguments = parser.parse_args()
     results = [read_results(folder) for folder in arguments.results]
-    for detector in DETECTORS:
+    for detector in names():
         found = []
         for one in results:
             own = list(figures(detector, one))

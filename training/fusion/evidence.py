@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from detectors.registry import names
 from errors import UserError
 from evaluation.evaluate import LINES
 from evaluation.manifest import Item, read_manifest
 from evaluation.run import Kept, read_lines
-from hub.checkpoint import DETECTORS, Calibration
+from hub.checkpoint import Calibration
 
+DETECTORS = names()
 MIN_OF_EACH = 8  # files of each class with a number, below which a weight cannot be fitted
 
 

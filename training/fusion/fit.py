@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from detectors.registry import names, roles
 from evaluation.bootstrap import interval
 from evaluation.metrics import auc, measure, metrics_for
-from hub.checkpoint import DETECTORS
 from training.fusion.evidence import Table, folds, read_held_out, read_table, usable
-from verdict.fusion import PARAMETERS_FILE, SOUND, FusionParameters, Thresholds
+from verdict.fusion import PARAMETERS_FILE, FusionParameters, Thresholds
 
+DETECTORS = names()
 MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
 RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # pulls towards no weight that are tried
 PRIOR_LIMIT = 2.0  # log-odds
@@ -43,7 +44,7 @@ FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
 # generators draw as cameras do: neither may clear the others.
 SEES = {"temporal": 0.6, "landmarks": 0.6, "frequency": 0.7}
 SOUND_SHARE = 0.25  # share of the fakes with sound whose sound is faked and not their picture
-SOUND_COLUMNS = np.array([name in SOUND for name in DETECTORS])
+SOUND_COLUMNS = np.array([role.about_audio for role in roles()])
 WORTH = 0.001  # mean log loss that a detector must save to keep its vote
 
 

@@ -20,7 +20,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from detectors.landmarks.classifier import LinearClassifier
-from detectors.temporal import prepared, runs_of
+from detectors.preprocess import to_input
+from detectors.temporal import runs_of
 from media.tracks import FaceTrack
 from media.windows import Window
 from training.cards.writer import with_figures, write_card
@@ -51,7 +52,7 @@ class Eyes:
         if not runs:
             return None
         self.seen.clear()
-        self.model(pixel_values=torch.stack([prepared(run, self.card) for run in runs]))
+        self.model(pixel_values=torch.stack([to_input(run, self.card) for run in runs]))
         pooled = self.seen[0].mean(0).tolist()
         return {f"{JUDGED}{n:03d}": value for n, value in enumerate(pooled)}
 

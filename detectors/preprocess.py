@@ -1,0 +1,41 @@
+"""How do face crops become the input of a network?
+
+Written once for all detectors: which side of the crop is shown, which frames are taken, and how
+pixels become numbers. Imports hub and media; torch only where a tensor is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from media import align
+
+if TYPE_CHECKING:
+    import torch
+
+    from hub.checkpoint import Card
+
+
+def crop_side_px(card: Card) -> int:
+    """Side of the part of the stored crop that a checkpoint is shown: tight side plus margin."""
+    return min(align.CROP_PX, round(align.TIGHT_PX * (1 + card.margin)))
+
+
+def spread(count: int, wanted: int) -> np.ndarray:
+    """(k,) increasing indices, at most ``wanted``, spread evenly over ``count`` frames."""
+    return np.unique(np.linspace(0, count - 1, wanted).round().astype(int))
+
+
+def to_input(images: Sequence[np.ndarray] | np.ndarray, card: Card) -> torch.Tensor:
+    """(n, h, w, 3) uint8 RGB images to the (n, 3, size, size) float32 input of a checkpoint."""
+    import torch
+
+    size = (card.size_px, card.size_px)
+    scaled = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+    values = scaled.astype(np.float32) / 255
+    values = (values - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)
+    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,81 @@
+"""What does a detector declare about itself?
+
+One frozen type, carried by the detector's class, by every checkpoint and by every finding. Whoever
+needs to know something about a detector asks its role; nobody holds a list of names. It stands here
+because the store, the leftmost room, must know which weights fit. Imports nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Crop(StrEnum):
+    """Which part of an image a checkpoint is shown."""
+
+    FACE = "face"
+    MOUTH = "mouth"
+    FRAME = "frame"
+
+
+class Modality(StrEnum):
+    """What a detector examines."""
+
+    IMAGE = "image"
+    AUDIO = "audio"
+    BOTH = "both"
+
+
+class Task(StrEnum):
+    """The Hub's name for what foreign checkpoints of a detector do."""
+
+    IMAGE = "image-classification"
+    VIDEO = "video-classification"
+
+
+@dataclass(frozen=True)
+class Role:
+    """One kind of evidence, described for people and for the rest of the program.
+
+    Attributes:
+        name: snake_case; stored in reports, cards and ``fusion.json``, so it never changes.
+        title: two to five words for people.
+        question: what the detector asks of the face, one sentence.
+        blind_to: what it cannot see, one clause.
+        modality: what it examines; see `about_audio`.
+        phrase_for: what follows "speaks for manipulation: ".
+        phrase_against: what follows "speaks against manipulation: ".
+        crop: what its checkpoints are shown unless their card says otherwise.
+        task: the Hub task of foreign checkpoints; None when it takes its own format only.
+        needs_time: it cannot judge a single image.
+        needs_audio: it cannot judge a silent file.
+        recheck: its evidence must survive a degraded copy before it raises an alarm.
+        measured: a sentence part with measures to fill in, e.g. ``best match at {lag_ms:+.0f} ms``.
+    """
+
+    name: str
+    title: str
+    question: str
+    blind_to: str
+    modality: Modality
+    phrase_for: str
+    phrase_against: str
+    crop: Crop = Crop.FACE
+    task: Task | None = None
+    needs_time: bool = False
+    needs_audio: bool = False
+    recheck: bool = False
+    measured: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"expected a name in snake_case, got {self.name!r}")
+
+    @property
+    def about_audio(self) -> bool:
+        """Its evidence is about the audio: whoever compares lips with a voice tests the voice."""
+        return self.modality is not Modality.IMAGE

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import UserError, printable
-from hub.role import Crop, Role
+from hub.role import NAME, Crop, Role
 
 CROPS = tuple(crop.value for crop in Crop)
 MAX_SIZE_PX = 1024
@@ -345,7 +345,9 @@ def _plain(value: Any) -> Any:
 def _check_words(card: Card) -> None:
     if not isinstance(card.crop, str) or card.crop not in CROPS:
         raise _bad_card("crop", "one of " + ", ".join(CROPS), card.crop)
-    for name in ("detector", "title", "version", "licence", "labels_known_by"):
+    if not isinstance(card.detector, str) or not NAME.fullmatch(card.detector):
+        raise _bad_card("detector", "a name in snake_case", card.detector)
+    for name in ("title", "version", "licence", "labels_known_by"):
         if not _is_text(getattr(card, name)):
             raise _bad_card(name, "a text", getattr(card, name))
     for name in ("trained_on", "limits"):

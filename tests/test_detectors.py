@@ -130,15 +130,15 @@ def test_a_small_face_is_not_judged(detector, portrait):
 
 
 def test_weights_that_are_not_numbers_are_refused_or_give_a_reason(detector, fine, tmp_path):
-    source = resolve(None, detector.name)
-    folder = tmp_path / detector.name
+    source = resolve(None, detector.role)
+    folder = tmp_path / detector.role.name
     shutil.copytree(source.folder, folder)
     weights = load_file_any(folder / "model.safetensors")
     name = max(weights, key=lambda k: weights[k].size)
     weights[name] = np.full_like(weights[name], np.nan)
     save_file(weights, folder / "model.safetensors")
     try:
-        broken = Pool().detector(type(detector), resolve(str(folder), detector.name), "cpu")
+        broken = Pool().detector(type(detector), resolve(str(folder), detector.role), "cpu")
     except UserError as error:
         assert error.code == "weights_refused"
         return
@@ -187,7 +187,7 @@ def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portra
 
 def test_every_card_is_complete(detector):
     card = detector.checkpoint.card
-    assert card.detector == detector.name
+    assert card.detector == detector.role.name
     assert card.trained_on and card.limits and card.licence
     text = (detector.checkpoint.folder / "README.md").read_text("utf-8")
     assert "research" in text.lower()

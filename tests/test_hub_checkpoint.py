@@ -44,7 +44,7 @@ def test_a_card_survives_the_round_trip():
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"detector": "smell"}, "detector"),
+        ({"detector": "Sense of smell"}, "detector"),
         ({"size_px": 100_000}, "size_px"),
         ({"size_px": "168"}, "size_px"),
         ({"mean": [0.5]}, "mean"),
@@ -125,8 +125,8 @@ def test_only_a_plain_licence_is_taken_from_a_readme():
 
 
 def test_catalogue_names_are_unique_and_every_entry_is_found_by_its_words():
-    names = [source.name for source in catalog.sources()]
-    assert len(set(names)) == len(names)
+    found = [source.name for source in catalog.sources()]
+    assert len(set(found)) == len(found)
     for source in catalog.sources():
         assert catalog.find(source.name) == source
         assert source in catalog.search(source.title)

@@ -172,7 +172,7 @@ def test_frames_that_the_network_was_not_made_for_are_refused(tmp_path):
     folder = write_model(tmp_path / "m", "videomae", ("real", "fake"))
     card = json.loads(store.resolve(str(folder), role_of("temporal")).card.to_json())
     (folder / "card.json").write_text(json.dumps({**card, "frames": 6}))
-    assert "does not accept" in refused(folder, role_of("temporal"))
+    assert "does not accept" in refused(folder, "temporal")
 
 
 def test_loading_asks_nobody_and_runs_no_code_of_the_repo(tmp_path, monkeypatch):

@@ -46,7 +46,7 @@ def row(report: Mapping[str, Any]) -> list[str]:
         verdict["level"],
         _number(verdict["probability"]),
         _number(verdict["log_odds"]),
-        *(_number(added.get(name)) for name in DETECTOR_COLUMNS),
+        *(_number(added.get(name)) for name in names()),
         text_cell(verdict["person"] or ""),
         "",
         text_cell(report["explanation"][0] if report["explanation"] else ""),

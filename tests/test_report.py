@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from detectors.base import Heatmap
+from detectors.registry import roles
 from errors import UserError
 from media import align
 from media.clip import Clip

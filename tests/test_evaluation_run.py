@@ -14,6 +14,7 @@ import torch
 
 from analysis import Settings
 from detectors.pool import Pool
+from detectors.registry import role_of
 from errors import UserError
 from evaluation.calibrate import calibrate
 from evaluation.evaluate import LINES, evaluate
@@ -59,7 +60,7 @@ def write_checkpoint(folder: Path, calibrated: bool, seed: int = 0) -> Path:
     )
     (folder / "card.json").write_text(card.to_json(), "utf-8")
     if calibrated:
-        save_calibration(resolve(str(folder), "spatial"), LINE)
+        save_calibration(resolve(str(folder), role_of("spatial")), LINE)
     return folder
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from detectors.registry import role_of
+from detectors.registry import names, role_of
 from errors import UserError
 from hub import catalog
 from hub.checkpoint import Calibration, Card, Source

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from detectors.pool import Pool
+from detectors.registry import role_of
 from detectors.spatial import Spatial
 from errors import UserError
 from hub import store
@@ -20,7 +21,7 @@ from tests.tiny_models import write_model
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return store.resolve(str(write_model(tmp_path_factory.mktemp("model") / "vit")), "spatial")
+    return store.resolve(str(write_model(tmp_path_factory.mktemp("model") / "vit")), role_of("spatial"))
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from tests.tiny_models import write_model
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return store.resolve(str(write_model(tmp_path_factory.mktemp("model") / "vit")), role_of("spatial"))
+    folder = write_model(tmp_path_factory.mktemp("model") / "vit")
+    return store.resolve(str(folder), role_of("spatial"))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from detectors.base import Heatmap
-from detectors.registry import roles
 from errors import UserError
 from media import align
 from media.clip import Clip

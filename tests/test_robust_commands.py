@@ -19,7 +19,7 @@ from detectors.registry import names
 from errors import UserError
 from evaluation.manifest import Item, read_manifest, write_manifest
 from evaluation.scores import Number, Score, write_scores
-from report import page
+from report import render
 from report.table import COLUMNS, row
 from tests.conftest import ROOT
 from tests.test_evaluation_run import write_checkpoint
@@ -104,7 +104,7 @@ def test_a_report_on_a_full_disk_ends_in_a_sentence(face, chosen, capsys, monkey
     def full(*_):
         raise FULL
 
-    monkeypatch.setattr(page, "to_html", full)
+    monkeypatch.setattr(render, "to_html", full)
     assert cli.main(["analyze", str(face), "--out", str(tmp_path / "out"), *chosen]) == 1
     err = capsys.readouterr().err
     assert "could not be written: No space left on device" in err and "cannot_write" in err

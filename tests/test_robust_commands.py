@@ -20,7 +20,7 @@ from errors import UserError
 from evaluation.manifest import Item, read_manifest, write_manifest
 from evaluation.scores import Number, Score, write_scores
 from report import render
-from report.table import COLUMNS, row
+from report.table import columns, row
 from tests.conftest import ROOT
 from tests.test_evaluation_run import write_checkpoint
 
@@ -156,7 +156,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 def test_no_cell_of_any_table_is_run_by_a_spreadsheet(begin, tmp_path):
     text = f"{begin}cmd|' /C calc'!A0"
     bad = {"file": {"name": text}, "error": {"code": text, "sentence": text}}
-    cells = dict(zip(COLUMNS, row(bad), strict=True))
+    cells = dict(zip(columns(), row(bad), strict=True))
     assert all(cells[name].startswith("'") for name in ("file", "error", "sentence"))
     item = Item(text, tmp_path, 0, group=text, kind=text)
     numbers = {name: Number(None, "not_applicable", "no_face") for name in names()}

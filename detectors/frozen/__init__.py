@@ -1,0 +1,1 @@
+"""Detectors that are a linear head on a frozen backbone."""

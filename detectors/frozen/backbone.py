@@ -1,0 +1,153 @@
+"""What does a picture network that was never trained on fakes see in a face?
+
+The image tower of CLIP ViT-B/16 (Radford et al. 2021, arXiv:2103.00020), frozen, its weights kept as
+8-bit integers. Several detectors put a small linear head on its features (Ojha et al. 2023,
+arXiv:2302.10174: frozen features carry over to unseen generators), so that it is loaded once and
+shared. Imports errors and hub.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+from errors import UserError
+from hub.store import BACKBONES
+
+MODEL_TYPE = "clip-vision-int8"
+SIZE_PX = 224  # side of the square input
+PATCH_PX = 16
+WIDTH, LAYERS, HEADS, HIDDEN = 768, 12, 12, 3072
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # per channel RGB, of CLIP's own preprocessing
+STD = (0.26862954, 0.26130258, 0.27577711)
+LEVELS = 127  # of the symmetric 8-bit scale
+GELU_SLOPE = 1.702  # CLIP's fast approximation of the Gaussian error linear unit
+
+
+class QuantizedLinear(nn.Module):
+    """A linear layer with 8-bit weights; its input is quantized token by token as it comes.
+
+    One scale a token, not one a batch: the same face gives the same number whatever stands beside
+    it in the batch.
+    """
+
+    weight: torch.Tensor  # (inputs, outputs) int8
+    scale: torch.Tensor  # (outputs,) float32
+    bias: torch.Tensor  # (outputs,) float32
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(inputs, outputs, dtype=torch.int8))
+        self.register_buffer("scale", torch.ones(outputs))
+        self.register_buffer("bias", torch.zeros(outputs))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(..., inputs) float to (..., outputs) float32."""
+        if tokens.device.type != "cpu":  # integer products pay on processors only
+            matrix = self.weight.to(tokens.dtype) * self.scale.to(tokens.dtype)
+            return tokens @ matrix + self.bias.to(tokens.dtype)
+        rows = tokens.reshape(-1, tokens.shape[-1])
+        step = rows.abs().amax(-1, keepdim=True).clamp_min(1e-8) / LEVELS
+        product = torch._int_mm((rows / step).round_().to(torch.int8), self.weight)
+        found = product.float().mul_(step).mul_(self.scale).add_(self.bias)
+        return found.reshape(*tokens.shape[:-1], -1)
+
+
+class Block(nn.Module):
+    """One transformer layer, normalized before attention and before the multilayer perceptron."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(WIDTH)
+        self.query, self.key, self.value, self.out = (
+            QuantizedLinear(WIDTH, WIDTH) for _ in range(4)
+        )
+        self.mlp_norm = nn.LayerNorm(WIDTH)
+        self.expand, self.contract = QuantizedLinear(WIDTH, HIDDEN), QuantizedLinear(HIDDEN, WIDTH)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(n, tokens, WIDTH) to the same shape."""
+        normed = self.attention_norm(tokens)
+        query, key, value = (
+            layer(normed).unflatten(-1, (HEADS, WIDTH // HEADS)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        tokens = tokens + self.out(mixed.transpose(1, 2).flatten(2))
+        hidden = self.expand(self.mlp_norm(tokens))
+        return tokens + self.contract(hidden * torch.sigmoid(GELU_SLOPE * hidden))
+
+
+class ClipBackbone(nn.Module):
+    """The frozen image tower; gives the tokens after every layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.class_token = nn.Parameter(torch.zeros(WIDTH))
+        self.position = nn.Parameter(torch.zeros((SIZE_PX // PATCH_PX) ** 2 + 1, WIDTH))
+        self.patch = nn.Conv2d(3, WIDTH, PATCH_PX, PATCH_PX, bias=False)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> ClipBackbone:
+        """The network of a folder with ``model.safetensors``.
+
+        Raises:
+            UserError: ``weights_refused`` when the tensors are not those of this network.
+        """
+        network = cls()
+        try:
+            tensors = load_file(folder / "model.safetensors")
+            network.load_state_dict(tensors)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise UserError(
+                "weights_refused", "The image backbone cannot be read: its tensors do not fit."
+            ) from error
+        return network.eval()
+
+    @torch.inference_mode()
+    def forward(self, images: torch.Tensor, depth: int = LAYERS) -> list[torch.Tensor]:
+        """Tokens after each of the first layers.
+
+        Args:
+            images: (n, 3, SIZE_PX, SIZE_PX) float32, standardized by `MEAN` and `STD`.
+            depth: layers that are wanted, 1 to `LAYERS`.
+
+        Returns:
+            ``depth`` tensors (n, 197, WIDTH) float32; token 0 is the class token.
+        """
+        tokens = self.patch(images).flatten(2).transpose(1, 2)
+        first = self.class_token.expand(len(tokens), 1, -1)
+        tokens = self.norm(torch.cat([first, tokens], 1) + self.position)
+        found = []
+        for block in self.blocks[:depth]:
+            tokens = block(tokens)
+            found.append(tokens)
+        return found
+
+
+@lru_cache(maxsize=2)  # one for each kind of device
+def shared_backbone(name: str, device: str) -> ClipBackbone:
+    """The one copy of an embedded backbone on a device; all probes look through it.
+
+    Args:
+        name: of a folder of `hub.store.BACKBONES`.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: ``weights_missing`` when there is no such backbone.
+    """
+    known = sorted(folder.name for folder in BACKBONES.iterdir() if folder.is_dir())
+    if name not in known:
+        raise UserError(
+            "weights_missing",
+            f"There is no backbone “{name}”; there is {', '.join(known) or 'none'}.",
+        )
+    return ClipBackbone.from_folder(BACKBONES / name).to(device)

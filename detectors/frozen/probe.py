@@ -1,0 +1,153 @@
+"""How does a linear head on frozen features judge an image?
+
+A probe reads class tokens and mean patch tokens of some layers of `backbone.ClipBackbone`, each
+brought to unit length, standardizes them and adds them up with fitted weights. `ProbeDetector` is
+what all detectors of this kind share; each says which part of the face it looks at. Imports `base`,
+`backbone`, media and hub.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from detectors.base import Detector, Measurement
+from detectors.frozen.backbone import LAYERS, MEAN, STD, WIDTH, ClipBackbone, shared_backbone
+from errors import UserError
+from hub.checkpoint import Checkpoint
+from media.tracks import FaceTrack
+from media.windows import Window
+
+MODEL_TYPE = "frozen-probe"
+FRAMES_A_WINDOW = 3  # of a face; neighbouring frames say nearly the same
+MOST_PARTS = 3 * LAYERS
+POOLS = ("class", "patches")  # the class token, or the mean of the patch tokens
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the feature vector: a layer, counted from 1, and how its tokens are pooled."""
+
+    layer: int
+    pool: str
+
+
+def features(tokens: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
+    """The feature vector of each image.
+
+    Args:
+        tokens: of `ClipBackbone`, one (n, 197, WIDTH) tensor a layer.
+        parts: which of them are read, and how.
+
+    Returns:
+        (n, parts x WIDTH) float32; each part has unit length.
+    """
+    pooled = [
+        tokens[p.layer - 1][:, 0] if p.pool == "class" else tokens[p.layer - 1][:, 1:].mean(1)
+        for p in parts
+    ]
+    return torch.cat([functional.normalize(part.float(), dim=-1) for part in pooled], dim=-1)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A frozen backbone and the linear head on it.
+
+    Attributes:
+        backbone: shared with other probes.
+        parts: the feature vector.
+        weight: (features,) float32, of the features as they are.
+        bias: log-odds where all features are zero.
+    """
+
+    backbone: ClipBackbone
+    parts: tuple[Part, ...]
+    weight: torch.Tensor
+    bias: float
+
+    def log_odds(self, images: torch.Tensor) -> np.ndarray:
+        """(n, 3, 224, 224) float32 standardized images to (n,) float64 log-odds of fake."""
+        with torch.inference_mode():
+            tokens = self.backbone(images, max(part.layer for part in self.parts))
+            found = features(tokens, self.parts) @ self.weight + self.bias
+        return found.double().cpu().numpy()
+
+
+def standardized(images: np.ndarray) -> torch.Tensor:
+    """(n, 224, 224, 3) uint8 RGB to the (n, 3, 224, 224) float32 input of the backbone."""
+    values = (images.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
+    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
+
+
+class ProbeDetector(Detector):
+    """A detector whose network is a `Probe`; subclasses cut the images that it looks at."""
+
+    @staticmethod
+    @abstractmethod
+    def cut(crops: np.ndarray) -> np.ndarray:
+        """(n, 320, 320, 3) wide crops of `media.align` to (n, 224, 224, 3), all uint8 RGB."""
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str) -> Probe:
+        """The head of ``model.safetensors`` on the backbone that ``config.json`` names."""
+        config = checkpoint.config
+        if config.get("model_type") != MODEL_TYPE:
+            raise _refused(
+                f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
+            )
+        parts = _parts(config.get("features"))
+        weight, bias = _head(checkpoint, len(parts) * WIDTH)
+        backbone = shared_backbone(str(config.get("backbone")), device)
+        return Probe(backbone, parts, weight.to(device), bias)
+
+    def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
+        """Mean raw log-odds of a few images of the face; a still image is mirrored too."""
+        assert track is not None  # `obstacle` lets no window without a face through
+        last = len(track.crops) - 1
+        chosen = np.unique(np.linspace(0, last, FRAMES_A_WINDOW + 2).round().astype(int)[1:-1])
+        images = standardized(self.cut(track.crops[chosen])).to(self.device)
+        if window.is_image:
+            images = torch.cat([images, images.flip(-1)])
+        raw = self.network.log_odds(images)
+        measures = {"images": float(len(chosen)), "strongest_image_log_odds": float(raw.max())}
+        return Measurement(float(raw.mean()), measures=measures)
+
+
+def _parts(told: object) -> tuple[Part, ...]:
+    """The feature vector that a config asks for, in bounds."""
+    if not isinstance(told, list) or not 0 < len(told) <= MOST_PARTS:
+        raise _refused(f"config.json: expected features as a list, got {type(told).__name__}")
+    parts = []
+    for entry in told:
+        layer = entry.get("layer") if isinstance(entry, Mapping) else None
+        pool = entry.get("pool") if isinstance(entry, Mapping) else None
+        if type(layer) is not int or not 1 <= layer <= LAYERS or pool not in POOLS:
+            raise _refused(f"config.json: the feature {entry!r} is unknown")
+        parts.append(Part(layer, pool))
+    return tuple(parts)
+
+
+def _head(checkpoint: Checkpoint, count: int) -> tuple[torch.Tensor, float]:
+    """Weight (count,) and bias of the file, all finite."""
+    try:
+        tensors = load_file(checkpoint.folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise _refused(f"model.safetensors cannot be read: {error}") from error
+    for name, shape in {"weight": (count,), "bias": (1,)}.items():
+        got = tuple(tensors[name].shape) if name in tensors else None
+        if got != shape:
+            raise _refused(f"{name}: expected shape {shape}, got {got}")
+        if not torch.isfinite(tensors[name].float()).all():
+            raise _refused(f"{name} holds numbers that are not finite")
+    return tensors["weight"].float(), float(tensors["bias"][0])
+
+
+def _refused(fact: str) -> UserError:
+    return UserError("weights_refused", f"This probe checkpoint cannot be used. {fact}.")

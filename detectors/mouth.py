@@ -1,0 +1,36 @@
+"""Was the mouth of this face drawn again?
+
+A linear head on frozen CLIP features of mouth and chin. It was fitted on real faces against the same
+faces with a self-made lip-sync (`training.augment.lip_sync`): the pair teaches the trace of the
+paste and not the person.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from detectors.frozen.backbone import SIZE_PX
+from detectors.frozen.probe import ProbeDetector
+
+MOUTH_AND_CHIN = (slice(148, 300), slice(84, 236))  # rows and columns of the 320-pixel wide crop
+
+
+class Mouth(ProbeDetector):
+    """Looks at mouth and chin with a backbone that was never trained on fakes."""
+
+    name = "mouth"
+    title = "Mouth and chin"
+    question = "Were mouth and chin drawn again and pasted into the face?"
+    blind_to = "faces that were drawn or exchanged as a whole, and a foreign voice on honest lips"
+
+    @staticmethod
+    def cut(crops: np.ndarray) -> np.ndarray:
+        """(n, 320, 320, 3) wide crops to (n, 224, 224, 3) mouths with chin, uint8 RGB."""
+        rows, columns = MOUTH_AND_CHIN
+        return np.stack(
+            [
+                cv2.resize(crop, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC)
+                for crop in crops[:, rows, columns]
+            ]
+        )

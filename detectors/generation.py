@@ -1,8 +1,8 @@
 """Was this face, as a whole, drawn by a network?
 
-A linear head on frozen CLIP features of the face with 30 % margin: the *generation* expert. It knows
-talking heads, video diffusion, image diffusion and GANs, and says little about a small region that
-was pasted into an honest image; that is what `spatial` looks for.
+A linear head on frozen CLIP features of the face with 30 % margin: the *generation* expert. It
+knows talking heads, video diffusion, image diffusion and GANs, and says little about a small region
+that was pasted into an honest image; that is what `spatial` looks for.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ class Generation(ProbeDetector):
     name = "generation"
     title = "Generated face"
     question = "Was the face as a whole drawn by a network, not filmed?"
-    blind_to = (
-        "an honest face of which only a part was exchanged, and anything in the sound"
-    )
+    blind_to = "an honest face of which only a part was exchanged, and anything in the sound"
 
     @staticmethod
     def cut(crops: np.ndarray) -> np.ndarray:

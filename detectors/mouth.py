@@ -1,8 +1,8 @@
 """Was the mouth of this face drawn again?
 
-A linear head on frozen CLIP features of mouth and chin. It was fitted on real faces against the same
-faces with a self-made lip-sync (`training.augment.lip_sync`): the pair teaches the trace of the
-paste and not the person.
+A linear head on frozen CLIP features of mouth and chin. It was fitted on real faces against the
+same faces with a self-made lip-sync (`training.augment.lip_sync`): the pair teaches the trace of
+the paste and not the person.
 """
 
 from __future__ import annotations

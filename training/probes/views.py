@@ -1,0 +1,100 @@
+"""Which images do the probes learn from, and what does the frozen backbone say of them?
+
+Reads crops that `training.data.face_crops` cut, and writes one table of features a part. A mouth is
+taken from a real face, and the same face with a self-made lip-sync beside it, through the same
+degradation. Imports detectors and training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from detectors.frozen.backbone import shared_backbone
+from detectors.frozen.probe import Part, features, standardized
+from detectors.generation import Generation
+from detectors.mouth import Mouth
+from training.augment.lip_sync import degrade, redraw
+from training.data.face_crops import load_part
+
+BACKBONE = "clip-vit-b16"
+PARTS = (  # class tokens say what is drawn, mean patch tokens of early layers how
+    *(Part(layer, "class") for layer in (6, 8, 10, 12)),
+    *(Part(layer, "patches") for layer in (4, 8)),
+)
+BATCH = 16
+CLEAN_EVERY = 3  # of so many mouths one pair is used without degradation too
+
+
+def feature_table(images: Iterator[np.ndarray], rows: pd.DataFrame, out: Path) -> None:
+    """Write OUT.npy, (n, features) float16, and OUT.parquet, one row an image.
+
+    Args:
+        images: (224, 224, 3) uint8 RGB each, in the order of ``rows``.
+        rows: what is known of them.
+        out: path without suffix.
+    """
+    backbone, found, batch = shared_backbone(BACKBONE, "cpu"), [], []
+    for image in images:
+        batch.append(image)
+        if len(batch) == BATCH:
+            found.append(_features(backbone, batch))
+            batch = []
+    if batch:
+        found.append(_features(backbone, batch))
+    np.save(out.with_suffix(".npy"), np.concatenate(found))
+    rows.reset_index(drop=True).to_parquet(out.with_suffix(".parquet"))
+
+
+def _features(backbone, batch: list[np.ndarray]) -> np.ndarray:
+    tokens = backbone(standardized(np.stack(batch)))
+    return features(tokens, PARTS).numpy().astype(np.float16)
+
+
+def faces(crops: Path, part: str, out: Path) -> None:
+    """Features of all faces of a part, as `Generation` sees them."""
+    images, _, rows = load_part(crops, part)
+    feature_table((Generation.cut(image[None])[0] for image in images), rows, out)
+
+
+def mouths(crops: Path, part: str, out: Path) -> None:
+    """Features of all mouths of a part, as `Mouth` sees them."""
+    images, _, rows = load_part(crops, part)
+    feature_table((Mouth.cut(image[None])[0] for image in images), rows, out)
+
+
+def mouth_pairs(crops: Path, part: str, chosen: np.ndarray, out: Path) -> None:
+    """Features of real mouths and of the same mouths drawn again.
+
+    Args:
+        crops: folder of `training.data.face_crops`.
+        part: its name.
+        chosen: (k,) rows of real faces.
+        out: path without suffix; its table has ``label``, ``crop`` (row in the part) and
+            ``degraded``.
+    """
+    images, landmarks, rows = load_part(crops, part)
+    jobs = [
+        (int(row), degraded)
+        for place, row in enumerate(chosen)
+        for degraded in ((True, False) if place % CLEAN_EVERY == 0 else (True,))
+    ]
+
+    def views() -> Iterator[np.ndarray]:
+        for row, degraded in jobs:
+            rng = np.random.default_rng(1000 + row)
+            real = np.ascontiguousarray(images[row])
+            step = -1 if rng.random() < 0.5 else 1
+            for face in (real, redraw(real, landmarks[row], rng)):
+                if degraded:  # drawn anew for every face, the same for the two of a pair
+                    face = degrade(face, np.random.default_rng(7 * row + 1))
+                yield Mouth.cut(face[None])[0][:, ::step]
+
+    index = np.repeat([row for row, _ in jobs], 2)
+    table = rows.iloc[index].copy()
+    table["label"] = np.tile([0, 1], len(jobs))
+    table["crop"], table["degraded"] = index, np.repeat([degraded for _, degraded in jobs], 2)
+    feature_table(views(), table, out)

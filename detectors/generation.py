@@ -10,8 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from detectors.frozen.backbone import SIZE_PX
+from detectors.frozen.layout import SIZE_PX
 from detectors.frozen.probe import ProbeDetector
+from hub.role import Modality, Role
 from media import align
 
 MARGIN = 0.3  # of the tight side, added around the face
@@ -21,10 +22,15 @@ FACE_PX = round(align.TIGHT_PX * (1 + MARGIN) / 2) * 2  # of the wide crop
 class Generation(ProbeDetector):
     """Looks at the whole face with a backbone that was never trained on fakes."""
 
-    name = "generation"
-    title = "Generated face"
-    question = "Was the face as a whole drawn by a network, not filmed?"
-    blind_to = "an honest face of which only a part was exchanged, and anything in the sound"
+    role = Role(
+        name="generation",
+        title="Generated face",
+        question="Was the face as a whole drawn by a network, not filmed?",
+        blind_to="an honest face of which only a part was exchanged, and anything in the sound",
+        modality=Modality.IMAGE,
+        phrase_for="the face looks drawn as a whole by a network",
+        phrase_against="the face as a whole looks filmed",
+    )
 
     @staticmethod
     def cut(crops: np.ndarray) -> np.ndarray:

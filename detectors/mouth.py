@@ -10,8 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from detectors.frozen.backbone import SIZE_PX
+from detectors.frozen.layout import SIZE_PX
 from detectors.frozen.probe import ProbeDetector
+from hub.role import Modality, Role
 
 MOUTH_AND_CHIN = (slice(148, 300), slice(84, 236))  # rows and columns of the 320-pixel wide crop
 
@@ -19,10 +20,15 @@ MOUTH_AND_CHIN = (slice(148, 300), slice(84, 236))  # rows and columns of the 32
 class Mouth(ProbeDetector):
     """Looks at mouth and chin with a backbone that was never trained on fakes."""
 
-    name = "mouth"
-    title = "Mouth and chin"
-    question = "Were mouth and chin drawn again and pasted into the face?"
-    blind_to = "faces that were drawn or exchanged as a whole, and a foreign voice on honest lips"
+    role = Role(
+        name="mouth",
+        title="Mouth and chin",
+        question="Were mouth and chin drawn again and pasted into the face?",
+        blind_to="faces that were drawn or exchanged as a whole, a foreign voice on honest lips",
+        modality=Modality.IMAGE,
+        phrase_for="mouth and chin look as if they were drawn again",
+        phrase_against="mouth and chin look as filmed as the rest of the face",
+    )
 
     @staticmethod
     def cut(crops: np.ndarray) -> np.ndarray:

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from detectors.base import Detector
 from detectors.frequency.detector import Frequency
+from detectors.generation import Generation
 from detectors.landmarks.detector import Landmarks
+from detectors.mouth import Mouth
 from detectors.spatial import Spatial
 from detectors.sync.detector import Sync
 from detectors.temporal import Temporal
 from hub.role import Role, Task
 
-DETECTORS: tuple[type[Detector], ...] = (Spatial, Temporal, Frequency, Sync, Landmarks)
+DETECTORS: tuple[type[Detector], ...] = (
+    Spatial,
+    Generation,
+    Mouth,
+    Sync,
+    Temporal,
+    Frequency,
+    Landmarks,
+)
 
 
 def roles() -> tuple[Role, ...]:

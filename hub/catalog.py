@@ -14,6 +14,7 @@ from pathlib import Path
 from hub.checkpoint import LabelOverride, Source
 
 DEFAULTS = Path(__file__).parent / "defaults"
+BACKBONES = Path(__file__).parent / "backbones"  # frozen networks that several heads share
 UNTESTED = "Nobody independent has published a test of it that we know of."
 
 IMAGES = (

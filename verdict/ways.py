@@ -1,10 +1,9 @@
 """How do the likelihood ratios of several ways to fake a file come together?
 
-A fake is made in one way: a part of the face was exchanged, the face was drawn as a whole, the mouth
-was drawn again, or the voice is another's. What looks for one way says nothing about the others, so
-a spotless mouth does not clear a generated face. With q the share of each way among all fakes and P
-its evidence, the likelihood ratio of a fake is the mean ``sum of q exp(P)``. Imports nothing of the
-project.
+A fake is made in one way: the face was exchanged or drawn, the mouth was drawn again, or the voice
+is another's. What looks for one way says nothing about the others, so a spotless mouth does not
+clear a generated face. With q the share of each way among all fakes and P its evidence, the
+likelihood ratio of a fake is the mean ``sum of q exp(P)``. Imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ _TIMES, _WEIGHTS = np.polynomial.legendre.leggauss(NODES)
 def attribution(evidence: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, float]:
     """By how much the evidence of each way counts, 0..1.
 
-    ``log(sum of q exp(P))`` is exactly ``sum of a P``, where a is the posterior share of a way among
-    the fakes, averaged on the straight way from no evidence to all of it (integrated gradients,
+    ``log(sum of q exp(P))`` is exactly ``sum of a P``, where a is the posterior share of a way
+    among the fakes, averaged on the straight line from no evidence to all of it (integrated gradients,
     Sundararajan et al. 2017, arXiv:1703.01365). So the sum stays the explanation.
 
     Args:

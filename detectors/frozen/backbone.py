@@ -3,12 +3,11 @@
 The image tower of CLIP ViT-B/16 (Radford et al. 2021, arXiv:2103.00020), frozen, its weights kept
 as 8-bit integers. Several detectors put a small linear head on its features (Ojha et al. 2023,
 arXiv:2302.10174: frozen features carry over to unseen generators), so that it is loaded once and
-shared. Imports errors and hub.
+shared. Imports `layout` and errors.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -17,15 +16,10 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from detectors.frozen.layout import HEADS, HIDDEN, LAYERS, PATCH_PX, SIZE_PX, WIDTH
 from errors import UserError
-from hub.store import BACKBONES
 
 MODEL_TYPE = "clip-vision-int8"
-SIZE_PX = 224  # side of the square input
-PATCH_PX = 16
-WIDTH, LAYERS, HEADS, HIDDEN = 768, 12, 12, 3072
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # per channel RGB, of CLIP's own preprocessing
-STD = (0.26862954, 0.26130258, 0.27577711)
 LEVELS = 127  # of the symmetric 8-bit scale
 GELU_SLOPE = 1.702  # CLIP's fast approximation of the Gaussian error linear unit
 
@@ -133,21 +127,6 @@ class ClipBackbone(nn.Module):
         return found
 
 
-@lru_cache(maxsize=2)  # one for each kind of device
-def shared_backbone(name: str, device: str) -> ClipBackbone:
-    """The one copy of an embedded backbone on a device; all probes look through it.
-
-    Args:
-        name: of a folder of `hub.store.BACKBONES`.
-        device: ``cpu`` or ``cuda``.
-
-    Raises:
-        UserError: ``weights_missing`` when there is no such backbone.
-    """
-    known = sorted(folder.name for folder in BACKBONES.iterdir() if folder.is_dir())
-    if name not in known:
-        raise UserError(
-            "weights_missing",
-            f"There is no backbone “{name}”; there is {', '.join(known) or 'none'}.",
-        )
-    return ClipBackbone.from_folder(BACKBONES / name).to(device)
+def load_backbone(folder: Path, device: str) -> ClipBackbone:
+    """The network of a folder on a device, for `detectors.base.Backbone`."""
+    return ClipBackbone.from_folder(folder).to(device)

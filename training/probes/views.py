@@ -13,10 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from detectors.frozen.backbone import shared_backbone
-from detectors.frozen.probe import Part, features, standardized
+from detectors.frozen.backbone import load_backbone
+from detectors.frozen.layout import MEAN, SIZE_PX, STD
+from detectors.frozen.probe import Part, features
 from detectors.generation import Generation
 from detectors.mouth import Mouth
+from detectors.preprocess import to_input
+from hub.catalog import BACKBONES
+from hub.checkpoint import Card
 from training.augment.lip_sync import degrade, redraw
 from training.data.face_crops import load_part
 
@@ -24,6 +28,16 @@ BACKBONE = "clip-vit-b16"
 PARTS = (  # class tokens say what is drawn, mean patch tokens of early layers how
     *(Part(layer, "class") for layer in (6, 8, 10, 12)),
     *(Part(layer, "patches") for layer in (4, 8)),
+)
+INPUT = Card(  # how every probe prepares its images
+    detector="generation",
+    title="Frozen features",
+    size_px=SIZE_PX,
+    mean=MEAN,
+    std=STD,
+    fake_indices=(0,),
+    real_indices=(),
+    labels_known_by="fitted on labelled faces",
 )
 BATCH = 16
 CLEAN_EVERY = 3  # of so many mouths one pair is used without degradation too
@@ -37,7 +51,7 @@ def feature_table(images: Iterator[np.ndarray], rows: pd.DataFrame, out: Path) -
         rows: what is known of them.
         out: path without suffix.
     """
-    backbone, found, batch = shared_backbone(BACKBONE, "cpu"), [], []
+    backbone, found, batch = load_backbone(BACKBONES / BACKBONE, "cpu"), [], []
     for image in images:
         batch.append(image)
         if len(batch) == BATCH:
@@ -50,7 +64,7 @@ def feature_table(images: Iterator[np.ndarray], rows: pd.DataFrame, out: Path) -
 
 
 def _features(backbone, batch: list[np.ndarray]) -> np.ndarray:
-    tokens = backbone(standardized(np.stack(batch)))
+    tokens = backbone(to_input(np.stack(batch), INPUT))
     return features(tokens, PARTS).numpy().astype(np.float16)
 
 

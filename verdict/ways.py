@@ -21,7 +21,7 @@ def attribution(evidence: Mapping[str, float], shares: Mapping[str, float]) -> d
     """By how much the evidence of each way counts, 0..1.
 
     ``log(sum of q exp(P))`` is exactly ``sum of a P``, where a is the posterior share of a way
-    among the fakes, averaged on the straight line from no evidence to all of it (integrated gradients,
+    among the fakes, averaged on the straight line from no evidence to all (integrated gradients,
     Sundararajan et al. 2017, arXiv:1703.01365). So the sum stays the explanation.
 
     Args:

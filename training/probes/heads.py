@@ -110,9 +110,12 @@ def source_folds(labels: np.ndarray, sources: np.ndarray, count: int) -> np.ndar
 def held_out_scores(
     features: np.ndarray, labels: np.ndarray, sources: np.ndarray, recipe: Recipe, folds: np.ndarray
 ) -> np.ndarray:
-    """(n,) log-odds of each face by a head that saw no face of its source."""
-    scores = np.zeros(len(labels))
-    for fold in np.unique(folds):
+    """(n,) log-odds of each face by a head that saw no face of its source.
+
+    Faces of fold -1 are learned from by every head and get no score.
+    """
+    scores = np.full(len(labels), np.nan)
+    for fold in np.unique(folds[folds >= 0]):
         rest = folds != fold
         head = fit(features[rest], labels[rest], sources[rest], recipe)
         scores[~rest] = head(features[~rest])

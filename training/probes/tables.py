@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-LEARNED = {  # parts that the head of a detector is fitted on
-    "generation": ("faces-wild", "faces-faces-train", "faces-outside-train", "faces-portraits"),
-    "mouth": ("pairs-wild", "pairs-talking", "pairs-portraits", "pairs-faces-train"),
+JUDGED = {"generation": ("faces-wild",), "mouth": ("pairs-wild",)}  # sources left out in turn
+ALWAYS = {  # learned from by every head
+    "generation": ("faces-faces-train",),
+    "mouth": ("pairs-talking", "pairs-portraits", "pairs-faces-train"),
 }
 
 
@@ -39,6 +40,11 @@ class Table:
     def sources(self) -> np.ndarray:
         """(n,) where each face comes from; one source never has two names."""
         return self.rows["source"].to_numpy().astype(str)
+
+    def and_(self, other: Table) -> Table:
+        """Both tables, this one first."""
+        rows = pd.concat([self.rows, other.rows], ignore_index=True)
+        return Table(np.concatenate([self.features, other.features]), rows)
 
 
 def read(folder: Path, names: Sequence[str]) -> Table:

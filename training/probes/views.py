@@ -68,16 +68,12 @@ def _features(backbone, batch: list[np.ndarray]) -> np.ndarray:
     return features(tokens, PARTS).numpy().astype(np.float16)
 
 
-def faces(crops: Path, part: str, out: Path) -> None:
-    """Features of all faces of a part, as `Generation` sees them."""
+def faces(crops: Path, part: str, out: Path, chosen: np.ndarray | None) -> None:
+    """Features of the faces of a part, as `Generation` sees them; of all where none is chosen."""
     images, _, rows = load_part(crops, part)
-    feature_table((Generation.cut(image[None])[0] for image in images), rows, out)
-
-
-def mouths(crops: Path, part: str, out: Path) -> None:
-    """Features of all mouths of a part, as `Mouth` sees them."""
-    images, _, rows = load_part(crops, part)
-    feature_table((Mouth.cut(image[None])[0] for image in images), rows, out)
+    index = np.arange(len(rows)) if chosen is None else chosen
+    views = (Generation.cut(images[row][None])[0] for row in index)
+    feature_table(views, rows.iloc[index], out)
 
 
 def mouth_pairs(crops: Path, part: str, chosen: np.ndarray, out: Path) -> None:

@@ -1,0 +1,129 @@
+"""`python -m training.probes features CROPS FEATURES`, then `… fit generation|mouth FEATURES OUT`.
+
+CROPS holds what `training.data.face_crops` cut of faces-train, portraits, the talking clips and of
+``wild`` (crops of many tools and cameras). Both commands skip what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from training.data.face_crops import load_part
+from training.probes.fit import Expert, card, export
+from training.probes.heads import Recipe
+from training.probes.tables import ALWAYS, JUDGED, read
+from training.probes.views import faces, mouth_pairs
+
+log = logging.getLogger(__name__)
+
+SWAP_GROUPS = 0.25  # share of the groups of swaps that generation learns from
+PAIRS_EVERY = {"wild": 2, "talking": 8, "portraits": 3, "faces-train": 24}
+WILD = (
+    "wild: crops of 37 tools (swaps, lip-sync, talking heads, image and video diffusion, GANs) and "
+    "of 40 sources, real ones of many cameras, ages and skin tones (research use)"
+)
+EXPERTS = {
+    "generation": Expert(
+        card=card(
+            "generation",
+            "Generated face: linear head on frozen CLIP features",
+            0.3,
+            (WILD, "faces-train: a quarter of the DFDC groups, FFHQ and StyleGAN (research use)"),
+            (
+                "Tools that redraw only the mouth pass; expression transfer often does.",
+                "Retouched or heavily made-up studio portraits can look generated to it.",
+                "In most of its data the source is the label; only figures on whole unseen sources "
+                "mean anything.",
+            ),
+        ),
+        recipe=Recipe(strength=2e-3, nuisances=30),
+        intro=(
+            "Says whether a face as a whole was drawn by a network. Three frames of a window (a "
+            "still image and its mirror image), the face with 30 % margin at 224 px, go through "
+            "CLIP ViT-B/16, which was never trained on fakes. Class tokens of layers 6, 8, 10 and "
+            "12 and mean patch tokens of layers 4 and 8, each of unit length, are added up with "
+            "fitted weights. It shows no heatmap: a class token has no place in the image."
+        ),
+        how=(
+            "`training.probes`: ridge logistic regression; sources weigh by the root of their "
+            "size; directions in which real sources differ are projected out."
+        ),
+    ),
+    "mouth": Expert(
+        card=card(
+            "mouth",
+            "Mouth and chin: linear head on frozen CLIP features",
+            0.3,
+            (
+                "real faces of wild, of talking clips, web portraits, FFHQ and DFDC (research "
+                "use), each with a self-made lip-sync of itself; no fake of any tool",
+            ),
+            (
+                "Lip-sync tools that draw at 256 px and more leave a trace that it does not know.",
+                "A face that was smoothed around the mouth only can look redrawn.",
+            ),
+        ),
+        recipe=Recipe(strength=3e-4, nuisances=0),
+        intro=(
+            "Says whether mouth and chin were drawn again and pasted back, as lip-sync tools do. "
+            "Three frames of a window, the lower middle of the face at 224 px, go through CLIP "
+            "ViT-B/16, which was never trained on fakes. It learned from pairs: a real face, and "
+            "the same face with its lower part drawn at 50 to 140 px and pasted back; both through "
+            "the same resize and JPEG. So the person and the camera are no cue."
+        ),
+        how="`training.augment.lip_sync` makes the pairs, `training.probes` fits the head.",
+    ),
+}
+
+
+def make_features(crops: Path, out: Path) -> None:
+    """Write the tables that both heads learn from; what is there is kept."""
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    if not (out / "faces-wild.parquet").exists():
+        faces(crops, "wild", out / "faces-wild", None)
+    if not (out / "faces-faces-train.parquet").exists():
+        rows = load_part(crops, "faces-train")[2]
+        swaps = rows["source"] == "dfdc"
+        groups = rng.permutation(rows["group"][swaps].unique())
+        kept = rows["group"].isin(groups[: int(len(groups) * SWAP_GROUPS)])
+        others = np.flatnonzero(~swaps)[::2]
+        chosen = np.r_[np.flatnonzero(swaps & kept), others]
+        faces(crops, "faces-train", out / "faces-faces-train", chosen)
+    for part, every in PAIRS_EVERY.items():
+        if not (out / f"pairs-{part}.parquet").exists():
+            rows = load_part(crops, part)[2]
+            real = rows["label"] == 0
+            if "split" in rows:
+                real &= rows["split"] == "train"
+            mouth_pairs(crops, part, np.flatnonzero(real)[::every], out / f"pairs-{part}")
+        log.info("%s: pairs", part)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("features", help="crops to features")
+    make.add_argument("crops", type=Path)
+    make.add_argument("features", type=Path)
+    head = commands.add_parser("fit", help="features to a checkpoint folder")
+    head.add_argument("detector", choices=sorted(EXPERTS))
+    head.add_argument("features", type=Path)
+    head.add_argument("out", type=Path)
+    chosen = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if chosen.command == "features":
+        make_features(chosen.crops, chosen.features)
+        return
+    name = chosen.detector
+    judged = read(chosen.features, JUDGED[name])
+    export(EXPERTS[name], judged, read(chosen.features, ALWAYS[name]), chosen.out)
+
+
+if __name__ == "__main__":
+    main()

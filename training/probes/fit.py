@@ -1,0 +1,144 @@
+"""How do features become the checkpoints of the probes?
+
+Fits the head of one detector, calibrates it on scores of heads that saw nothing of a face's source,
+measures it and writes its folder. Imports evaluation, hub and training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from detectors.frozen.layout import MEAN, SIZE_PX, STD
+from detectors.frozen.probe import MODEL_TYPE
+from hub.checkpoint import Calibration, Card
+from training.cards.writer import auc_figure, share_figure, with_figures, write_folder
+from training.probes.heads import (
+    Head,
+    Recipe,
+    balanced_weights,
+    fit,
+    held_out_scores,
+    source_folds,
+)
+from training.probes.tables import Table
+from training.probes.views import BACKBONE, PARTS
+
+FOLDS = 6
+ALARM = 1.7  # log-likelihood ratio from which on a real face is counted as a false alarm
+NO_RIDGE = 1e3  # Platt's line has two numbers and needs none
+PROTOCOL = "crops, image by image, heads that saw nothing of the face's source (6 folds)"
+COMMON_LIMITS = (
+    "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "
+    "block or a publication.",
+)
+TERMS = "CLIP's image tower, frozen (OpenAI, MIT; hub/backbones/clip-vit-b16)"
+
+
+@dataclass(frozen=True)
+class Expert:
+    """What is special about one probe.
+
+    Attributes:
+        card: without calibration and figures.
+        recipe: chosen by cross-validation over whole sources.
+        intro, how: paragraphs of the model card.
+    """
+
+    card: Card
+    recipe: Recipe
+    intro: str
+    how: str
+
+
+def card(
+    detector: str, title: str, margin: float, data: Sequence[str], limits: Sequence[str]
+) -> Card:
+    """The card of a probe before it was measured."""
+    return Card(
+        detector=detector,
+        title=title,
+        size_px=SIZE_PX,
+        mean=MEAN,
+        std=STD,
+        margin=margin,
+        fake_indices=(0,),
+        real_indices=(),
+        labels_known_by="fitted by us on labelled faces",
+        licence="research use (numbers learned from research-only data)",
+        trained_on=(*data, TERMS),
+        limits=(*limits, *COMMON_LIMITS),
+    )
+
+
+def platt(table: Table, scores: np.ndarray, fitted_on: str) -> Calibration:
+    """The line from held-out raw scores to log-likelihood ratios, sources and classes balanced."""
+    line = LogisticRegression(C=NO_RIDGE)
+    weights = balanced_weights(table.labels, table.sources)
+    line.fit(scores[:, None], table.labels, sample_weight=weights)
+    return Calibration(
+        scale=float(line.coef_[0, 0]),
+        offset=float(line.intercept_[0]),
+        fitted_on=fitted_on,
+        n_real=int((table.labels == 0).sum()),
+        n_fake=int((table.labels == 1).sum()),
+        date=date.today().isoformat(),
+    )
+
+
+def figures(table: Table, llrs: np.ndarray, groups: np.ndarray) -> list[dict]:
+    """AUC over all, by kind of fake, and false alarms by source, from held-out scores."""
+    labels, rows = table.labels, table.rows
+    found = [auc_figure("AUC, all", labels, llrs, groups, PROTOCOL)]
+    kinds = rows["kind"].to_numpy() if "kind" in rows else np.where(labels == 1, "fake", "real")
+    for kind in sorted(set(kinds[labels == 1])):
+        own = (labels == 0) | (kinds == kind)
+        found.append(auc_figure(f"AUC, {kind}", labels[own], llrs[own], groups[own], PROTOCOL))
+    protocol = f"{PROTOCOL}; alarm: log-likelihood ratio above {ALARM}"
+    real = labels == 0
+    found.append(share_figure("false alarms", llrs[real] > ALARM, groups[real], 0, protocol))
+    for source in sorted(set(table.sources[real])):
+        own = real & (table.sources == source)
+        name = f"false alarms, {source}"
+        found.append(share_figure(name, llrs[own] > ALARM, groups[own], 0, protocol))
+    return found
+
+
+def export(expert: Expert, judged: Table, always: Table | None, folder: Path) -> Head:
+    """Fit, calibrate, measure and write one checkpoint.
+
+    Args:
+        expert: what is special about it.
+        judged: sources that are left out in turn, for calibration and figures.
+        always: further faces that every head learns from.
+        folder: where the checkpoint is written.
+    """
+    folds = source_folds(judged.labels, judged.sources, FOLDS)
+    learned = judged if always is None else judged.and_(always)
+    never = np.full(len(learned.labels) - len(judged.labels), -1)
+    scores = held_out_scores(
+        learned.features, learned.labels, learned.sources, expert.recipe, np.r_[folds, never]
+    )[: len(judged.labels)]
+    calibration = platt(judged, scores, f"{len(set(judged.sources))} sources, each held out")
+    head = fit(learned.features, learned.labels, learned.sources, expert.recipe)
+    tensors = {
+        "weight": head.weight.astype(np.float32),
+        "bias": np.array([head.bias], np.float32),
+    }
+    config = {
+        "model_type": MODEL_TYPE,
+        "backbone": BACKBONE,
+        "features": [dataclasses.asdict(part) for part in PARTS],
+    }
+    groups = judged.rows["group"].astype(str).to_numpy()
+    measured = figures(judged, calibration.apply(scores), groups)
+    done = with_figures(expert.card, measured, calibration)
+    write_folder(folder, tensors, config, done, expert.intro, expert.how)
+    np.save(folder.with_suffix(".held-out.npy"), scores)
+    return head

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.frozen.layout import SIZE_PX
 from detectors.frozen.probe import ProbeDetector
-from hub.role import Modality, Role
+from hub.role import Modality, Role, Way
 
 MOUTH_AND_CHIN = (slice(148, 300), slice(84, 236))  # rows and columns of the 320-pixel wide crop
 
@@ -26,6 +26,7 @@ class Mouth(ProbeDetector):
         question="Were mouth and chin drawn again and pasted into the face?",
         blind_to="faces that were drawn or exchanged as a whole, a foreign voice on honest lips",
         modality=Modality.IMAGE,
+        way=Way.MOUTH,
         phrase_for="mouth and chin look as if they were drawn again",
         phrase_against="mouth and chin look as filmed as the rest of the face",
     )

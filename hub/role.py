@@ -30,6 +30,14 @@ class Modality(StrEnum):
     BOTH = "both"
 
 
+class Way(StrEnum):
+    """How the fakes are made that a detector can find; see `verdict.ways`."""
+
+    FACE = "face"
+    MOUTH = "mouth"
+    VOICE = "voice"
+
+
 class Task(StrEnum):
     """The Hub's name for what foreign checkpoints of a detector do."""
 
@@ -46,13 +54,14 @@ class Role:
         title: two to five words for people.
         question: what the detector asks of the face, one sentence.
         blind_to: what it cannot see, one clause.
-        modality: what it examines; see `about_audio`.
+        modality: what it examines.
         phrase_for: what follows "speaks for manipulation: ".
         phrase_against: what follows "speaks against manipulation: ".
         crop: what its checkpoints are shown unless their card says otherwise.
         task: the Hub task of foreign checkpoints; None when it takes its own format only.
         needs_time: it cannot judge a single image.
         needs_audio: it cannot judge a silent file.
+        way: how the fakes are made that it can find; it says nothing about other ways.
         recheck: its evidence must survive a degraded copy before it raises an alarm.
         measured: a sentence part with measures to fill in, e.g. ``best match at {lag_ms:+.0f} ms``.
     """
@@ -68,14 +77,10 @@ class Role:
     task: Task | None = None
     needs_time: bool = False
     needs_audio: bool = False
+    way: Way = Way.FACE
     recheck: bool = False
     measured: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"expected a name in snake_case, got {self.name!r}")
-
-    @property
-    def about_audio(self) -> bool:
-        """Its evidence is about the audio: whoever compares lips with a voice tests the voice."""
-        return self.modality is not Modality.IMAGE

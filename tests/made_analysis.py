@@ -25,7 +25,7 @@ NUMBERS = FusionParameters(
     video=Thresholds(3.0, 1.0, -1.0),
     fitted_on="drawn faces",
     date="2026-01-01",
-    p_audio_fake=0.25,
+    way_shares={"face": 0.75, "voice": 0.25, "mouth": 0.1},
 )
 CENTRES = {"Face A": (200.0, 170.0), "Face B": (460.0, 180.0)}
 FACE_PX = 110.0

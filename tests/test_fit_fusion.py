@@ -15,13 +15,15 @@ from evaluation.manifest import Item, write_manifest
 from evaluation.run import Kept
 from hub.checkpoint import Calibration
 from training.fusion.evidence import folds, read_held_out, read_table
-from training.fusion.fit import SOUND_SHARE, fit_all, held_out, sums, thresholds
+from training.fusion.fit import WAY_SHARES, fit_all, held_out, sums, thresholds
 from verdict.fusion import FusionParameters, Thresholds, fuse
 
 DETECTORS = names()
 KINDS, SOURCES = ("swap", "head", "head+superres", "lips"), ("phone", "studio", "lab", "web")
 LIMITS = Thresholds(3, 1, -1)
 LINE = Calibration(2.0, 1.0, "a test", 1, 1, "2026-01-01")
+
+JUDGED = ("spatial", "temporal", "frequency", "sync")
 
 
 def write_results(folder: Path, files: int = 160, seed: int = 0) -> Path:
@@ -48,7 +50,7 @@ def write_results(folder: Path, files: int = 160, seed: int = 0) -> Path:
         lines.append(json.dumps(asdict(kept)))
     write_manifest(folder / "items.csv", items)
     (folder / "measured.jsonl").write_text("\n".join(lines) + "\n")
-    said = {name: asdict(LINE) | {"votes": True} for name in DETECTORS[:4]} | {"landmarks": None}
+    said = {name: asdict(LINE) | {"votes": True} for name in JUDGED} | {"landmarks": None}
     (folder / "metrics.json").write_text(json.dumps({"calibrations": said}))
     return folder
 
@@ -77,8 +79,10 @@ def fitted(table) -> tuple[FusionParameters, dict]:
 
 def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
     coverage = {"temporal": 0.6}
-    numbers = FusionParameters(0, {}, 4.0, LIMITS, LIMITS, "", "", SOUND_SHARE, coverage)
-    before, after = table.values[:, 1], table.seeing(coverage, 4.0).values[:, 1]
+    numbers = FusionParameters(0, {}, 4.0, LIMITS, LIMITS, "", "", WAY_SHARES, coverage)
+    column = DETECTORS.index("temporal")
+    before = table.values[:, column]
+    after = table.seeing(coverage, 4.0).values[:, column]
     there = np.isfinite(before)
     assert np.array_equal(there, np.isfinite(after)) and there.any()
     wanted = [numbers.evidence("temporal", float(value)) for value in before[there]]
@@ -87,11 +91,11 @@ def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
 
 def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
-    weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2]), -0.2
+    weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2, 0.9, 0.4])[: len(DETECTORS)], -0.2
     told = dict(zip(DETECTORS, weights, strict=True))
-    numbers = FusionParameters(prior, told, 4.0, LIMITS, LIMITS, "", "", SOUND_SHARE)
+    numbers = FusionParameters(prior, told, 4.0, LIMITS, LIMITS, "", "", WAY_SHARES)
     for _ in range(60):
-        values = rng.normal(0, 3, (rng.integers(1, 4), 5))
+        values = rng.normal(0, 3, (rng.integers(1, 4), len(DETECTORS)))
         values[rng.random(values.shape) < 0.4] = np.nan
         reason = Reason("no_face", "")
         findings = [

@@ -24,14 +24,15 @@ from verdict.fusion import (
     FusionParameters,
     Thresholds,
     fusion_parameters,
-    image_share,
 )
+from verdict.ways import attribution
 
 fuse = partial(fusion.fuse, image=False)
 NAMES = ("spatial", "temporal", "frequency", "sync", "landmarks")
 FITTED = dict(zip(NAMES, (0.8, 0.4, 0.3, 0.5, 0.1), strict=True))
 LIMITS = Thresholds(2.8, 1.5, -0.5)
-NUMBERS = FusionParameters(-0.3, FITTED, 4.0, LIMITS, LIMITS, "test", "", 0.25)
+WAYS = {"face": 0.6, "mouth": 0.15, "voice": 0.25}
+NUMBERS = FusionParameters(-0.3, FITTED, 4.0, LIMITS, LIMITS, "test", "", WAYS)
 
 
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
@@ -142,24 +143,35 @@ def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
 
 def test_disagreement_is_said_and_lowers_the_level():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = FusionParameters(0, weights, 6.0, LIMITS, LIMITS, "test", "", 0.25)
+    numbers = FusionParameters(0, weights, 6.0, LIMITS, LIMITS, "test", "", WAYS)
     verdict = fuse([finding("spatial", 4.0), finding("landmarks", -2.0)], numbers=numbers)
     assert verdict.level == INCONCLUSIVE
     assert any("disagree" in w for w in verdict.warnings)
     assert any("landmarks" in sentence for sentence in verdict.against)
 
 
-@given(st.floats(-8, 8), st.floats(-8, 8), st.floats(0.05, 0.95))
-def test_a_fake_is_made_in_its_picture_or_in_its_sound(picture, sound, share):
-    part = image_share(picture, sound, share)
-    ratio = (1 - share) * math.exp(picture) + share * math.exp(sound)
-    assert 0 < part < 1
-    assert part * picture + (1 - part) * sound == pytest.approx(math.log(ratio), abs=1e-4)
+@given(st.dictionaries(st.sampled_from(sorted(WAYS)), st.floats(-8, 8), min_size=1))
+def test_the_evidence_of_several_ways_to_fake_adds_up_to_their_mean_likelihood_ratio(evidence):
+    part = attribution(evidence, WAYS)
+    total = math.fsum(WAYS[way] for way in evidence)
+    ratio = math.fsum(WAYS[way] / total * math.exp(value) for way, value in evidence.items())
+    assert all(0 < value <= 1 + 1e-12 for value in part.values())
+    assert math.fsum(part[w] * v for w, v in evidence.items()) == pytest.approx(math.log(ratio))
+
+
+def test_a_spotless_face_does_not_clear_a_redrawn_mouth():
+    weights = {"spatial": 1.0, "generation": 1.0, "mouth": 1.0}
+    numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", WAYS)
+    found = [finding("spatial", -2.0), finding("generation", -2.0), finding("mouth", 4.0)]
+    opinion = fuse(found, numbers=numbers).opinion
+    assert opinion.level == SOME
+    assert opinion.contributions["mouth"] > 1.5
+    assert opinion.contributions["spatial"] == opinion.contributions["generation"]
 
 
 def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_round():
     weights = dict.fromkeys(NAMES, 1.0)
-    numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", 0.25)
+    numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", WAYS)
     dubbed = fuse([finding("spatial", -3.0), finding("sync", 3.4)], numbers=numbers)
     swapped = fuse([finding("spatial", 3.0), finding("sync", -2.3)], numbers=numbers)
     clean = fuse([finding("spatial", -3.0), finding("sync", -2.3)], numbers=numbers)

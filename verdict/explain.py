@@ -138,12 +138,11 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
             f"Weights in this sum: {', '.join(used)}. An absent detector adds nothing, and the "
             "others count no more for it."
         )
-    if len(used) > 1 and any(
-        f.detector in opinion.weights and f.role.about_audio for f in findings
-    ):
+    if len({f.role.way for f in findings if f.detector in opinion.weights}) > 1:
         sentences.append(
-            "A file can be manipulated in its picture or in its sound: each counts by its share of "
-            "the evidence, so that a spotless picture does not clear a foreign voice."
+            "A face can be exchanged or drawn, a mouth drawn again, a voice be another's: each way "
+            "counts by its share of the evidence, so that a spotless picture does not clear a "
+            "foreign voice."
         )
     if opinion.level == NOT_ASSESSED and not sentences:
         sentences.append("No detector was asked.")

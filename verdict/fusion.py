@@ -2,8 +2,8 @@
 
 Evidence is added in log-odds: ``log_odds = prior + sum of weight * finding``. The contributions are
 therefore the explanation, and no second story can drift from the sum. A file can be faked in its
-image or in its audio: a spotless image does not clear a foreign voice, nor a voice in step a
-swapped face (see `image_share`). Weights, thresholds and what they were fitted on are in
+image or in its audio, as a whole or at the mouth: a spotless image does not clear a foreign voice,
+nor a voice in step a swapped face (see `ways`). Weights and thresholds are in
 ``fusion.json``. Imports detectors.base (its types) only, never torch.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from detectors.base import Finding
 from hub.role import Role
+from verdict.ways import attribution
 
 STRONG, SOME = "Strong signs of manipulation", "Some signs"
 INCONCLUSIVE, NONE, NOT_ASSESSED = "Inconclusive", "No signs found", "Not assessed"
@@ -47,7 +48,7 @@ class FusionParameters:
         image, video: where the levels begin for one image and for a clip. Real images of
             unknown origin reach higher sums than real clips, which more detectors judge.
         fitted_on, date: which data, when.
-        p_audio_fake: share of the fakes with audio whose audio is faked and not their image, 0..1.
+        way_shares: share of each way to fake among all fakes, 0..1 (see `verdict.ways`).
         sees: share of all fakes that a detector can see at all; 1 where absent. One that knows
             talking heads only must not clear a face swap (see `evidence`).
     """
@@ -59,7 +60,7 @@ class FusionParameters:
     video: Thresholds
     fitted_on: str
     date: str
-    p_audio_fake: float
+    way_shares: Mapping[str, float]
     coverage: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -238,42 +239,15 @@ def used_weights(counted: Mapping[Role, float], numbers: FusionParameters) -> di
     """How much each finding counts in this sum.
 
     Each by its fitted weight: an absent detector adds nothing, and the others say no more for it.
-    Where image and audio were both judged, each side counts by its share of the evidence.
+    Where several ways to fake were judged, each counts by its share of the evidence.
     """
     weights = {role.name: numbers.weights[role.name] for role in counted}
-    of_image, of_audio = (
-        [weights[role.name] * value for role, value in counted.items() if role.about_audio is audio]
-        for audio in (False, True)
-    )
-    if not (of_image and of_audio):
-        return weights
-    share = image_share(math.fsum(of_image), math.fsum(of_audio), numbers.p_audio_fake)
-    return {
-        role.name: weights[role.name] * (1 - share if role.about_audio else share)
-        for role in counted
-    }
-
-
-def image_share(of_image: float, of_audio: float, p_audio_fake: float) -> float:
-    """With which share the image's evidence counts, the rest is the audio's; 0..1.
-
-    A share q of all fakes is made in the audio and the rest in the image, and the side that was
-    left alone looks real. So the likelihood ratio of a fake is ``(1 - q) exp(P) + q exp(S)``. Its
-    logarithm is exactly ``a P + (1 - a) S``, where a is the image's posterior share among the
-    fakes, averaged on the way from no evidence to all of it.
-
-    Args:
-        of_image, of_audio: summed evidence P and S, log-odds.
-        p_audio_fake: q, above 0 and below 1.
-    """
-    start, difference = math.log((1 - p_audio_fake) / p_audio_fake), of_image - of_audio
-    if abs(difference) < 1e-6:
-        return 1 - p_audio_fake
-    return (_softplus(start + difference) - _softplus(start)) / difference
-
-
-def _softplus(x: float) -> float:
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+    of_way: dict[str, list[float]] = {}
+    for role, value in counted.items():
+        of_way.setdefault(role.way.value, []).append(weights[role.name] * value)
+    sums = {way: math.fsum(values) for way, values in of_way.items()}
+    part = attribution(sums, numbers.way_shares)
+    return {role.name: weights[role.name] * part[role.way.value] for role in counted}
 
 
 def _probability(log_odds: float) -> float:

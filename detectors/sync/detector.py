@@ -20,7 +20,7 @@ from detectors.sync.offset import (
     raw_log_odds,
 )
 from hub.checkpoint import Checkpoint
-from hub.role import Crop, Modality, Role
+from hub.role import Crop, Modality, Role, Way
 from media import align
 from media.audio import AUDIO_HZ
 
@@ -45,6 +45,7 @@ class Sync(Detector):
         question="Do the lips move in step with what is heard?",
         blind_to="a cloned voice on well-synchronised lips, and anything in a silent file",
         modality=Modality.BOTH,
+        way=Way.VOICE,
         phrase_for="the lips do not move in step with the voice",
         phrase_against="the lips move in step with the voice",
         crop=Crop.MOUTH,

@@ -4,9 +4,9 @@
 non-negative weights and the prior jointly, cross-validated over kinds of fakes, chooses the
 thresholds, shows with and without each detector, and writes ``verdict/fusion.json``. The sum that
 is fitted is the sum of ``verdict.fusion``: a missing detector adds nothing, and fakes are made in
-the picture or in the sound. Only the picture's weights are fitted:
+one of several ways. Only the weights of detectors of faces are fitted:
 no other kind of fake could teach what a foreign voice is worth when that kind is left out, so sync
-counts as itself, as it was calibrated. Imports evaluation and verdict.
+and mouth count as themselves, as they were calibrated. Imports evaluation and verdict.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
 # Share of the fakes that a judge of talking heads sees, and one of fine detail, which newer
 # generators draw as cameras do: neither may clear the others.
 SEES = {"temporal": 0.6, "landmarks": 0.6, "frequency": 0.7}
-SOUND_SHARE = 0.25  # share of the fakes with sound whose sound is faked and not their picture
-SOUND_COLUMNS = np.array([role.about_audio for role in roles()])
+WAY_SHARES = {"face": 0.55, "mouth": 0.15, "voice": 0.3}  # of the fakes, by how they are made
+WAYS = np.array([role.way.value for role in roles()])
 WORTH = 0.001  # mean log loss that a detector must save to keep its vote
 
 
@@ -56,19 +56,21 @@ def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float
 
     The same as `verdict.fusion.fuse`, for all files at once (tests compare the two).
     """
-    picture, seen = _side(values, np.where(SOUND_COLUMNS, 0.0, weights))
-    sound, heard = _side(values, np.where(SOUND_COLUMNS, weights, 0.0))
-    both = np.logaddexp(math.log(1 - SOUND_SHARE) + picture, math.log(SOUND_SHARE) + sound)
-    people = np.select([seen & heard, seen, heard], [both, picture, sound], -np.inf)
+    sides = [_side(values, np.where(way == WAYS, weights, 0.0)) for way in WAY_SHARES]
+    seen = np.stack([there for _, there in sides])
+    shares = np.where(seen, np.array(list(WAY_SHARES.values()))[:, None], 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # people without a number are left out
+        terms = np.log(shares / shares.sum(0)) + np.stack([side for side, _ in sides])
+    people = np.logaddexp.reduce(np.where(seen, terms, -np.inf))
     starts = np.flatnonzero(np.diff(file, prepend=-1))
-    judged = np.add.reduceat((seen | heard).astype(float), starts)
+    judged = np.add.reduceat(seen.any(0).astype(float), starts)
     with np.errstate(divide="ignore", invalid="ignore"):  # files without a number become NaN
         found = prior + np.logaddexp.reduceat(people, starts) - np.log(judged)
     return np.where(judged > 0, found, np.nan)
 
 
 def _side(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(people,) summed evidence of the picture or of the sound, and whether there is any."""
+    """(people,) summed evidence of one way to fake, and whether there is any."""
     present = np.isfinite(values) & (weights > 0)
     limited = np.clip(np.nan_to_num(values), -MOST_LOG_ODDS, MOST_LOG_ODDS)
     return (weights * limited * present).sum(axis=1), present.any(axis=1)
@@ -99,10 +101,10 @@ def fit(table: Table, ridge: float) -> Fitted:
     kinks where a finding reaches its limit.
     """
     able = usable(table)
-    judged = able & ~SOUND_COLUMNS
+    judged = able & (WAYS == "face")
 
     def unpacked(numbers: np.ndarray) -> Fitted:
-        weights = (able & SOUND_COLUMNS).astype(float)
+        weights = (able & (WAYS != "face")).astype(float)
         weights[judged] = numbers[1:]
         return Fitted(weights, float(numbers[0]))
 
@@ -321,7 +323,7 @@ def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Fusion
         fitted_on=said,
         date=date.today().isoformat(),
         coverage={name: share for name, share in SEES.items() if name in kept},
-        p_audio_fake=SOUND_SHARE,
+        way_shares=WAY_SHARES,
     )
     measured = {
         "held_out": figures(chosen, outcome),

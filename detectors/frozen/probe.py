@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from media.windows import Window
 
 MODEL_TYPE = "frozen-probe"
-FRAMES_A_WINDOW = 3  # of a face; neighbouring frames say nearly the same
+FRAMES_A_WINDOW = 2  # of a face; neighbouring frames say nearly the same
 MOST_PARTS = 3 * LAYERS
 POOLS = ("class", "patches")  # the class token, or the mean of the patch tokens
 
@@ -51,11 +51,13 @@ class Head:
         parts: the feature vector.
         weight: (parts x WIDTH,) float32 tensor.
         bias: log-odds where all features are zero.
+        control: share of the control region's log-odds that is taken off, 0..1.
     """
 
     parts: tuple[Part, ...]
     weight: torch.Tensor
     bias: float
+    control: float = 0.0
 
 
 def features(tokens: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
@@ -79,12 +81,22 @@ def features(tokens: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Ten
 
 
 class ProbeDetector(Detector):
-    """A detector whose network is a `Head`; subclasses cut the images that it looks at."""
+    """A detector whose network is a `Head`; subclasses cut the images that it looks at.
+
+    A head may have a *control*: another region of the same face, which the fake leaves alone. What
+    camera, codec and light do to a score, they do to both regions, so taking the control's off
+    makes scores comparable between recordings.
+    """
 
     @staticmethod
     @abstractmethod
     def cut(crops: np.ndarray) -> np.ndarray:
         """(n, 320, 320, 3) wide crops of `media.align` to (n, 224, 224, 3), all uint8 RGB."""
+
+    @staticmethod
+    def cut_control(crops: np.ndarray) -> np.ndarray:
+        """The control region of the same crops, in the same shape."""
+        raise NotImplementedError("a head with a control needs a detector that cuts one")
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Head:
@@ -96,7 +108,7 @@ class ProbeDetector(Detector):
             )
         parts = _parts(config.get("features"))
         weight, bias = _weights(checkpoint, len(parts) * WIDTH)
-        return Head(parts, weight.to(device), bias)
+        return Head(parts, weight.to(device), bias, _control(config.get("control", 0.0)))
 
     @classmethod
     def backbone(cls, checkpoint: Checkpoint) -> Backbone:
@@ -116,25 +128,31 @@ class ProbeDetector(Detector):
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of a few images of the face; a still image is mirrored too."""
-        import torch
-
         assert track is not None  # `obstacle` lets no window without a face through
         last = len(track.crops) - 1
         chosen = np.unique(np.linspace(0, last, FRAMES_A_WINDOW + 2).round().astype(int)[1:-1])
-        images = to_input(self.cut(track.crops[chosen]), self.checkpoint.card).to(self.device)
+        crops = track.crops[chosen]
         if window.is_image:
-            images = torch.cat([images, images.flip(-1)])
-        raw = self._log_odds(images)
+            crops = np.concatenate([crops, crops[:, :, ::-1]])
+        raw = self.scores(crops)
         measures = {"images": float(len(chosen)), "strongest_image_log_odds": float(raw.max())}
         return Measurement(float(raw.mean()), measures=measures)
 
-    def _log_odds(self, images: torch.Tensor) -> np.ndarray:
-        """(n, 3, 224, 224) float32 standardized images to (n,) float64 raw log-odds."""
+    def scores(self, crops: np.ndarray) -> np.ndarray:
+        """(n, 320, 320, 3) uint8 wide crops to (n,) raw log-odds, less the control's."""
+        found = self._log_odds(self.cut(crops))
+        if self.network.control:
+            found = found - self.network.control * self._log_odds(self.cut_control(crops))
+        return found
+
+    def _log_odds(self, images: np.ndarray) -> np.ndarray:
+        """(n, 224, 224, 3) uint8 RGB to (n,) float64 log-odds of the head."""
         import torch
 
         head: Head = self.network
         with torch.inference_mode():
-            tokens = self.shared(images, max(part.layer for part in head.parts))
+            batch = to_input(images, self.checkpoint.card).to(self.device)
+            tokens = self.shared(batch, max(part.layer for part in head.parts))
             found = features(tokens, head.parts) @ head.weight + head.bias
         return found.double().cpu().numpy()
 
@@ -147,6 +165,12 @@ def _load_backbone(folder: Path, device: str) -> Any:
     from detectors.frozen.backbone import load_backbone
 
     return load_backbone(folder, device)
+
+
+def _control(told: object) -> float:
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= 1:
+        raise _refused(f"config.json: expected control as 0 to 1, got {told!r}")
+    return float(told)
 
 
 def _parts(told: object) -> tuple[Part, ...]:

@@ -128,8 +128,7 @@ def side_by_side(role: str, results: Sequence[Analysis]) -> str:
 def what_it_sees(language: Language = ENGLISH) -> str:
     """What each detector asks, and what it is blind to."""
     rows = [
-        (language(d.title), language(d.question), language(_sentence(d.blind_to)))
-        for d in roles()
+        (language(d.title), language(d.question), language(_sentence(d.blind_to))) for d in roles()
     ]
     heads = tuple(language(head) for head in ("Detector", "Asks", "Is blind to"))
     return panel(language, heads=heads, rows=rows, caption=language("What the detectors look at"))

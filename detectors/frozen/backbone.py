@@ -48,7 +48,9 @@ class QuantizedLinear(nn.Module):
             return tokens @ matrix + self.bias.to(tokens.dtype)
         rows = tokens.reshape(-1, tokens.shape[-1])
         step = rows.abs().amax(-1, keepdim=True).clamp_min(1e-8) / LEVELS
-        product = torch._int_mm((rows / step).round_().to(torch.int8), self.weight)
+        product = torch._int_mm(  # pyright: ignore[reportPrivateImportUsage]
+            (rows / step).round_().to(torch.int8), self.weight
+        )
         found = product.float().mul_(step).mul_(self.scale).add_(self.bias)
         return found.reshape(*tokens.shape[:-1], -1)
 

@@ -50,6 +50,21 @@ def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.resize(_jpeg(image, rng, 50), shape, interpolation=int(rng.choice(UP)))
 
 
+def degrade_hard(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What an old camera or several messengers leave; uint8 of the same shape."""
+    scale, shape = rng.uniform(0.22, 0.9), image.shape[1::-1]
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=int(rng.choice(KERNELS)))
+    for _ in range(2):
+        if rng.random() < 0.5:
+            quality = [cv2.IMWRITE_WEBP_QUALITY, int(rng.integers(15, 80))]
+            coded = cv2.imencode(".webp", image, quality)[1]
+        else:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
+            coded = cv2.imencode(".jpg", image, quality)[1]
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return cv2.resize(image, shape, interpolation=int(rng.choice(UP)))
+
+
 def _low_resolution(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A face as a small decoder draws it: coarse, a little soft, sometimes sharpened after."""
     side, shape = int(rng.integers(*DRAWN_PX)), face.shape[1::-1]

@@ -139,6 +139,40 @@ PAGES = {
         ),
         front="\npipeline_tag: video-classification\nlibrary_name: transformers",
     ),
+    "generation": Page(
+        about="Says whether a face as a whole was drawn by a network. A linear head on CLIP "
+        "ViT-B/16, which stays frozen and was never trained on fakes: class tokens of layers 6, 8, "
+        "10 and 12 and mean patch tokens of layers 4 and 8, each of unit length. Sources weigh by "
+        "the root of their size; directions in which real sources differ from each other are "
+        "projected out. It shows no heatmap: a class token has no place in the image.",
+        use="Read by `detectors.generation` of this program, on the face with 30 % margin at 224 "
+        "px. Two frames of a window, or an image and its mirror image, are averaged.",
+        headlines=(
+            ("AUC, all", ""),
+            ("AUC, diffusion", ""),
+            ("AUC, talking-head", ""),
+            ("AUC, devset clips", ""),
+            ("AUC, outside", ""),
+            ("false alarms", ""),
+        ),
+    ),
+    "mouth": Page(
+        about="Says whether mouth and chin were drawn again and pasted back, as lip-sync tools do. "
+        "A linear head on CLIP ViT-B/16, which stays frozen. It learned from pairs: a real face, "
+        "and the same face with its lower part drawn at 50 to 140 px and pasted back, both through "
+        "the same resize and encoder. Half of the head's score of the eyes, which lip-sync leaves "
+        "alone, is taken off: camera and codec set the level of both.",
+        use="Read by `detectors.mouth` of this program, on the lower middle of the face at 224 px. "
+        "Two frames of a window, or an image and its mirror image, are averaged.",
+        headlines=(
+            ("AUC, self-made lip-sync", ""),
+            ("AUC, lip-sync tools, clips", ""),
+            ("false alarms, wild clips", ""),
+            ("false alarms, devset clips", ""),
+            ("found, self-made lip-sync", ""),
+            ("found, lip-sync tools, clips", ""),
+        ),
+    ),
     "sync": Page(
         about="Says by how many milliseconds mouth and sound of a talking face are apart, how sure "
         "that is, and how likely they do not belong together. Lip and chin outline at 25 Hz and "

@@ -11,17 +11,26 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from detectors.mouth import Mouth
 from training.data.face_crops import load_part
-from training.probes.fit import Expert, card, export
+from training.probes.fit import Expert, card, export, export_mouth
 from training.probes.heads import Recipe
+from training.probes.mouth import FILES
 from training.probes.tables import ALWAYS, JUDGED, read
-from training.probes.views import faces, mouth_pairs
+from training.probes.views import faces, mouth_pairs, pair_eyes, regions
 
 log = logging.getLogger(__name__)
 
 SWAP_GROUPS = 0.25  # share of the groups of swaps that generation learns from
-PAIRS_EVERY = {"wild": 2, "talking": 8, "portraits": 3, "faces-train": 24}
+NO_HARD = 10**9
+PAIRS_EVERY = {  # one pair of so many real faces, and one hard pair
+    "wild": (2, 4),
+    "talking": (8, 16),
+    "portraits": (3, NO_HARD),
+    "faces-train": (24, NO_HARD),
+}
 WILD = (
     "wild: crops of 37 tools (swaps, lip-sync, talking heads, image and video diffusion, GANs) and "
     "of 40 sources, real ones of many cameras, ages and skin tones (research use)"
@@ -41,17 +50,6 @@ EXPERTS = {
             ),
         ),
         recipe=Recipe(strength=2e-3, nuisances=30),
-        intro=(
-            "Says whether a face as a whole was drawn by a network. Three frames of a window (a "
-            "still image and its mirror image), the face with 30 % margin at 224 px, go through "
-            "CLIP ViT-B/16, which was never trained on fakes. Class tokens of layers 6, 8, 10 and "
-            "12 and mean patch tokens of layers 4 and 8, each of unit length, are added up with "
-            "fitted weights. It shows no heatmap: a class token has no place in the image."
-        ),
-        how=(
-            "`training.probes`: ridge logistic regression; sources weigh by the root of their "
-            "size; directions in which real sources differ are projected out."
-        ),
     ),
     "mouth": Expert(
         card=card(
@@ -68,14 +66,6 @@ EXPERTS = {
             ),
         ),
         recipe=Recipe(strength=3e-4, nuisances=0),
-        intro=(
-            "Says whether mouth and chin were drawn again and pasted back, as lip-sync tools do. "
-            "Three frames of a window, the lower middle of the face at 224 px, go through CLIP "
-            "ViT-B/16, which was never trained on fakes. It learned from pairs: a real face, and "
-            "the same face with its lower part drawn at 50 to 140 px and pasted back; both through "
-            "the same resize and JPEG. So the person and the camera are no cue."
-        ),
-        how="`training.augment.lip_sync` makes the pairs, `training.probes` fits the head.",
     ),
 }
 
@@ -94,14 +84,22 @@ def make_features(crops: Path, out: Path) -> None:
         others = np.flatnonzero(~swaps)[::2]
         chosen = np.r_[np.flatnonzero(swaps & kept), others]
         faces(crops, "faces-train", out / "faces-faces-train", chosen)
-    for part, every in PAIRS_EVERY.items():
+    for part, (every, hard) in PAIRS_EVERY.items():
         if not (out / f"pairs-{part}.parquet").exists():
             rows = load_part(crops, part)[2]
             real = rows["label"] == 0
             if "split" in rows:
                 real &= rows["split"] == "train"
-            mouth_pairs(crops, part, np.flatnonzero(real)[::every], out / f"pairs-{part}")
+            found = np.flatnonzero(real)
+            mouth_pairs(crops, part, found[::every], found[1::hard], out / f"pairs-{part}")
         log.info("%s: pairs", part)
+    pairs = pd.read_parquet(out / "pairs-wild.parquet")
+    eyes = pairs[(pairs["label"] == 0) & (pairs["degraded"] < 2)].iloc[::2]
+    pair_eyes(crops, "wild", eyes, out / "eyes-pairs-wild")
+    for part in FILES:
+        chosen = np.arange(len(load_part(crops, part)[2]))
+        regions(crops, part, Mouth.cut, chosen, out / f"mouths-{part}")
+        regions(crops, part, Mouth.cut_control, chosen, out / f"eyes-{part}")
 
 
 def main() -> None:
@@ -120,9 +118,12 @@ def main() -> None:
     if chosen.command == "features":
         make_features(chosen.crops, chosen.features)
         return
-    name = chosen.detector
-    judged = read(chosen.features, JUDGED[name])
-    export(EXPERTS[name], judged, read(chosen.features, ALWAYS[name]), chosen.out)
+    name, features = chosen.detector, chosen.features
+    judged, always = read(features, JUDGED[name]), read(features, ALWAYS[name])
+    if name == "mouth":
+        export_mouth(EXPERTS[name], judged.and_(always), features, chosen.out)
+    else:
+        export(EXPERTS[name], judged, always, chosen.out)
 
 
 if __name__ == "__main__":

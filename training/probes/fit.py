@@ -19,6 +19,7 @@ from detectors.frozen.layout import MEAN, SIZE_PX, STD
 from detectors.frozen.probe import MODEL_TYPE
 from hub.checkpoint import Calibration, Card
 from training.cards.writer import auc_figure, share_figure, with_figures, write_folder
+from training.probes import mouth
 from training.probes.heads import (
     Head,
     Recipe,
@@ -27,7 +28,7 @@ from training.probes.heads import (
     held_out_scores,
     source_folds,
 )
-from training.probes.tables import Table
+from training.probes.tables import Table, read
 from training.probes.views import BACKBONE, PARTS
 
 FOLDS = 6
@@ -48,13 +49,10 @@ class Expert:
     Attributes:
         card: without calibration and figures.
         recipe: chosen by cross-validation over whole sources.
-        intro, how: paragraphs of the model card.
     """
 
     card: Card
     recipe: Recipe
-    intro: str
-    how: str
 
 
 def card(
@@ -77,17 +75,18 @@ def card(
     )
 
 
-def platt(table: Table, scores: np.ndarray, fitted_on: str) -> Calibration:
-    """The line from held-out raw scores to log-likelihood ratios, sources and classes balanced."""
+def platt(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, fitted_on: str
+) -> Calibration:
+    """The line from raw scores of faces that were not learned from to log-likelihood ratios."""
     line = LogisticRegression(C=NO_RIDGE)
-    weights = balanced_weights(table.labels, table.sources)
-    line.fit(scores[:, None], table.labels, sample_weight=weights)
+    line.fit(scores[:, None], labels, sample_weight=weights * len(weights) / weights.sum())
     return Calibration(
         scale=float(line.coef_[0, 0]),
         offset=float(line.intercept_[0]),
         fitted_on=fitted_on,
-        n_real=int((table.labels == 0).sum()),
-        n_fake=int((table.labels == 1).sum()),
+        n_real=int((labels == 0).sum()),
+        n_fake=int((labels == 1).sum()),
         date=date.today().isoformat(),
     )
 
@@ -110,8 +109,8 @@ def figures(table: Table, llrs: np.ndarray, groups: np.ndarray) -> list[dict]:
     return found
 
 
-def export(expert: Expert, judged: Table, always: Table | None, folder: Path) -> Head:
-    """Fit, calibrate, measure and write one checkpoint.
+def export(expert: Expert, judged: Table, always: Table, folder: Path) -> None:
+    """Fit, calibrate, measure and write the checkpoint of an expert that needs no control.
 
     Args:
         expert: what is special about it.
@@ -120,13 +119,41 @@ def export(expert: Expert, judged: Table, always: Table | None, folder: Path) ->
         folder: where the checkpoint is written.
     """
     folds = source_folds(judged.labels, judged.sources, FOLDS)
-    learned = judged if always is None else judged.and_(always)
-    never = np.full(len(learned.labels) - len(judged.labels), -1)
+    learned = judged.and_(always)
+    never = np.full(len(always.labels), -1)
     scores = held_out_scores(
         learned.features, learned.labels, learned.sources, expert.recipe, np.r_[folds, never]
     )[: len(judged.labels)]
-    calibration = platt(judged, scores, f"{len(set(judged.sources))} sources, each held out")
+    fitted_on = f"{len(set(judged.sources))} sources of wild, each held out"
+    calibration = platt(
+        scores, judged.labels, balanced_weights(judged.labels, judged.sources), fitted_on
+    )
     head = fit(learned.features, learned.labels, learned.sources, expert.recipe)
+    groups = judged.rows["group"].astype(str).to_numpy()
+    measured = figures(judged, calibration.apply(scores), groups)
+    write(expert, head, 0.0, calibration, measured, folder)
+
+
+def export_mouth(expert: Expert, pairs: Table, features: Path, folder: Path) -> None:
+    """The same for the mouth, whose eyes are its control (`training.probes.mouth`)."""
+    head = fit(pairs.features, pairs.labels, pairs.sources, expert.recipe)
+    made = mouth.self_made(pairs, read(features, ("eyes-pairs-wild",)), expert.recipe)
+    found = mouth.evidence(head, features, made)
+    fitted_on = "real files of many sources against self-made lip-sync and two lip-sync tools"
+    calibration = platt(found.scores, found.labels, found.weights, fitted_on)
+    measured = mouth.figures(found, calibration.apply(found.scores))
+    write(expert, head, mouth.CONTROL, calibration, measured, folder)
+
+
+def write(
+    expert: Expert,
+    head: Head,
+    control: float,
+    calibration: Calibration,
+    measured: list[dict],
+    folder: Path,
+) -> None:
+    """The folder of a checkpoint."""
     tensors = {
         "weight": head.weight.astype(np.float32),
         "bias": np.array([head.bias], np.float32),
@@ -135,10 +162,6 @@ def export(expert: Expert, judged: Table, always: Table | None, folder: Path) ->
         "model_type": MODEL_TYPE,
         "backbone": BACKBONE,
         "features": [dataclasses.asdict(part) for part in PARTS],
+        "control": control,
     }
-    groups = judged.rows["group"].astype(str).to_numpy()
-    measured = figures(judged, calibration.apply(scores), groups)
-    done = with_figures(expert.card, measured, calibration)
-    write_folder(folder, tensors, config, done, expert.intro, expert.how)
-    np.save(folder.with_suffix(".held-out.npy"), scores)
-    return head
+    write_folder(folder, tensors, config, with_figures(expert.card, measured, calibration))

@@ -7,7 +7,7 @@ degradation. Imports detectors and training.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from detectors.mouth import Mouth
 from detectors.preprocess import to_input
 from hub.catalog import BACKBONES
 from hub.checkpoint import Card
-from training.augment.lip_sync import degrade, redraw
+from training.augment.lip_sync import degrade, degrade_hard, redraw
 from training.data.face_crops import load_part
 
 BACKBONE = "clip-vit-b16"
@@ -40,7 +40,7 @@ INPUT = Card(  # how every probe prepares its images
     labels_known_by="fitted on labelled faces",
 )
 BATCH = 16
-CLEAN_EVERY = 3  # of so many mouths one pair is used without degradation too
+CLEAN_EVERY = 6  # of so many mouths one pair is used without degradation too
 
 
 def feature_table(images: Iterator[np.ndarray], rows: pd.DataFrame, out: Path) -> None:
@@ -76,35 +76,68 @@ def faces(crops: Path, part: str, out: Path, chosen: np.ndarray | None) -> None:
     feature_table(views, rows.iloc[index], out)
 
 
-def mouth_pairs(crops: Path, part: str, chosen: np.ndarray, out: Path) -> None:
+def mouth_pairs(crops: Path, part: str, chosen: np.ndarray, hard: np.ndarray, out: Path) -> None:
     """Features of real mouths and of the same mouths drawn again.
 
     Args:
         crops: folder of `training.data.face_crops`.
         part: its name.
-        chosen: (k,) rows of real faces.
+        chosen: (k,) rows of real faces; every sixth pair is used without degradation too.
+        hard: (j,) further rows, whose pairs are degraded hard.
         out: path without suffix; its table has ``label``, ``crop`` (row in the part) and
-            ``degraded``.
+            ``degraded`` (0 not, 1 once, 2 hard).
     """
     images, landmarks, rows = load_part(crops, part)
     jobs = [
-        (int(row), degraded)
+        (int(row), level)
         for place, row in enumerate(chosen)
-        for degraded in ((True, False) if place % CLEAN_EVERY == 0 else (True,))
-    ]
+        for level in ((1, 0) if place % CLEAN_EVERY == 0 else (1,))
+    ] + [(int(row), 2) for row in hard]
 
     def views() -> Iterator[np.ndarray]:
-        for row, degraded in jobs:
-            rng = np.random.default_rng(1000 + row)
-            real = np.ascontiguousarray(images[row])
-            step = -1 if rng.random() < 0.5 else 1
-            for face in (real, redraw(real, landmarks[row], rng)):
-                if degraded:  # drawn anew for every face, the same for the two of a pair
-                    face = degrade(face, np.random.default_rng(7 * row + 1))
-                yield Mouth.cut(face[None])[0][:, ::step]
+        for row, level in jobs:
+            for face in _pair(np.ascontiguousarray(images[row]), landmarks[row], row, level):
+                yield Mouth.cut(face[None])[0]
 
     index = np.repeat([row for row, _ in jobs], 2)
     table = rows.iloc[index].copy()
     table["label"] = np.tile([0, 1], len(jobs))
-    table["crop"], table["degraded"] = index, np.repeat([degraded for _, degraded in jobs], 2)
+    table["crop"], table["degraded"] = index, np.repeat([level for _, level in jobs], 2)
     feature_table(views(), table, out)
+
+
+def _pair(real: np.ndarray, landmarks: np.ndarray, row: int, level: int) -> list[np.ndarray]:
+    """A real face and its self-made fake, degraded alike and mirrored alike."""
+    hard = level == 2
+    rng = np.random.default_rng((5000 if hard else 1000) + row)
+    step = -1 if rng.random() < 0.5 else 1
+    found = []
+    for face in (real, redraw(real, landmarks, rng)):
+        same = np.random.default_rng((11 if hard else 7) * row + 1)  # for both of the pair
+        found.append((degrade_hard if hard else degrade)(face, same) if level else face)
+    # both regions lie in the middle columns, so that the crop may be mirrored as a whole
+    return [np.ascontiguousarray(face[:, ::step]) for face in found]
+
+
+def regions(
+    crops: Path,
+    part: str,
+    cut: Callable[[np.ndarray], np.ndarray],
+    chosen: np.ndarray,
+    out: Path,
+) -> None:
+    """Features of one region, `Mouth.cut` or `Mouth.cut_control`, of some faces of a part."""
+    images, _, rows = load_part(crops, part)
+    feature_table((cut(images[row][None])[0] for row in chosen), rows.iloc[chosen], out)
+
+
+def pair_eyes(crops: Path, part: str, pairs: pd.DataFrame, out: Path) -> None:
+    """Features of the eyes of the real faces of a table of pairs, degraded as their mouths are."""
+    images, landmarks, _ = load_part(crops, part)
+
+    def views() -> Iterator[np.ndarray]:
+        for row, level in zip(pairs["crop"], pairs["degraded"], strict=True):
+            real = np.ascontiguousarray(images[row])
+            yield Mouth.cut_control(_pair(real, landmarks[row], row, level)[0][None])[0]
+
+    feature_table(views(), pairs, out)

@@ -117,7 +117,7 @@ class ProbeDetector(Detector):
         Raises:
             UserError: ``weights_missing`` when there is no such backbone.
         """
-        name, known = checkpoint.config.get("backbone"), _backbones()
+        name, known = checkpoint.config.get("frozen_backbone"), _backbones()
         if name not in known:
             raise UserError(
                 "weights_missing",

@@ -160,7 +160,7 @@ def write(
     }
     config = {
         "model_type": MODEL_TYPE,
-        "backbone": BACKBONE,
+        "frozen_backbone": BACKBONE,
         "features": [dataclasses.asdict(part) for part in PARTS],
         "control": control,
     }

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.base import Finding, Reason, WindowScore
-from detectors.registry import role_of
+from detectors.registry import names, role_of
 from verdict import fusion
 from verdict.explain import explain
 from verdict.fusion import (
@@ -192,7 +192,7 @@ def test_the_explanation_never_calls_a_file_authentic_or_fake():
 
 def test_the_fitted_numbers_are_complete():
     numbers = fusion_parameters()
-    assert set(numbers.weights) == set(NAMES)
+    assert set(numbers.weights) == set(names())
     assert all(0 <= w <= 1.5 for w in numbers.weights.values())
     for limits in (numbers.image, numbers.video):
         assert limits.strong > limits.some > limits.none

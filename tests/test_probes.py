@@ -1,0 +1,151 @@
+"""Claims about the linear probes on the frozen backbone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from detectors.frozen.backbone import ClipBackbone, QuantizedLinear, load_backbone
+from detectors.frozen.layout import LAYERS, SIZE_PX, WIDTH
+from detectors.frozen.probe import Part, features
+from detectors.generation import Generation
+from detectors.mouth import Mouth
+from detectors.pool import Pool
+from errors import UserError
+from hub.catalog import BACKBONES, DEFAULTS
+from hub.store import resolve
+from training.augment.lip_sync import degrade, redraw
+from training.probes.heads import Recipe, fit, held_out_scores, nuisance_directions, source_folds
+
+KINDS = (Generation, Mouth)
+
+
+@pytest.fixture(scope="module")
+def backbone() -> ClipBackbone:
+    return load_backbone(BACKBONES / "clip-vit-b16", "cpu")
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.randn(3, 3, SIZE_PX, SIZE_PX, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_quantized_layer_is_close_to_the_layer_that_it_stands_for():
+    layer, generator = QuantizedLinear(64, 32), torch.Generator().manual_seed(1)
+    layer.weight = torch.randint(-127, 128, (64, 32), generator=generator, dtype=torch.int8)
+    layer.scale = torch.rand(32, generator=generator) / 100 + 0.001
+    layer.bias = torch.randn(32, generator=generator)
+    tokens = torch.randn(5, 7, 64, generator=generator)
+    slow = tokens @ (layer.weight.float() * layer.scale) + layer.bias
+    assert torch.nn.functional.cosine_similarity(layer(tokens), slow, dim=-1).min() > 0.999
+
+
+def test_an_image_gets_the_same_tokens_whatever_stands_beside_it(backbone, images):
+    together = backbone(images, 3)
+    alone = backbone(images[:1], 3)
+    for one, all_ in zip(alone, together, strict=True):
+        assert torch.allclose(one[0], all_[0], atol=1e-4)
+
+
+def test_the_backbone_stops_at_the_layer_that_is_asked_for(backbone, images):
+    assert len(backbone(images[:1], 2)) == 2
+    assert len(backbone(images[:1])) == LAYERS
+
+
+def test_every_part_of_the_features_has_unit_length(backbone, images):
+    parts = (Part(1, "class"), Part(2, "patches"))
+    found = features(backbone(images, 2), parts).reshape(len(images), 2, WIDTH)
+    assert torch.allclose(found.norm(dim=-1), torch.ones(len(images), 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cut_is_what_the_backbone_takes(kind):
+    crops = np.random.default_rng(0).integers(0, 256, (2, 320, 320, 3), dtype=np.uint8)
+    cut = kind.cut(crops)
+    assert cut.shape == (2, SIZE_PX, SIZE_PX, 3) and cut.dtype == np.uint8
+
+
+def test_mouth_and_control_are_different_regions_of_one_face():
+    crops = np.zeros((1, 320, 320, 3), np.uint8)
+    crops[:, 200:260] = 255  # a bright mouth
+    assert Mouth.cut(crops).mean() > 60 and Mouth.cut_control(crops).mean() == 0
+
+
+def test_both_experts_share_one_backbone():
+    pool = Pool()
+    loaded = [pool.detector(kind, resolve(None, kind.role), "cpu") for kind in KINDS]
+    assert loaded[0].shared is loaded[1].shared
+    crops = np.random.default_rng(0).integers(0, 256, (1, 320, 320, 3), dtype=np.uint8)
+    for detector in loaded:
+        assert np.isfinite(detector.scores(crops)).all()
+        assert detector.checkpoint.counts
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"frozen_backbone": "clip-vit-l14"}, "weights_missing"),
+        ({"frozen_backbone": "../../secret"}, "weights_missing"),
+        ({"features": [{"layer": 13, "pool": "class"}]}, "weights_refused"),
+        ({"features": [{"layer": 6, "pool": "max"}]}, "weights_refused"),
+        ({"features": [{"layer": 6, "pool": "class"}]}, "weights_refused"),
+        ({"features": []}, "weights_refused"),
+        ({"control": 9}, "weights_refused"),
+        ({"model_type": "vit"}, "weights_refused"),
+    ],
+)
+def test_a_probe_that_does_not_fit_is_refused_in_a_sentence(tmp_path, changed, code):
+    folder = tmp_path / "probe"
+    shutil.copytree(DEFAULTS / "mouth", folder)
+    config = json.loads((folder / "config.json").read_text()) | changed
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError) as caught:
+        Pool().detector(Mouth, resolve(str(folder), Mouth.role), "cpu")
+    assert caught.value.code == code and caught.value.sentence.endswith(".")
+
+
+def made(sources: int = 8, faces: int = 40, seed: int = 0):
+    """Features in which the source is loud and the fake is faint."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(0, 5, (sources, 1)) * np.eye(6)[0]
+    rows = [
+        (rng.normal(0, 1, 6) + level[s] + label * 1.5 * np.eye(6)[1], label, f"s{s}")
+        for s in range(sources)
+        for label in ((0, 1) if s % 2 else (0,))
+        for _ in range(faces)
+    ]
+    values, labels, names = zip(*rows, strict=True)
+    return np.array(values, np.float32), np.array(labels), np.array(names)
+
+
+def test_a_source_is_never_judged_by_a_head_that_saw_it():
+    _, labels, sources = made()
+    folds = source_folds(labels, sources, 3)
+    for source in set(sources):
+        assert len(set(folds[sources == source])) == 1
+
+
+def test_projecting_out_how_real_sources_differ_leaves_the_fake():
+    values, labels, sources = made()
+    away = nuisance_directions(values, labels, sources, 1)
+    assert abs(away[0, 0]) > 0.95
+    head = fit(values, labels, sources, Recipe(1.0, 1))
+    assert abs(head.weight[1]) > 5 * abs(head.weight[0])
+    folds = source_folds(labels, sources, 4)
+    scores = held_out_scores(values, labels, sources, Recipe(1.0, 1), folds)
+    assert scores[labels == 1].mean() > scores[labels == 0].mean() + 1
+
+
+def test_a_redrawn_mouth_leaves_the_eyes_as_they_are():
+    rng = np.random.default_rng(3)
+    face = rng.integers(0, 256, (320, 320, 3), dtype=np.uint8)
+    landmarks = rng.uniform(60, 260, (468, 2)).astype(np.float32)
+    landmarks[[61, 291, 13, 14]] = (160, 201)
+    landmarks[[1, 152, 234, 454]] = [(160, 165), (160, 262), (70, 150), (250, 150)]
+    changed = np.abs(redraw(face, landmarks, rng).astype(int) - face).mean((1, 2))
+    assert changed[195:210].mean() > 10 and changed[:100].max() == 0
+    assert degrade(face, rng).shape == face.shape

@@ -127,7 +127,10 @@ def imported(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 OPTIONAL = {"spaces", "ncnn"}  # there on ZeroGPU Spaces; installed by hand for one recipe
-COMES_WITH = {name: "gradio" for name in ("gradio_client", "packaging", "httpx", "starlette")}
+COMES_WITH = {
+    **{name: "gradio" for name in ("gradio_client", "packaging", "httpx", "starlette")},
+    "markupsafe": "jinja2",
+}
 
 
 @pytest.mark.parametrize(

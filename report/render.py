@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from analysis import Analysis
 from report.details import details, when
@@ -87,7 +86,7 @@ def to_html(analysis: Analysis, language: Language = ENGLISH, case: str = "") ->
     return render(
         "report", language, **_values(analysis, language, False), case=case.strip(),
         name=analysis.name, sha256=analysis.sha256, when=when(analysis), shots=shots,
-        version=analysis.versions.get("program", ""), css=Markup(css()),
+        version=analysis.versions.get("program", ""), css=css(),
     )  # fmt: skip
 
 

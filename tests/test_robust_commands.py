@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import cv2
 import pytest
 
 import cli
+from analysis import Settings
 from commands.console import escaped
 from detectors.registry import names
 from errors import UserError
@@ -123,21 +125,23 @@ def test_a_table_on_a_full_disk_ends_in_a_sentence(face, chosen, capsys):
     assert "No space left on device" in capsys.readouterr().err
 
 
-def test_the_page_on_a_full_disk_says_so(monkeypatch, portrait):
-    from hub.space import read_spacefile
-    from ui import analyze, results
+def test_the_page_on_a_full_disk_says_so(monkeypatch):
+    from hub.spacefile import read_spacefile
+    from ui import analyze
 
-    def full():
+    def full(*_: object):
         raise FULL
 
-    monkeypatch.setattr(results, "fresh_folder", full)
-    empty = [""] * len(names())
-    done, verdict, *_ = analyze.runner(read_spacefile())(
-        str(ROOT / "examples" / "portrait.jpg"), "quick", ["landmarks"], False, *empty, *empty,
-        progress=lambda fraction, desc: None,
-    )  # fmt: skip
-    assert done is None
-    assert "No space left on device" in verdict
+    monkeypatch.setattr(analyze, "kept", full)
+    monkeypatch.setattr(analyze, "shown", lambda *_: {})
+    settings = Settings(detectors=("landmarks",))
+    path = str(ROOT / "examples" / "portrait.jpg")
+    choices = MagicMock(path="path", settings=lambda chosen: settings)
+    places = MagicMock(stop="stop", again="again", answer="answer", live="live")
+    run = analyze.runner(read_spacefile(), "done", choices, places)
+    told = run(lambda update: None, {"path": path}, MagicMock(headers={}))
+    assert told["done"] is None
+    assert "No space left on device" in told["answer"]
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

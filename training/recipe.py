@@ -33,6 +33,11 @@ CROPS = (
     Step("data.external {out}", "{out}/outside-train.csv"),
     Step("data.face_crops {data} {crops} --outside {out}/outside-train.csv"),
 )
+PROBES = (
+    Step("data.external {out}", "{out}/outside-train.csv"),
+    Step("probes.crops {data} {out} {out}/probe-crops"),
+    Step("probes features {out}/probe-crops {out}/probe-features"),
+)
 TALKING = (
     Step("data.talking {data}/talking {crops}/talking", "{crops}/talking/index.parquet"),
     Step("data.talking_people {crops}/talking {base}", "{crops}/talking/people.png"),
@@ -56,6 +61,14 @@ RECIPES = {
         Step("temporal.measure {crops}/talking {folder} --cache {run}/measured --write"),
         Step("temporal.head collect {data} {folder} {run}/pooled"),
         Step("temporal.head fit {folder} {run}/pooled"),
+    ),
+    "generation": (
+        *PROBES,
+        Step("probes fit generation {out}/probe-features {folder}", "{folder}/card.json"),
+    ),
+    "mouth": (
+        *PROBES,
+        Step("probes fit mouth {out}/probe-features {folder}", "{folder}/card.json"),
     ),
     "sync": (*TALKING, Step("sync {crops}/talking {run}")),
     "landmarks": (

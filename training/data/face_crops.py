@@ -29,8 +29,9 @@ LEAST_FACE_PX = 45.0  # tight side of a face that is worth learning from
 MOMENTS = 6  # pictures of one clip
 
 
-def prepare(parquet: Path, out: Path) -> None:
+def prepare(parquet: Path, out: Path, name: str | None = None) -> None:
     """Find and cut the faces of one table; writes NAME-img.npy, NAME-lm.npy, NAME-meta.parquet."""
+    name = name or parquet.stem
     table = pd.read_parquet(parquet)
     cuts, rows = [], []
     with FaceFinder() as finder:
@@ -38,11 +39,11 @@ def prepare(parquet: Path, out: Path) -> None:
             picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
             faces = finder.find(picture)
             if faces:
-                cuts.append(_cut(picture, faces[0].landmarks))
+                cuts.append(cut_face(picture, faces[0].landmarks))
                 rows.append(row)
-    log.info("%s: a face in %d of %d pictures", parquet.stem, len(rows), len(table))
+    log.info("%s: a face in %d of %d pictures", name, len(rows), len(table))
     meta = table.drop(columns="image").iloc[rows].reset_index(drop=True)
-    _save(out, parquet.stem, cuts, meta)
+    save_part(out, name, cuts, meta)
 
 
 def prepare_outside(manifest: Path, out: Path) -> None:
@@ -55,21 +56,21 @@ def prepare_outside(manifest: Path, out: Path) -> None:
                     native = align.TIGHT_SIDE * align.face_scale_px(face.landmarks)
                     if native < LEAST_FACE_PX:
                         continue
-                    cuts.append(_cut(picture, face.landmarks))
+                    cuts.append(cut_face(picture, face.landmarks))
                     name = f"{item.path.name}-{number}"
                     rows.append((name, item.label, item.kind, item.source, item.group, native))
     log.info("%s: %d faces", OUTSIDE, len(rows))
     columns = ["name", "label", "kind", "source", "group", "native_px"]
-    _save(out, OUTSIDE, cuts, pd.DataFrame(rows, columns=columns))
+    save_part(out, OUTSIDE, cuts, pd.DataFrame(rows, columns=columns))
 
 
-def _cut(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cut_face(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The wide crop of a face, and its landmarks there."""
     matrix = align.face_matrix(landmarks)
     return align.cut(picture, matrix, align.CROP_PX), align.move(landmarks, matrix)
 
 
-def _save(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], meta) -> None:
+def save_part(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], meta) -> None:
     """The files that `load_part` reads."""
     crops, marks = zip(*cuts, strict=True)
     np.save(out / f"{part}-img.npy", np.stack(crops))

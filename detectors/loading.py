@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 
+from detectors.gend import build_gend
 from errors import UserError
+from hub import layouts
 from hub.checkpoint import Checkpoint
 from hub.checks import WEIGHTS, read_header
 
+Builder = Callable[[Mapping[str, Any], Mapping[str, torch.Tensor]], torch.nn.Module]
 OUTPUT_KEYS = frozenset([
     "id2label", "label2id", "num_labels", "num_classes", "label_names", "pretrained_cfg",
     "global_pool", "num_features",
@@ -64,7 +67,10 @@ def load_image_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, Proc
     from transformers import AutoModelForImageClassification
 
     facts = _facts(checkpoint)
-    model = _load(AutoModelForImageClassification, checkpoint)
+    if layouts.find(checkpoint.config) is layouts.GEND:
+        model = load_layout(checkpoint, build_gend)
+    else:
+        model = _load(AutoModelForImageClassification, checkpoint)
     _try_once(model, checkpoint, torch.zeros(1, 3, facts.size_px, facts.size_px))
     return model, facts
 
@@ -127,10 +133,41 @@ def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
         )
     if info.get("mismatched_keys"):
         raise _refused(f"Weights of {name} do not fit the sizes in its config.json.")
+    _check_numbers(name, model)
+    return model.eval()
+
+
+def load_layout(checkpoint: Checkpoint, build: Builder) -> torch.nn.Module:
+    """Load weights of a known layout into a network of this program.
+
+    Args:
+        checkpoint: resolved by ``hub.store.resolve``.
+        build: makes the network from its config and its tensors.
+
+    Returns:
+        The network in eval mode on the CPU, fp32.
+
+    Raises:
+        UserError: ``weights_refused`` with what is wrong.
+    """
+    from safetensors.torch import load_file
+
+    _silence()
+    try:
+        model = build(checkpoint.config, load_file(checkpoint.folder / WEIGHTS))
+    except UserError:
+        raise
+    except Exception as error:  # tensors of any shape and number may fail in their own way
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise _refused(f"{checkpoint.name} does not fit its layout: {said[0][:160]}") from error
+    _check_numbers(checkpoint.name, model)
+    return model.eval()
+
+
+def _check_numbers(name: str, model: torch.nn.Module) -> None:
     for key, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise _refused(f"Weights of {name} are not numbers ({key}).")
-    return model.eval()
 
 
 def _class_of(auto_class: Any, config: Any, said: Mapping[str, Any]) -> Any:

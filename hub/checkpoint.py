@@ -66,7 +66,9 @@ class Source:
         detector: name of the role that it plays.
         title: one line for people.
         repo_id: ``owner/repo`` on the Hub, or None for weights that come with the program.
-        revision: full commit (40 hex digits) or None, which means unpinned.
+        revision: full commit (40 hex digits), a branch or pull request together with ``commit``,
+            or None, which means unpinned.
+        commit: first digits of the commit that was looked at; another one is refused.
         folder: name of the folder under ``hub/defaults`` for embedded weights.
         architecture: family and input size, for people.
         crop: what the model was trained to see: ``face``, ``frame`` or ``mouth``.
@@ -84,6 +86,7 @@ class Source:
     title: str
     repo_id: str | None = None
     revision: str | None = None
+    commit: str | None = None
     folder: str | None = None
     architecture: str = ""
     crop: str = "face"

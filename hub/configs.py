@@ -2,7 +2,7 @@
 
 Judges its content before anything is built from it: no code of its repository, only kinds of model
 that are known here, only values of the form and size that a detector has. Reads no tensor. Imports
-errors, hub.checks and hub.role.
+errors and hub.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from errors import UserError
 from hub.checks import refuse
+from hub.layouts import Layout
 from hub.role import Role, Task
 
 
@@ -105,7 +106,13 @@ class WrongTask(UserError):
         self.task = task
 
 
-def check_config(name: str, config: Mapping[str, Any], role: Role, own_format: bool) -> None:
+def check_config(
+    name: str,
+    config: Mapping[str, Any],
+    role: Role,
+    own_format: bool,
+    layout: Layout | None = None,
+) -> None:
     """Refuse remote code, absurd values, and the wrong kind of model.
 
     Args:
@@ -114,15 +121,19 @@ def check_config(name: str, config: Mapping[str, Any], role: Role, own_format: b
         role: what it was asked for.
         own_format: True when a card.json names the detector, so that the config need not be one
             of transformers.
+        layout: a known one, which needs neither its own code nor transformers to build a backbone.
     """
-    check_no_code(name, config, "config.json")
-    for key in _UNSUPPORTED:
-        if config.get(key):
-            raise refuse(f"config.json of {name} asks for {key}, which is not supported here.")
+    if layout is None:
+        check_no_code(name, config, "config.json")
+        for key in _UNSUPPORTED:
+            if config.get(key):
+                raise refuse(f"config.json of {name} asks for {key}, which is not supported here.")
     _check_forms(name, config)
     _check_values(name, config)
     _check_frames(name, config)
-    if not own_format:
+    if layout is not None and layout.detector != role.name:
+        raise refuse(f"{name} ({layout.title}) is for {layout.detector}. Choose it for that.")
+    if not own_format and layout is None:
         _check_task(name, config, role)
     if config.get("model_type") == "timm_wrapper":
         _check_timm(name, config)

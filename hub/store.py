@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import UserError
-from hub import catalog, checks, configs, remote
+from hub import catalog, checks, configs, layouts, remote
 from hub.calibrations import load_answer, load_calibration
 from hub.checkpoint import Card, Checkpoint, Source
 from hub.checksums import sha256_of
@@ -92,10 +92,21 @@ def resolve(
     source = catalog.find(repo_id)
     wanted = revision or (source.revision if source else None)
     fetched = remote.fetch(repo_id, wanted, asker.token)
+    _check_commit(repo_id, source, wanted, fetched.commit)
     checkpoint = _described(
         repo_id, role, fetched.folder, commit=fetched.commit, fake_labels=fake_labels
     )
     return _with_hub_warnings(checkpoint, source, revision, fetched.warning)
+
+
+def _check_commit(repo_id: str, source: Source | None, wanted: str | None, commit: str) -> None:
+    """Refuse a branch of the catalogue that has moved since it was looked at."""
+    looked_at = source.commit if source is not None and source.revision == wanted else None
+    if looked_at is not None and not commit.startswith(looked_at):
+        raise checks.refuse(
+            f"{repo_id} has changed: {wanted} is now {commit[:12]}, and {looked_at} was looked at. "
+            f"Write {repo_id}@{commit} to take it all the same."
+        )
 
 
 def looks_like_folder(spec: str) -> bool:
@@ -137,13 +148,20 @@ def _described(
         _check_folder(name, folder, embedded)
     config = read_json(folder / "config.json", name)
     has_card = (folder / "card.json").is_file()
-    configs.check_config(name, config, role, own_format=has_card)
+    layout = layouts.find(config)
+    configs.check_config(name, config, role, has_card, layout)
     header = checks.read_header(folder / checks.WEIGHTS)
+    if layout is not None:
+        layouts.check_towers(name, layout, header)
     sha256 = sha256_of(folder / checks.WEIGHTS)
     if has_card:
         card, warnings = _own_card(name, folder, role), []
         if fake_labels is not None:
             card = _answered(card, config, fake_labels)
+    elif layout is not None:
+        card, warnings = layouts.card_for(layout, name, config, catalog.find(name))
+        answer = fake_labels if fake_labels is not None else load_answer(sha256)
+        card = _licensed(_turned(card, answer), folder)
     else:
         names = label_names(config)
         checks.check_head(name, header, len(names))
@@ -233,12 +251,31 @@ def _derived_card(
 ) -> tuple[Card, list[str]]:
     source = catalog.find(name)
     labels = resolve_labels(names, override=source.labels if source else None, fake_labels=answer)
-    readme = folder / "README.md"
-    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
     card, warnings = card_from_config(role, name, config, _processor(folder, name), labels, source)
-    if card.licence == "unknown":
-        card = replace(card, licence=stated_licence(text))
-    return card, warnings
+    return _licensed(card, folder), warnings
+
+
+def _licensed(card: Card, folder: Path) -> Card:
+    """Take the licence from the README's front matter where nothing else states one."""
+    readme = folder / "README.md"
+    if card.licence != "unknown" or not readme.is_file():
+        return card
+    text = readme.read_text(encoding="utf-8", errors="replace")
+    return replace(card, licence=stated_licence(text))
+
+
+def _turned(card: Card, answer: Sequence[str] | None) -> Card:
+    """Let the user's answer decide which output of a layout means fake."""
+    if answer is None:
+        return card
+    count = len(card.fake_indices) + len(card.real_indices)
+    labels = resolve_labels([f"LABEL_{index}" for index in range(count)], fake_labels=answer)
+    return replace(
+        card,
+        fake_indices=labels.fake_indices,
+        real_indices=labels.real_indices,
+        labels_known_by=labels.known_by,
+    )
 
 
 def _processor(folder: Path, name: str) -> dict[str, Any] | None:
@@ -264,6 +301,11 @@ def _with_hub_warnings(
     warnings = list(source.bad) if source else []
     if said:
         warnings.append(said)
+    if revision is not None and revision.startswith("refs/pr/"):
+        warnings.append(
+            f"{revision} is a pull request: anybody may have written it, not only the owner of "
+            f"{checkpoint.name}."
+        )
     if not (revision and remote.COMMIT.match(revision)) and not (source and source.revision):
         warnings.append(
             f"Not pinned: its owner may change it. Write {checkpoint.name}@{checkpoint.revision} "

@@ -1,21 +1,15 @@
-"""Which checkpoints do we know, and what is known against them?
-
-The one place where a checkpoint is named. Facts come from cards, configs, issues and independent
-tests of the Hub's checkpoints; their figures are small samples and say so. No commit of these repos
-is known to us, so all of them are unpinned: type ``owner/repo@commit`` to pin one. Imports
-hub.checkpoint.
-"""
+"""Known checkpoints that look at single images: of a face, or of the whole picture."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from hub.checkpoint import LabelOverride, Source
 
-DEFAULTS = Path(__file__).parent / "defaults"
-BACKBONES = Path(__file__).parent / "backbones"  # frozen networks that several heads share
 UNTESTED = "Nobody independent has published a test of it that we know of."
+_GEND = (
+    "Deepfake Detection that Generalizes Across Benchmarks (WACV 2026, arXiv:2508.06248), trained "
+    "on FaceForensics++; its own code is not needed and not run."
+)
+_GEND_ORDER = "Two outputs, real and fake by its authors' code; the direction check confirms it."
 
 IMAGES = (
     Source(
@@ -161,144 +155,128 @@ IMAGES = (
         gated=True,
         notes=("Labels in index order: Real, Fake.", "Its terms must be accepted first."),
     ),
-)
-
-VIDEOS = (
     Source(
-        name="vansh-videomae",
-        detector="temporal",
-        title="VideoMAE FFC23 deepfake detector (Vansh180)",
-        repo_id="Vansh180/VideoMae-ffc23-deepfake-detector",
-        architecture="VideoMAE-B, 16 frames, 224 px",
-        notes=("Labels in index order: real, fake.",),
-        bad=(
-            "It was trained on the Deepfakes part of FaceForensics++ only.",
-            "An independent test found AUROC 0.51, which is chance.",
+        name="prithiv-detect-siglip2",
+        detector="spatial",
+        title="Deepfake-Detect-Siglip2 (prithivMLmods)",
+        repo_id="prithivMLmods/Deepfake-Detect-Siglip2",
+        architecture="SigLIP2, 224 px",
+        labels=LabelOverride(
+            names=("Fake", "Real"),
+            evidence="its card reads index 0 as Fake and 1 as Real.",
+            only_if_unnamed=True,
+        ),
+        notes=("Labels in index order: Fake, Real.", UNTESTED),
+    ),
+    Source(
+        name="prithiv-three-siglip2",
+        detector="spatial",
+        title="AI vs Deepfake vs Real, SigLIP2 (prithivMLmods)",
+        repo_id="prithivMLmods/AI-vs-Deepfake-vs-Real-Siglip2",
+        architecture="SigLIP2, 224 px",
+        labels=LabelOverride(
+            names=("AI", "Deepfake", "Real"),
+            evidence="its card reads the three outputs as AI, Deepfake and Real.",
+            only_if_unnamed=True,
+        ),
+        notes=("Three classes, AI, Deepfake, Real: fake is the sum of the first two.", UNTESTED),
+    ),
+    Source(
+        name="commfor-384",
+        detector="spatial",
+        title="Community Forensics, 384 px (OwensLab)",
+        repo_id="OwensLab/commfor-model-384",
+        architecture="ViT-S/16, 384 px",
+        crop="frame",
+        margin=0.0,
+        labels=LabelOverride(
+            names=("fake",),
+            evidence="its authors read the sigmoid of its one logit as the probability of fake.",
+        ),
+        notes=(
+            "One logit: sigmoid, never softmax.",
+            "It looks at the whole picture, with a face or without.",
+            "Made by the authors of the Community Forensics data set (arXiv:2411.04125).",
         ),
     ),
     Source(
-        name="shylhy-videomae",
-        detector="temporal",
-        title="VideoMAE-Large fine-tuned on a deepfake subset (shylhy)",
-        repo_id="shylhy/videomae-large-finetuned-deepfake-subset",
-        architecture="VideoMAE-L",
-        licence="non-commercial",
-        notes=("Slow on a CPU.", "The order of its labels is not known to us.", UNTESTED),
+        name="gend-clip",
+        detector="spatial",
+        title="GenD on CLIP (yermandy)",
+        repo_id="yermandy/GenD_CLIP_L_14",
+        architecture="CLIP ViT-L/14, 224 px, linear head on the unit class token",
+        margin=0.3,
+        licence="mit",
+        notes=(_GEND, _GEND_ORDER),
     ),
     Source(
-        name="muneeb-videomae",
-        detector="temporal",
-        title="VideoMAE fake video classification (muneeb1812)",
-        repo_id="muneeb1812/videomae-base-fake-video-classification",
-        architecture="VideoMAE-B",
-        bad=("It is published as a pickle only, so it is refused.",),
-        usable=False,
+        name="gend-pe",
+        detector="spatial",
+        title="GenD on the Perception Encoder (yermandy)",
+        repo_id="yermandy/GenD_PE_L",
+        architecture="Perception Encoder ViT-L/14 (timm), 224 px",
+        margin=0.3,
+        licence="mit",
+        notes=(_GEND, _GEND_ORDER),
     ),
     Source(
-        name="av-mae-256",
-        detector="temporal",
-        title="AV-MAE task 1, 256 frames (yadvender12)",
-        repo_id="yadvender12/AV_MAE_task1_256_DF1M_epoch2",
-        architecture="VideoMAE, 256 frames, tubelet 32",
+        name="gend-dinov3",
+        detector="spatial",
+        title="GenD on DINOv3 (yermandy)",
+        repo_id="yermandy/GenD_DINOv3_L",
+        architecture="DINOv3 ViT-L/16, 224 px",
+        margin=0.3,
+        licence="mit",
+        notes=(_GEND, _GEND_ORDER),
+    ),
+    Source(
+        name="gend-clip-ff",
+        detector="spatial",
+        title="GenD on CLIP, trained with SAM (Ant-One)",
+        repo_id="Ant-One/GenD_CLIP_L_14_FF",
+        architecture="CLIP ViT-L/14, 224 px",
+        margin=0.3,
         notes=(
-            "Labels in index order: fake, real.",
-            "Frames and tubelet come from its config.",
+            "Its card states frame AUC 0.906 and video AUC 0.943, equal error rate 12.4 %, after "
+            "training on FaceForensics++.",
+            _GEND_ORDER,
+        ),
+    ),
+    Source(
+        name="gend-dinov3-ff",
+        detector="spatial",
+        title="GenD on DINOv3, trained with SAM (HoopitAI)",
+        repo_id="HoopitAI/video-deepfake-detection-GenD_DINOv3_L_FF",
+        architecture="DINOv3 ViT-L/16, 224 px",
+        margin=0.3,
+        notes=(
+            "Its card states frame AUC 0.869 and video AUC 0.918, equal error rate 15.1 %, after "
+            "training on FaceForensics++.",
+            _GEND_ORDER,
+        ),
+    ),
+    Source(
+        name="aidetect",
+        detector="spatial",
+        title="AI detect, ViT-B/16 (husseinelsaadi)",
+        repo_id="husseinelsaadi/aidetect-vit-b16",
+        architecture="ViT-B/16",
+        crop="frame",
+        margin=0.0,
+        licence="cc-by-nc-4.0",
+        notes=(
+            "Not for commercial use.",
+            "Its files are not known to us: it is refused unless they are safetensors.",
             UNTESTED,
         ),
     ),
-)
-
-_NO_FORMAT = "The sync detector takes this program's own format only, so it is refused."
-
-AUDIO_AND_IMAGES = (
     Source(
-        name="avhubert-muavic",
-        detector="sync",
-        title="AV-HuBERT MuAViC English (nguyenvulebinh)",
-        repo_id="nguyenvulebinh/AV-HuBERT-MuAViC-en",
-        architecture="AV-HuBERT speech recogniser",
-        crop="mouth",
-        bad=(
-            "It is a speech recogniser whose class lives in another repository; the Auto classes "
-            "load a wrong model.",
-            _NO_FORMAT,
-        ),
-        usable=False,
-    ),
-    Source(
-        name="avhubert-japanese",
-        detector="sync",
-        title="Japanese AV-HuBERT base (enactic)",
-        repo_id="enactic/japanese-avhubert-base",
-        architecture="AV-HuBERT",
-        crop="mouth",
-        bad=("It wants to run its own code, so it is refused.",),
-        usable=False,
-    ),
-    Source(
-        name="avhubert-fairseq",
-        detector="sync",
-        title="AV-HuBERT for fairseq (vumichien)",
-        repo_id="vumichien/AV-HuBERT",
-        architecture="AV-HuBERT",
-        crop="mouth",
-        bad=("It is published as a pickle only, so it is refused.",),
+        name="simlbr",
+        detector="spatial",
+        title="SimLBR (MVRL)",
+        repo_id="MVRL/SimLBR",
+        architecture="a head on a backbone that lies in another repository",
+        bad=("It is a head only: without its backbone it cannot be loaded, so it is refused.",),
         usable=False,
     ),
 )
-
-HUB_SOURCES = IMAGES + VIDEOS + AUDIO_AND_IMAGES
-
-
-def embedded_sources() -> tuple[Source, ...]:
-    """The checkpoints that come with the program: one a folder with a card."""
-    return tuple(_embedded(file) for file in sorted(DEFAULTS.glob("*/card.json")))
-
-
-def _embedded(file: Path) -> Source:
-    card, name = json.loads(file.read_text("utf-8")), file.parent.name
-    return Source(
-        name=name,
-        detector=name,
-        title=f"The {name} checkpoint that comes with the program",
-        folder=name,
-        architecture="see its model card",
-        crop=card.get("crop", "face"),
-        margin=0.0,
-        notes=("Works without a network.",),
-    )
-
-
-def sources() -> tuple[Source, ...]:
-    """All entries: those that come with the program, then those of the Hub."""
-    return embedded_sources() + HUB_SOURCES
-
-
-def find(name_or_repo: str) -> Source | None:
-    """Return the entry of that short name or repo id (any case), or None."""
-    wanted = name_or_repo.strip().lower()
-    for source in sources():
-        if wanted in (source.name.lower(), (source.repo_id or "").lower()):
-            return source
-    return None
-
-
-def search(text: str, detector: str | None = None) -> tuple[Source, ...]:
-    """Return the entries in which every word of ``text`` occurs, in catalogue order.
-
-    Args:
-        text: words in any case; empty finds everything.
-        detector: only entries for this role.
-    """
-    words = text.lower().split()
-    return tuple(
-        source
-        for source in sources()
-        if (detector is None or source.detector == detector)
-        and all(word in _searchable(source) for word in words)
-    )
-
-
-def _searchable(source: Source) -> str:
-    parts = (source.name, source.detector, source.title, source.repo_id or "embedded")
-    return " ".join((*parts, source.architecture, *source.notes, *source.bad)).lower()

@@ -1,0 +1,75 @@
+"""Which checkpoints do we know, and what is known against them?
+
+The one place where a checkpoint is named, a file a role. Facts come from cards, configs, issues and
+independent tests of the Hub's checkpoints; their figures are small samples and say so. Where no
+commit is known to us the entry is unpinned: type ``owner/repo@commit`` to pin one. Imports
+hub.checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hub.catalog.images import IMAGES
+from hub.catalog.sync import SYNC
+from hub.catalog.videos import VIDEOS
+from hub.checkpoint import Source
+
+DEFAULTS = Path(__file__).parent.parent / "defaults"
+BACKBONES = Path(__file__).parent.parent / "backbones"  # frozen networks that several heads share
+HUB_SOURCES = IMAGES + VIDEOS + SYNC
+
+
+def embedded_sources() -> tuple[Source, ...]:
+    """The checkpoints that come with the program: one a folder with a card."""
+    return tuple(_embedded(file) for file in sorted(DEFAULTS.glob("*/card.json")))
+
+
+def _embedded(file: Path) -> Source:
+    card, name = json.loads(file.read_text("utf-8")), file.parent.name
+    return Source(
+        name=name,
+        detector=name,
+        title=f"The {name} checkpoint that comes with the program",
+        folder=name,
+        architecture="see its model card",
+        crop=card.get("crop", "face"),
+        margin=0.0,
+        notes=("Works without a network.",),
+    )
+
+
+def sources() -> tuple[Source, ...]:
+    """All entries: those that come with the program, then those of the Hub."""
+    return embedded_sources() + HUB_SOURCES
+
+
+def find(name_or_repo: str) -> Source | None:
+    """Return the entry of that short name or repo id (any case), or None."""
+    wanted = name_or_repo.strip().lower()
+    for source in sources():
+        if wanted in (source.name.lower(), (source.repo_id or "").lower()):
+            return source
+    return None
+
+
+def search(text: str, detector: str | None = None) -> tuple[Source, ...]:
+    """Return the entries in which every word of ``text`` occurs, in catalogue order.
+
+    Args:
+        text: words in any case; empty finds everything.
+        detector: only entries for this role.
+    """
+    words = text.lower().split()
+    return tuple(
+        source
+        for source in sources()
+        if (detector is None or source.detector == detector)
+        and all(word in _searchable(source) for word in words)
+    )
+
+
+def _searchable(source: Source) -> str:
+    parts = (source.name, source.detector, source.title, source.repo_id or "embedded")
+    return " ".join((*parts, source.architecture, *source.notes, *source.bad)).lower()

@@ -1,0 +1,113 @@
+"""Which published layouts, beside the classifiers of transformers, are known here?
+
+A layout is a way in which somebody published weights: whose config it is, which tensors must be
+there, for which role, and how its input is prepared. Their own code is never needed and never run;
+``detectors`` has a network for each of them. Reads no tensor. Imports errors and hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub.checkpoint import Card, Source
+from hub.checks import refuse
+
+Triple = tuple[float, float, float]
+CLIP: tuple[Triple, Triple] = (
+    (0.48145466, 0.4578275, 0.40821073),
+    (0.26862954, 0.26130258, 0.27577711),
+)
+"""Mean and deviation that CLIP was trained with (Radford et al. 2021, arXiv:2103.00020)."""
+IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALVES: tuple[Triple, Triple] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+GEND_MARGIN = 0.3
+"""GenD cuts its faces 1.3 times as wide as its template of an upright face."""
+GEND_SIZE_PX = 224
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way of publishing weights.
+
+    Args:
+        name: short name, which the network's builder goes by.
+        detector: the role.
+        title: for people.
+        towers: parts of tensor names, each with what is missing when no tensor has it.
+    """
+
+    name: str
+    detector: str
+    title: str
+    towers: Mapping[str, str]
+
+
+GEND = Layout(
+    "gend",
+    "spatial",
+    "GenD, a backbone with a small head",
+    {"feature_extractor.": "backbone", "model.linear.": "head"},
+)
+KNOWN_BY_TYPE = {"gend": GEND}
+
+
+def find(config: Mapping[str, Any]) -> Layout | None:
+    """Return the layout that a config belongs to, or None for transformers' own."""
+    return KNOWN_BY_TYPE.get(str(config.get("model_type")).lower())
+
+
+def check_towers(name: str, layout: Layout, header: Mapping[str, object]) -> None:
+    """Refuse weights that lack a tower of their layout.
+
+    Raises:
+        UserError: ``weights_refused``.
+    """
+    for part, words in layout.towers.items():
+        if not any(part in key for key in header):
+            raise refuse(f"{name} ({layout.title}) has no {words}: no tensor is called {part}….")
+
+
+def card_for(
+    layout: Layout, name: str, config: Mapping[str, Any], source: Source | None
+) -> tuple[Card, list[str]]:
+    """Describe how a checkpoint of a layout is used, and say what had to be assumed."""
+    title = source.title if source else name
+    licence = source.licence if source else "unknown"
+    return _gend_card(title, licence, config)
+
+
+def gend_family(config: Mapping[str, Any]) -> str:
+    """Return ``clip``, ``pe`` or ``dino``: GenD names its backbone, and only known ones are built.
+
+    Raises:
+        UserError: ``weights_refused`` for another backbone or head.
+    """
+    backbone, head = str(config.get("backbone", "")).lower(), str(config.get("head", "linear"))
+    if head not in ("linear", "LinearNorm"):
+        raise refuse(f"This GenD has the head {head[:40]!r}; linear and LinearNorm are known here.")
+    for word, family in (("clip", "clip"), ("vit_pe", "pe"), ("dinov3", "dino")):
+        if word in backbone:
+            return family
+    raise refuse(
+        f"This GenD stands on {backbone[:60]!r}; CLIP, DINOv3 and the Perception Encoder are known."
+    )
+
+
+def _gend_card(title: str, licence: str, config: Mapping[str, Any]) -> tuple[Card, list[str]]:
+    mean, std = {"clip": CLIP, "dino": IMAGENET, "pe": HALVES}[gend_family(config)]
+    card = Card(
+        detector="spatial",
+        title=title,
+        size_px=GEND_SIZE_PX,
+        fake_indices=(1,),
+        real_indices=(0,),
+        labels_known_by="GenD's own order: output 0 is real, 1 is fake. Its config does not say "
+        "so; the direction check on a few labelled files confirms it.",
+        licence=licence,
+        margin=GEND_MARGIN,
+        mean=mean,
+        std=std,
+    )
+    return card, []

@@ -1,4 +1,4 @@
-"""``models`` and ``publish``: which checkpoints are there, may they be used, how are they shared?
+"""``models``, ``convert``, ``publish``: which checkpoints are there, and how are they shared?
 
 Imports hub, and analysis and evaluation when a command runs.
 """
@@ -6,6 +6,7 @@ Imports hub, and analysis and evaluation when a command runs.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.arguments import (
@@ -59,8 +60,28 @@ def add_publish(commands: Any) -> None:
     parser.add_argument("--private", action="store_true", help="a new repository is private")
 
 
+def add_convert(commands: Any) -> None:
+    """Declare ``convert``."""
+    text = "Turn a pickled checkpoint of a known layout into a safetensors folder."
+    parser = add_command(commands, "convert", text, run_convert)
+    parser.add_argument("file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt, .bin or .model")
+    parser.add_argument(
+        "--to", required=True, type=Path, metavar="FOLDER", help="a new or empty folder"
+    )
+
+
 def _add_detector_filter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detector", choices=names(), help="only those of one detector")
+
+
+def run_convert(chosen: argparse.Namespace) -> int:
+    """Convert in a child process, and say how the folder is used."""
+    from hub.convert import convert
+
+    done = convert(chosen.file, chosen.to)
+    print(f"{done.folder}: {done.layout.title}. {done.risk}")
+    print(f"Use it as {done.layout.detector}=./{done.folder.name} or by its full path.")
+    return ASSESSED
 
 
 def run_search(chosen: argparse.Namespace) -> int:

@@ -245,8 +245,8 @@ def _check_task(name: str, config: Mapping[str, Any], role: Role) -> None:
     model_type = config.get("model_type") or "unknown"
     if role.task is None:
         raise refuse(
-            f"{name} has no card.json. The {role.name} detector takes weights in this program's "
-            f"own format only; see the README, 'add a checkpoint'."
+            f"{name} ({model_type[:60]}) has no card.json and none of the layouts that {role.name} "
+            "knows. It takes this program's own format; see the README, 'add a checkpoint'."
         )
     task, wanted = _task_of(config, model_type), _TASK_WORDS[role.task]
     if task is role.task:

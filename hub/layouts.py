@@ -25,6 +25,8 @@ HALVES: tuple[Triple, Triple] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 GEND_MARGIN = 0.3
 """GenD cuts its faces 1.3 times as wide as its template of an upright face."""
 GEND_SIZE_PX = 224
+SYNCNET_MARGIN = 0.43
+"""SyncNet looks at 1.4 times the box of the face; our wide crop is the nearest."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,34 @@ GEND = Layout(
     "GenD, a backbone with a small head",
     {"feature_extractor.": "backbone", "model.linear.": "head"},
 )
-KNOWN_BY_TYPE = {"gend": GEND}
+AVHUBERT = Layout(
+    "avhubert",
+    "sync",
+    "AV-HuBERT",
+    {
+        "feature_extractor_audio.": "tower for the voice",
+        "feature_extractor_video.": "tower for the lips",
+        "encoder.layers.": "transformer",
+    },
+)
+SYNCNET = Layout(
+    "syncnet",
+    "sync",
+    "SyncNet",
+    {"netcnnaud.": "tower for the voice", "netcnnlip.": "tower for the face"},
+)
+KNOWN_BY_TYPE = {"gend": GEND, "avhubert": AVHUBERT, "av_hubert": AVHUBERT, "syncnet": SYNCNET}
+_SPEECH_TO_TEXT = "speech_to_text"
+"""What the config of AV-HuBERT with a decoder calls itself in transformers."""
 
 
 def find(config: Mapping[str, Any]) -> Layout | None:
     """Return the layout that a config belongs to, or None for transformers' own."""
-    return KNOWN_BY_TYPE.get(str(config.get("model_type")).lower())
+    model_type = str(config.get("model_type")).lower()
+    named = str(config.get("architectures"))
+    if model_type == _SPEECH_TO_TEXT and ("AV2Text" in named or "AVHubert" in named):
+        return AVHUBERT
+    return KNOWN_BY_TYPE.get(model_type)
 
 
 def check_towers(name: str, layout: Layout, header: Mapping[str, object]) -> None:
@@ -75,7 +99,9 @@ def card_for(
     """Describe how a checkpoint of a layout is used, and say what had to be assumed."""
     title = source.title if source else name
     licence = source.licence if source else "unknown"
-    return _gend_card(title, licence, config)
+    return (
+        _gend_card(title, licence, config) if layout is GEND else _sync_card(title, licence, layout)
+    )
 
 
 def gend_family(config: Mapping[str, Any]) -> str:
@@ -109,5 +135,22 @@ def _gend_card(title: str, licence: str, config: Mapping[str, Any]) -> tuple[Car
         margin=GEND_MARGIN,
         mean=mean,
         std=std,
+    )
+    return card, []
+
+
+def _sync_card(title: str, licence: str, layout: Layout) -> tuple[Card, list[str]]:
+    card = Card(
+        detector="sync",
+        title=title,
+        size_px=88 if layout is AVHUBERT else 224,
+        fake_indices=(0,),
+        real_indices=(),
+        labels_known_by="Not a classifier: the worse lips and voice fit each other, the higher.",
+        licence=licence,
+        crop="mouth" if layout is AVHUBERT else "face",
+        margin=0.0 if layout is AVHUBERT else SYNCNET_MARGIN,
+        frames=1 if layout is AVHUBERT else 5,
+        rate_hz=25.0,
     )
     return card, []

@@ -79,3 +79,165 @@ def _perception() -> dict[str, Tensor]:
         "vit_pe_core_large_patch14_336", pretrained=False, num_classes=0, dynamic_img_size=True,
         embed_dim=WIDTH, depth=2, num_heads=1, img_size=56,
     ).state_dict()  # fmt: skip
+
+
+def muavic(folder: Path, **sizes: int) -> Path:
+    """As nguyenvulebinh/AV-HuBERT-MuAViC-*: src/model/avhubert2text.py at 0bc522d.
+
+    Speech to text: the encoder lies under ``model.encoder.``, a decoder beside it.
+    """
+    tensors = {f"model.encoder.{k}": v for k, v in avhubert_tensors(**sizes).items()}
+    width = len(tensors["model.encoder.post_extract_proj.bias"])
+    tensors |= {
+        "model.encoder.mask_emb": torch.randn(104),
+        "model.encoder.label_embs_concat": torch.randn(5, width),
+        "model.decoder.embed_tokens.weight": torch.randn(9, width),
+        "model.decoder.layers.0.fc1.weight": torch.randn(8, width),
+        "lm_head.weight": torch.randn(9, width),
+    }
+    config = {
+        "architectures": ["AV2TextForConditionalGeneration"],
+        "model_type": "speech_to_text",
+        "audio_feat_dim": 104,
+        "encoder_attention_heads": 2,
+        "modality_fuse": "concat",
+        "resnet_relu_type": "prelu",
+        "conv_feature_layers": "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2",
+    }
+    return save(folder, config, tensors)
+
+
+def enactic(folder: Path, norm_first: bool = True, **sizes: int) -> Path:
+    """As enactic/japanese-avhubert-base: modeling_avhubert.py at 03439e2 (ReazonSpeech)."""
+    config = {
+        "architectures": ["AVHubertModel"],
+        "auto_map": {"AutoModel": "modeling_avhubert.AVHubertModel"},
+        "model_type": "avhubert",
+        "encoder_attention_heads": 2,
+    }
+    if norm_first:  # false is the default, and defaults are left out
+        config["do_stable_layer_norm"] = True
+    return save(folder, config, avhubert_tensors(**sizes))
+
+
+def fairseq(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same encoder by the names of facebookresearch/av_hubert at b4fa4af."""
+    words = [
+        ("encoder.pos_conv_embed.conv.parametrizations.weight.original0", "pos_conv.0.weight_g"),
+        ("encoder.pos_conv_embed.conv.parametrizations.weight.original1", "pos_conv.0.weight_v"),
+        ("encoder.pos_conv_embed.conv.", "pos_conv.0."),
+        (".attention.", ".self_attn."),
+        (".feed_forward.intermediate_dense.", ".fc1."),
+        (".feed_forward.output_dense.", ".fc2."),
+    ]
+    named = {}
+    for old in tensors:
+        name = old
+        if ".layers." in name and ".final_layer_norm." not in name:
+            name = name.replace(".layer_norm.", ".self_attn_layer_norm.")
+        for ours, theirs in words:
+            name = name.replace(ours, f"encoder.{theirs}" if theirs.startswith("pos") else theirs)
+        named[name] = tensors[old]
+    return named
+
+
+def avhubert_tensors(
+    width: int = 32, layers: int = 2, inner: int = 48, stem: int = 4, seed: int = 0
+) -> dict[str, Tensor]:
+    """An encoder's tensors by the names of transformers' HuBERT and of the lip reader's ResNet."""
+    torch.manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+
+    def linear(name: str, inside: int, outside: int) -> None:
+        tensors[f"{name}.weight"] = torch.randn(outside, inside) / inside**0.5
+        tensors[f"{name}.bias"] = torch.randn(outside) / 10
+
+    def norm(name: str, size: int) -> None:
+        tensors[f"{name}.weight"] = 1 + torch.randn(size) / 10
+        tensors[f"{name}.bias"] = torch.randn(size) / 10
+
+    def batch_norm(name: str, size: int) -> None:
+        norm(name, size)
+        tensors[f"{name}.running_mean"] = torch.randn(size) / 10
+        tensors[f"{name}.running_var"] = 1 + torch.rand(size)
+        tensors[f"{name}.num_batches_tracked"] = torch.tensor(7)
+
+    def conv(name: str, *shape: int) -> None:
+        fan = torch.Size(shape[1:]).numel()
+        tensors[f"{name}.weight"] = torch.randn(*shape) / fan**0.5
+
+    linear("feature_extractor_audio.proj", 104, width)
+    linear("feature_extractor_video.proj", 8 * stem, width)
+    at = "feature_extractor_video.resnet."
+    conv(at + "frontend3D.0", stem, 1, 5, 7, 7)
+    batch_norm(at + "frontend3D.1", stem)
+    tensors[at + "frontend3D.2.weight"] = torch.full((stem,), 0.25)
+    inside = stem
+    for stage, times in enumerate((1, 2, 4, 8), start=1):
+        for block in range(2):
+            here, outside = f"{at}trunk.layer{stage}.{block}.", times * stem
+            conv(here + "conv1", outside, inside, 3, 3)
+            conv(here + "conv2", outside, outside, 3, 3)
+            for number in (1, 2):
+                batch_norm(f"{here}bn{number}", outside)
+                tensors[f"{here}relu{number}.weight"] = torch.full((outside,), 0.1 * number)
+            if block == 0 and stage > 1:
+                conv(here + "downsample.0", outside, inside, 1, 1)
+                batch_norm(here + "downsample.1", outside)
+            inside = outside
+    norm("layer_norm", 2 * width)
+    linear("post_extract_proj", 2 * width, width)
+    places = "encoder.pos_conv_embed.conv."
+    tensors[places + "parametrizations.weight.original0"] = 0.5 + torch.rand(1, 1, 128)
+    tensors[places + "parametrizations.weight.original1"] = torch.randn(width, width // 16, 128)
+    tensors[places + "bias"] = torch.randn(width) / 10
+    for index in range(layers):
+        here = f"encoder.layers.{index}."
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            linear(f"{here}attention.{name}", width, width)
+        norm(here + "layer_norm", width)
+        norm(here + "final_layer_norm", width)
+        linear(here + "feed_forward.intermediate_dense", width, inner)
+        linear(here + "feed_forward.output_dense", inner, width)
+    norm("encoder.layer_norm", width)
+    return tensors
+
+
+def syncnet(folder: Path, size: int = 16, seed: int = 0) -> Path:
+    """As syncnet_v2.model once converted: joonson/syncnet_python, SyncNetModel.py at 5befaa3."""
+    return save(folder, {"model_type": "syncnet"}, syncnet_tensors(size, seed))
+
+
+def syncnet_tensors(size: int = 16, seed: int = 0) -> dict[str, Tensor]:
+    """Both towers with few channels; places and kernels are those of the published weights."""
+    torch.manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+    places = {
+        "netcnnaud": [(0, 1, 4, (3, 3)), (4, 4, 6, (3, 3)), (8, 6, 8, (3, 3)), (11, 8, 6, (3, 3)),
+                      (14, 6, 6, (3, 3)), (18, 6, 12, (5, 4))],
+        "netcnnlip": [(0, 3, 4, (5, 7, 7)), (4, 4, 6, (1, 5, 5)), (8, 6, 6, (1, 3, 3)),
+                      (11, 6, 6, (1, 3, 3)), (14, 6, 6, (1, 3, 3)), (18, 6, 12, (1, 6, 6))],
+    }  # fmt: skip
+    for tower, convs in places.items():
+        for place, inside, outside, kernel in convs:
+            fan = inside * torch.Size(kernel).numel()
+            tensors[f"{tower}.{place}.weight"] = torch.randn(outside, inside, *kernel) / fan**0.5
+            tensors[f"{tower}.{place}.bias"] = torch.randn(outside) / 10
+            tensors |= _running(f"{tower}.{place + 1}", outside)
+    for outlet in ("netfcaud", "netfclip"):
+        tensors[f"{outlet}.0.weight"] = torch.randn(12, 12) / 12**0.5
+        tensors[f"{outlet}.0.bias"] = torch.randn(12) / 10
+        tensors |= _running(f"{outlet}.1", 12)
+        tensors[f"{outlet}.3.weight"] = torch.randn(size, 12) / 12**0.5
+        tensors[f"{outlet}.3.bias"] = torch.randn(size) / 10
+    return tensors
+
+
+def _running(name: str, size: int) -> dict[str, Tensor]:
+    return {
+        f"{name}.weight": 1 + torch.randn(size) / 10,
+        f"{name}.bias": torch.randn(size) / 10,
+        f"{name}.running_mean": torch.randn(size) / 10,
+        f"{name}.running_var": 1 + torch.rand(size),
+        f"{name}.num_batches_tracked": torch.tensor(3),
+    }

@@ -7,18 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from detectors.base import Detector, Measurement
-from detectors.sync.offset import (
-    LEAST_SPEECH,
-    RATE_HZ,
-    measure_curve,
-    offset_curve,
-    out_of_step,
-    raw_log_odds,
-)
+from detectors.sync.offset import LEAST_SPEECH, MAX_LAG, RATE_HZ, measure_curve, offset_curve
 from hub.checkpoint import Checkpoint
 from hub.role import Crop, Modality, Role, Way
 from media import align
@@ -56,10 +48,10 @@ class Sync(Detector):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
-        """The two-stream network in evaluation mode on the device."""
-        from detectors.sync.network import SyncModel
+        """The two towers of the embedded network, of AV-HuBERT or of SyncNet, on the device."""
+        from detectors.sync.towers import load_towers
 
-        return SyncModel.from_folder(checkpoint.folder).to(device)
+        return load_towers(checkpoint, device)
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of being out of step, with lag and confidence."""
@@ -79,8 +71,9 @@ class Sync(Detector):
         if found is None:
             return Measurement.cannot("audio_too_short", measures)
         measures |= {name: found[name] for name in SHOWN}
-        measures["out_of_step_log_odds"] = out_of_step(found, self.network.config.judge)
-        raw = raw_log_odds(found, self.network.config.judge)
+        measures |= lag_curve(curve)
+        raw, shown = self.network.judge(found)
+        measures |= shown
         if raw > 0 and sum(lip_motion(t) >= STILL_MOUTH for t in window.tracks) > 1:
             return Measurement.cannot("several_speakers", measures)
         return Measurement(raw, measures=measures)
@@ -92,20 +85,23 @@ class Sync(Detector):
         assert window.audio is not None  # `obstacle` lets no silent window through
         nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
         first = round((ticks_s[0] - window.audio_start_s) * AUDIO_HZ)
-        heard = window.audio[max(first, 0) : first + round(len(ticks_s) * AUDIO_HZ / RATE_HZ)]
+        stop = first + round(len(ticks_s) * AUDIO_HZ / RATE_HZ)
+        heard = np.pad(window.audio[max(first, 0) : max(stop, 0)], (max(-first, 0), 0))
+        if len(heard) < SHORTEST_S * AUDIO_HZ / 2:
+            return np.full(2 * MAX_LAG + 1, np.nan)
         audio = self.network.embed_audio(heard)
-        seen = mouths(track)[nearest] if self.network.uses_images else None
-        lips = self.network.embed_mouths(seen, track.landmarks[nearest])
-        return offset_curve(lips, audio, speech=speech[: len(audio)])
+        face = self.network.embed_face(track, nearest)
+        return offset_curve(face, audio, speech=speech[: len(audio)])
 
 
-def mouths(track: FaceTrack) -> np.ndarray:
-    """(n, 96, 96) uint8 grey mouth crops, cut from the face crops."""
-    cuts = [
-        align.cut(crop, align.mouth_matrix(points), align.MOUTH_PX)
-        for crop, points in zip(track.crops, track.crop_landmarks(), strict=True)
-    ]
-    return np.stack([cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY) for cut in cuts])
+def lag_curve(curve: np.ndarray) -> dict[str, float]:
+    """The cosine at each lag that could be compared, by name; a voice that is late is positive."""
+    lags_ms = (np.arange(len(curve)) - len(curve) // 2) * 1000 // RATE_HZ
+    return {
+        f"cosine_at_{lag:+d}_ms": float(value)
+        for lag, value in zip(lags_ms, curve, strict=True)
+        if np.isfinite(value)
+    }
 
 
 def lip_motion(track: FaceTrack) -> float:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from hub.checkpoint import Source
 
-_NO_FORMAT = "The sync detector takes this program's own format only, so it is refused."
+_HOW = (
+    "Voice alone and lips alone are encoded and compared by lag, without any training (after "
+    "SpeechForensics); its decoder is left out and its own code is not run."
+)
+_UNFITTED = "Nobody has published figures of it in this use; calibrate it on your own files."
 
 SYNC = (
     Source(
@@ -12,24 +16,42 @@ SYNC = (
         detector="sync",
         title="AV-HuBERT MuAViC English (nguyenvulebinh)",
         repo_id="nguyenvulebinh/AV-HuBERT-MuAViC-en",
-        architecture="AV-HuBERT speech recogniser",
+        architecture="AV-HuBERT large with a decoder, 24 layers of 1024",
         crop="mouth",
-        bad=(
-            "It is a speech recogniser whose class lives in another repository; the Auto classes "
-            "load a wrong model.",
-            _NO_FORMAT,
-        ),
-        usable=False,
+        margin=0.0,
+        licence="cc-by-nc-4.0",
+        notes=(_HOW, _UNFITTED, "Its own code is on GitHub; MuAViC is not for commercial use."),
+    ),
+    Source(
+        name="avhubert-muavic-multilingual",
+        detector="sync",
+        title="AV-HuBERT MuAViC multilingual (nguyenvulebinh)",
+        repo_id="nguyenvulebinh/AV-HuBERT-MuAViC-multilingual",
+        architecture="AV-HuBERT large with a decoder, 24 layers of 1024",
+        crop="mouth",
+        margin=0.0,
+        licence="cc-by-nc-4.0",
+        notes=(_HOW, _UNFITTED, "Fine-tuned on eight languages that are not English."),
     ),
     Source(
         name="avhubert-japanese",
         detector="sync",
         title="Japanese AV-HuBERT base (enactic)",
         repo_id="enactic/japanese-avhubert-base",
-        architecture="AV-HuBERT",
+        architecture="AV-HuBERT base, 12 layers of 768",
         crop="mouth",
-        bad=("It wants to run its own code, so it is refused.",),
-        usable=False,
+        margin=0.0,
+        notes=(_HOW, _UNFITTED, "It offers code of its own, which is not needed."),
+    ),
+    Source(
+        name="avhubert-japanese-large",
+        detector="sync",
+        title="Japanese AV-HuBERT large, trained with noise (enactic)",
+        repo_id="enactic/japanese-avhubert-large_noise_pt",
+        architecture="AV-HuBERT large, 24 layers of 1024",
+        crop="mouth",
+        margin=0.0,
+        notes=(_HOW, _UNFITTED, "Pre-trained on about 2,250 hours of Japanese, says its card."),
     ),
     Source(
         name="avhubert-fairseq",
@@ -38,7 +60,20 @@ SYNC = (
         repo_id="vumichien/AV-HuBERT",
         architecture="AV-HuBERT",
         crop="mouth",
-        bad=("It is published as a pickle only, so it is refused.",),
+        bad=(
+            "It is published as a pickle only, so it is refused; download it yourself and use "
+            "cli.py convert.",
+        ),
+        usable=False,
+    ),
+    Source(
+        name="latentsync-syncnet",
+        detector="sync",
+        title="Stable SyncNet of LatentSync (ByteDance)",
+        repo_id="ByteDance/LatentSync-1.6",
+        architecture="SyncNet of diffusers' blocks",
+        crop="face",
+        bad=("It is published as a pickle only (stable_syncnet.pt), so it is refused.",),
         usable=False,
     ),
 )

@@ -1,0 +1,168 @@
+"""What do the networks of the sync detector have in common?
+
+Two towers, one for the face and one for the voice, each with an embedding every 40 ms; the cosine
+between them by lag says whether both belong to the same moment. The embedded network, AV-HuBERT
+and SyncNet differ in what they look at and in how the curve is read. Imports hub, media and the
+networks of this room.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from detectors.loading import load_layout
+from detectors.sync.avhubert import AVHubert, build_avhubert
+from detectors.sync.network import CROP_PX, SyncModel
+from detectors.sync.offset import out_of_step, raw_log_odds
+from detectors.sync.speech_features import cepstra, log_filterbank, stacked
+from detectors.sync.syncnet import FACE_PX, SyncNet, build_syncnet
+from hub import layouts
+from hub.checkpoint import Checkpoint
+from media import align
+from media.tracks import FaceTrack
+
+LIP_MEAN, LIP_STD = 0.421, 0.165  # grey values of mouths in AV-HuBERT's training data, 0..1
+QUIET = 1e-5  # added to a variance, as torch's layer norm does
+
+
+class Towers(ABC):
+    """Two towers with one embedding each every 40 ms."""
+
+    @abstractmethod
+    def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
+        """(n, d) float32 unit vectors of the frames ``index`` (n,) of a face, on ticks of 25 Hz."""
+
+    @abstractmethod
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """(k, d) float32 unit vectors of (m,) float32 audio, -1..1, 16 kHz, on the same ticks."""
+
+    @abstractmethod
+    def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        """Raw log-odds of manipulation from `offset.measure_curve`, and more measures to show."""
+
+
+class OwnTowers(Towers):
+    """The network that this program trains, with the judge in its config."""
+
+    def __init__(self, network: SyncModel) -> None:
+        self.network = network
+
+    def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
+        """Outlines of the lips, and images of the mouth where the network looks at them."""
+        seen = mouths(track)[index] if self.network.uses_images else None
+        return self.network.embed_mouths(seen, track.landmarks[index])
+
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """What the ear hears."""
+        return self.network.embed_audio(samples)
+
+    def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        """A likelihood ratio, bounded by how often real recordings are out of step."""
+        values, numbers = dict(measures), self.network.config.judge
+        shown = {"out_of_step_log_odds": out_of_step(values, numbers)}
+        return raw_log_odds(values, numbers), shown
+
+
+class AVHubertTowers(Towers):
+    """AV-HuBERT asked twice, with the voice alone and with the lips alone.
+
+    Training-free, as SpeechForensics does it (Liang et al. 2024): the mean cosine at the best lag
+    is high where lips and voice say the same. Lags that no recording has are not forgiven here, so
+    that a moved voice is found as well as a drawn mouth.
+    """
+
+    def __init__(self, network: AVHubert) -> None:
+        self.network = network
+
+    def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
+        """Grey mouths."""
+        return self.embed_mouths(mouths(track)[index])
+
+    @torch.inference_mode()
+    def embed_mouths(self, crops: np.ndarray) -> np.ndarray:
+        """(n, d) unit vectors of (n, 96, 96) uint8 grey mouths, whose centre is looked at."""
+        edge = (align.MOUTH_PX - CROP_PX) // 2
+        inner = crops[:, edge:-edge, edge:-edge]
+        values = (inner.astype(np.float32) / 255 - LIP_MEAN) / LIP_STD
+        return self._unit(self.network(lips=self._batch(values)))
+
+    @torch.inference_mode()
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """Log filterbanks."""
+        return self._unit(self.network(audio=self._batch(audio_rows(samples))))
+
+    def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        """Minus the mean cosine at the best lag that a recording may have."""
+        return -measures["in_step"], {}
+
+    def _batch(self, values: np.ndarray) -> torch.Tensor:
+        device = next(self.network.parameters()).device
+        return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)[None]
+
+    def _unit(self, rows: torch.Tensor) -> np.ndarray:
+        return nn.functional.normalize(rows[0].float(), dim=-1).cpu().numpy()
+
+
+class SyncNetTowers(Towers):
+    """SyncNet: five frames of the face against twenty columns of cepstra."""
+
+    def __init__(self, network: SyncNet) -> None:
+        self.network = network
+
+    @torch.inference_mode()
+    def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
+        """The face with its surroundings, BGR, 224 pixels; four rows fewer than frames."""
+        size = (FACE_PX, FACE_PX)
+        crops = [cv2.resize(track.crops[i], size, interpolation=cv2.INTER_AREA) for i in index]
+        device = next(self.network.parameters()).device
+        rows = self.network.look(torch.from_numpy(np.stack(crops)[..., ::-1].copy()).to(device))
+        return nn.functional.normalize(rows, dim=-1).cpu().numpy()
+
+    @torch.inference_mode()
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """Thirteen cepstra, a hundred times a second."""
+        rows = cepstra(samples)
+        device = next(self.network.parameters()).device
+        found = self.network.hear(torch.from_numpy(rows).to(device))
+        return nn.functional.normalize(found, dim=-1).cpu().numpy()
+
+    def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        """Minus SyncNet's confidence, best against median, at lags that a recording may have."""
+        median = measures["best_cosine"] - measures["confidence"]
+        return -(measures["in_step"] - median), {}
+
+
+def load_towers(checkpoint: Checkpoint, device: str) -> Towers:
+    """Build the towers of a checkpoint on a device, ready to judge.
+
+    Raises:
+        UserError: ``weights_refused`` when they do not fit their layout.
+    """
+    layout = layouts.find(checkpoint.config)
+    if layout is layouts.AVHUBERT:
+        return AVHubertTowers(cast(AVHubert, load_layout(checkpoint, build_avhubert)).to(device))
+    if layout is layouts.SYNCNET:
+        return SyncNetTowers(cast(SyncNet, load_layout(checkpoint, build_syncnet)).to(device))
+    return OwnTowers(SyncModel.from_folder(checkpoint.folder).to(device))
+
+
+def audio_rows(samples: np.ndarray) -> np.ndarray:
+    """(k, 104) float32 at 25 Hz: four log filterbanks a row, each row of mean 0 and deviation 1."""
+    rows = stacked(log_filterbank(samples))
+    return (rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + QUIET)
+
+
+def mouths(track: FaceTrack) -> np.ndarray:
+    """(n, 96, 96) uint8 grey mouth crops, cut from the face crops."""
+    cuts = [
+        align.cut(crop, align.mouth_matrix(points), align.MOUTH_PX)
+        for crop, points in zip(track.crops, track.crop_landmarks(), strict=True)
+    ]
+    return np.stack([cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY) for cut in cuts])

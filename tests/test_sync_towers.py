@@ -1,0 +1,350 @@
+"""AV-HuBERT and SyncNet by Hub id: each block equals a slow and plain one, and they run."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from analysis import Settings, analyze, load_detector
+from detectors.loading import load_layout
+from detectors.pool import Pool
+from detectors.registry import role_of
+from detectors.sync.avhubert import build_avhubert, canonical
+from detectors.sync.speech_features import cepstra, log_filterbank, stacked
+from detectors.sync.syncnet import build_syncnet
+from errors import UserError
+from hub import store
+from media.clip import Clip
+from media.faces import FaceFinder
+from media.identity import IdentityLinker
+from media.tracks import FaceTrack
+from media.windows import Window, plan, read_window
+from tests.conftest import moving_portrait, write_clip
+from tests.hub_server import serving
+from tests.published_layouts import (
+    avhubert_tensors,
+    enactic,
+    fairseq,
+    gend,
+    muavic,
+    save,
+    syncnet,
+    syncnet_tensors,
+)
+
+CLOSE = {"atol": 1e-4, "rtol": 1e-4}
+
+
+# --- slow and plain
+
+
+def slow_windows(samples: np.ndarray) -> list[np.ndarray]:
+    """Windows of 400 samples every 160, of the emphasised 16-bit signal."""
+    x = [float(value) * 32768 for value in samples]
+    y = [x[0]] + [x[i] - 0.97 * x[i - 1] for i in range(1, len(x))]
+    count = 1 + math.ceil((len(y) - 400) / 160)
+    y += [0.0] * ((count - 1) * 160 + 400 - len(y))
+    return [np.array(y[160 * i : 160 * i + 400]) for i in range(count)]
+
+
+def slow_bank(power: np.ndarray) -> list[float]:
+    """26 triangles, equally spaced in mel, whose corners are whole bins."""
+    mel = [2595 * math.log10(1 + 8000 / 700) * i / 27 for i in range(28)]
+    bins = [math.floor(513 * 700 * (10 ** (m / 2595) - 1) / 16000) for m in mel]
+    found = []
+    for j in range(26):
+        total = 0.0
+        for i in range(bins[j], bins[j + 1]):
+            total += power[i] * (i - bins[j]) / (bins[j + 1] - bins[j])
+        for i in range(bins[j + 1], bins[j + 2]):
+            total += power[i] * (bins[j + 2] - i) / (bins[j + 2] - bins[j + 1])
+        found.append(total)
+    return found
+
+
+def slow_avhubert(t, heads, audio=None, lips=None, norm_first=True) -> torch.Tensor:
+    """The encoder written out with the published names, one head and one frame after the other."""
+
+    def linear(x, name):
+        return x @ t[f"{name}.weight"].T + t[f"{name}.bias"]
+
+    def norm(x, name):
+        centred = x - x.mean(-1, keepdim=True)
+        unit = centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        return unit * t[f"{name}.weight"] + t[f"{name}.bias"]
+
+    def batch_norm(x, name):
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        mean, var, w, b = (
+            t[f"{name}.{part}"].view(shape)
+            for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / (var + 1e-5).sqrt() * w + b
+
+    def slope(x, name):
+        w = t[f"{name}.weight"].view((1, -1) + (1,) * (x.ndim - 2))
+        return torch.where(x > 0, x, w * x)
+
+    def block(x, name, stride):
+        conv1, conv2 = t[f"{name}.conv1.weight"], t[f"{name}.conv2.weight"]
+        y = slope(batch_norm(F.conv2d(x, conv1, None, stride, 1), f"{name}.bn1"), f"{name}.relu1")
+        y = batch_norm(F.conv2d(y, conv2, None, 1, 1), f"{name}.bn2")
+        if f"{name}.downsample.0.weight" in t:
+            short = F.conv2d(x, t[f"{name}.downsample.0.weight"], None, stride)
+            x = batch_norm(short, f"{name}.downsample.1")
+        return slope(y + x, f"{name}.relu2")
+
+    def look(lips):
+        at = "feature_extractor_video.resnet."
+        x = F.conv3d(lips[None, None], t[at + "frontend3D.0.weight"], None, (1, 2, 2), (2, 3, 3))
+        x = slope(batch_norm(x, at + "frontend3D.1"), at + "frontend3D.2")
+        x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
+        rows = []
+        for frame in range(x.shape[2]):
+            y = x[:, :, frame]
+            for stage in range(1, 5):
+                y = block(y, f"{at}trunk.layer{stage}.0", 1 if stage == 1 else 2)
+                y = block(y, f"{at}trunk.layer{stage}.1", 1)
+            rows.append(y.mean((2, 3))[0])
+        return linear(torch.stack(rows), "feature_extractor_video.proj")
+
+    heard = None if audio is None else linear(audio, "feature_extractor_audio.proj")
+    seen = None if lips is None else look(lips)
+    heard = torch.zeros_like(seen) if heard is None else heard
+    seen = torch.zeros_like(heard) if seen is None else seen
+    x = linear(norm(torch.cat([heard, seen], -1), "layer_norm"), "post_extract_proj")
+    at = "encoder.pos_conv_embed.conv."
+    size, v = (t[f"{at}parametrizations.weight.original{i}"] for i in (0, 1))
+    kernel = torch.stack([v[..., k] / v[..., k].square().sum().sqrt() for k in range(128)], -1)
+    width = x.shape[1]
+    places = F.conv1d(x.T[None], kernel * size, t[at + "bias"], 1, 64, 1, width // v.shape[1])
+    x = x + F.gelu(places[0, :, : len(x)].T)
+    x = x if norm_first else norm(x, "encoder.layer_norm")
+
+    def attend(x, here):
+        q, k, v = (linear(x, f"{here}attention.{n}_proj") for n in "qkv")
+        parts, part = [], width // heads
+        for h in range(heads):
+            one = slice(h * part, (h + 1) * part)
+            parts.append(torch.softmax(q[:, one] @ k[:, one].T / part**0.5, -1) @ v[:, one])
+        return linear(torch.cat(parts, -1), f"{here}attention.out_proj")
+
+    def feed(x, here):
+        inner = F.gelu(linear(x, f"{here}feed_forward.intermediate_dense"))
+        return linear(inner, f"{here}feed_forward.output_dense")
+
+    layers = {name.split(".")[2] for name in t if name.startswith("encoder.layers.")}
+    for index in range(len(layers)):
+        here = f"encoder.layers.{index}."
+        if norm_first:
+            x = x + attend(norm(x, here + "layer_norm"), here)
+            x = x + feed(norm(x, here + "final_layer_norm"), here)
+        else:
+            x = norm(x + attend(x, here), here + "layer_norm")
+            x = norm(x + feed(x, here), here + "final_layer_norm")
+    return norm(x, "encoder.layer_norm") if norm_first else x
+
+
+# --- equivalence
+
+
+@pytest.fixture(scope="module")
+def voice() -> np.ndarray:
+    """Half a second of a buzz whose pitch falls, and 0.1 s of silence."""
+    time = np.arange(8000) / 16000
+    buzz = 0.3 * np.sin(2 * np.pi * (220 - 80 * time) * time) + 0.1 * np.sin(2500 * time)
+    return np.append(buzz, np.zeros(1600)).astype(np.float32)
+
+
+def test_filterbanks_equal_the_definition_written_out(voice):
+    found = log_filterbank(voice)
+    powers = [np.abs(np.fft.fft(w, 512)[:257]) ** 2 / 512 for w in slow_windows(voice)]
+    slow = [[math.log(v if v > 0 else 2.220446049250313e-16) for v in slow_bank(p)] for p in powers]
+    np.testing.assert_allclose(found, np.array(slow), atol=1e-4, rtol=1e-4)
+    assert found.shape == (1 + math.ceil((9600 - 400) / 160), 26)
+    assert stacked(found).shape == (math.ceil(len(found) / 4), 104)
+    np.testing.assert_array_equal(stacked(found)[1, 26:52], found[5])
+
+
+def test_cepstra_equal_the_definition_written_out(voice):
+    found = cepstra(voice)
+    for row, window in zip(found, slow_windows(voice), strict=True):
+        power = np.abs(np.fft.fft(window, 512)[:257]) ** 2 / 512
+        if power.sum() == 0:
+            continue
+        logs = [math.log(v) for v in slow_bank(power)]
+        for k in range(1, 13):
+            total = sum(v * math.cos(math.pi * k * (2 * i + 1) / 52) for i, v in enumerate(logs))
+            lift = 1 + 11 * math.sin(math.pi * k / 22)
+            assert row[k] == pytest.approx(lift * total * (2 / 26) ** 0.5, abs=1e-3)
+        assert row[0] == pytest.approx(math.log(power.sum()), abs=1e-4)
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_avhubert_equals_the_encoder_written_out(norm_first: bool, tmp_path: Path):
+    folder = enactic(tmp_path / "m", norm_first)
+    network = load_layout(store.resolve(str(folder), role_of("sync")), build_avhubert)
+    tensors = load_file(folder / "model.safetensors")
+    audio, lips = torch.randn(9, 104), torch.randn(9, 88, 88)
+    with torch.inference_mode():
+        for given in ({"audio": audio}, {"lips": lips}, {"audio": audio, "lips": lips}):
+            slow = slow_avhubert(tensors, 2, norm_first=norm_first, **given)
+            fast = network(**{name: value[None] for name, value in given.items()})[0]
+            torch.testing.assert_close(fast, slow, **CLOSE)
+
+
+def test_every_published_layout_of_avhubert_holds_the_same_encoder(tmp_path: Path):
+    plain = canonical(avhubert_tensors())
+    with_decoder = canonical(load_file(muavic(tmp_path / "m") / "model.safetensors"))
+    theirs = {f"encoder.w2v_model.{k}": v for k, v in fairseq(avhubert_tensors()).items()}
+    assert any(".self_attn_layer_norm." in name for name in theirs)
+    assert any(name.endswith("pos_conv.0.weight_g") for name in theirs)
+    for named in (with_decoder, canonical(theirs)):
+        assert set(named) == set(plain)
+        for name, value in named.items():
+            torch.testing.assert_close(value, plain[name])
+
+
+def test_syncnet_equals_its_towers_asked_one_window_after_the_other(tmp_path: Path):
+    folder = syncnet(tmp_path / "m")
+    network = load_layout(store.resolve(str(folder), role_of("sync")), build_syncnet)
+    t = load_file(folder / "model.safetensors")
+    faces = torch.randint(0, 256, (7, 224, 224, 3)).float()
+    rows = torch.randn(32, 13)
+
+    def unit(x, place, conv, **steps):
+        x = conv(x, t[f"{place}.weight"], t[f"{place}.bias"], **steps)
+        after = f"{place.rsplit('.', 1)[0]}.{int(place.rsplit('.', 1)[1]) + 1}"
+        norms = (t[f"{after}.{n}"] for n in ("running_mean", "running_var", "weight", "bias"))
+        return F.relu(F.batch_norm(x, *norms))
+
+    def outlet(x, name):
+        x = unit(x, f"{name}.0", F.linear)
+        return F.linear(x, t[f"{name}.3.weight"], t[f"{name}.3.bias"])
+
+    def look(x):
+        x = unit(x, "netcnnlip.0", F.conv3d, stride=(1, 2, 2))
+        x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2))
+        x = unit(x, "netcnnlip.4", F.conv3d, stride=(1, 2, 2), padding=(0, 1, 1))
+        x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
+        for place in (8, 11, 14):
+            x = unit(x, f"netcnnlip.{place}", F.conv3d, padding=(0, 1, 1))
+        x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2))
+        return outlet(unit(x, "netcnnlip.18", F.conv3d).flatten(1), "netfclip")
+
+    def hear(x):
+        x = unit(x, "netcnnaud.0", F.conv2d, padding=1)
+        x = F.max_pool2d(unit(x, "netcnnaud.4", F.conv2d, padding=1), 3, (1, 2))
+        for place in (8, 11, 14):
+            x = unit(x, f"netcnnaud.{place}", F.conv2d, padding=1)
+        x = unit(F.max_pool2d(x, 3, 2), "netcnnaud.18", F.conv2d)
+        return outlet(x.flatten(1), "netfcaud")
+
+    with torch.inference_mode():
+        seen = [look(faces[i : i + 5].permute(3, 0, 1, 2)[None])[0] for i in range(3)]
+        heard = [hear(rows[4 * i : 4 * i + 20].T[None, None])[0] for i in range(4)]
+        torch.testing.assert_close(network.look(faces), torch.stack(seen), **CLOSE)
+        torch.testing.assert_close(network.hear(rows), torch.stack(heard), **CLOSE)
+
+
+# --- by Hub id
+
+
+@pytest.fixture(scope="module")
+def speaking(tmp_path_factory, portrait) -> tuple[Window, FaceTrack]:
+    """Two and a half seconds of a portrait whose lips open and close, with a buzz."""
+    time = np.arange(40_000) / 16_000
+    buzz = 0.3 * np.sin(2 * np.pi * 140 * time) * (1 + np.sin(2 * np.pi * 4 * time)) / 2
+    path = tmp_path_factory.mktemp("clips") / "buzz.mp4"
+    write_clip(path, moving_portrait(portrait, 63), sound=buzz.astype(np.float32))
+    with Clip(path) as clip, FaceFinder() as finder:
+        window = read_window(clip, plan(clip.duration_s, "quick")[0], finder, IdentityLinker())
+    (track,) = window.tracks
+    landmarks = track.landmarks.copy()
+    opening = 8 * (1 + np.sin(2 * np.pi * 4 * track.times_s))
+    landmarks[:, 14, 1] += opening  # the lower inner lip
+    spoken = np.array([[0.0, clip.duration_s]])
+    talking = replace(track, landmarks=landmarks)
+    return replace(window, speech_s=spoken, tracks=(talking,)), talking
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("nguyenvulebinh/AV-HuBERT-MuAViC-en", muavic),
+        ("enactic/japanese-avhubert-base", enactic),
+        ("someone/syncnet", syncnet),
+        ("embedded", None),
+    ],
+)
+def test_a_sync_checkpoint_typed_by_id_runs_and_shows_its_lag_curve(
+    name, write, speaking, tmp_path: Path, monkeypatch
+):
+    with serving(tmp_path / "home", monkeypatch) as hub:
+        if write is not None:
+            folder = write(tmp_path / "m")
+            (folder / "modeling_avhubert.py").write_text("raise SystemExit('its code ran')")
+            hub.add(name, folder)
+        settings = Settings(detectors=("sync",), checkpoints={"sync": name})
+        detector = load_detector("sync", settings, Pool())
+        assert not any(path.endswith(".py") for _, path, _ in hub.seen)
+    found = detector.look(*speaking)
+    assert found.raw is not None and math.isfinite(found.raw)
+    curve = {k: v for k, v in found.measures.items() if k.startswith("cosine_at_")}
+    assert {"cosine_at_-600_ms", "cosine_at_+0_ms", "cosine_at_+600_ms"} <= set(curve)
+    assert all(-1.001 <= value <= 1.001 for value in curve.values())
+    assert max(curve.values()) == pytest.approx(found.measures["best_cosine"], abs=1e-6)
+    assert detector.checkpoint.counts == (name == "embedded")
+
+
+def test_a_clip_of_speech_is_examined_with_avhubert_from_the_hub(
+    tmp_path: Path, monkeypatch, devset
+):
+    name = "nguyenvulebinh/AV-HuBERT-MuAViC-en"
+    clip = sorted((devset / "real").glob("*.mp4"))[0]
+    with serving(tmp_path / "home", monkeypatch) as hub:
+        hub.add(name, muavic(tmp_path / "m"))
+        settings = Settings(detectors=("sync",), checkpoints={"sync": name})
+        found = analyze(clip, settings, pool=Pool()).findings
+    for finding in found:
+        assert finding.checkpoint.startswith(f"{name}@")
+        assert finding.status in ("uncalibrated", "not_applicable")
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("feature_extractor_video", "no tower for the lips"),
+        ("feature_extractor_audio", "no tower for the voice"),
+        ("encoder.layers", "no transformer"),
+        ("post_extract_proj", "does not fit its layout"),
+        ("frontend3D.1", "does not fit its layout"),
+    ],
+)
+def test_an_avhubert_without_a_part_is_refused_by_its_name(part, words, tmp_path: Path):
+    folder = enactic(tmp_path / "m")
+    tensors = load_file(folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    save(folder, config, {k: v for k, v in tensors.items() if part not in k})
+    with pytest.raises(UserError, match=words) as caught:
+        load_layout(store.resolve(str(folder), role_of("sync")), build_avhubert)
+    assert caught.value.code == "weights_refused"
+
+
+def test_a_sync_checkpoint_in_another_role_and_a_stranger_in_sync_are_refused(tmp_path: Path):
+    folder = muavic(tmp_path / "m")
+    with pytest.raises(UserError, match="is for sync"):
+        store.resolve(str(folder), role_of("spatial"))
+    with pytest.raises(UserError, match="is for spatial"):
+        store.resolve(str(gend(tmp_path / "g", "openai/clip-vit-large-patch14")), role_of("sync"))
+    save(tmp_path / "x", {"model_type": "speech_to_text"}, syncnet_tensors())
+    with pytest.raises(UserError, match="speech_to_text"):
+        store.resolve(str(tmp_path / "x"), role_of("sync"))

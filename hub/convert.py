@@ -92,7 +92,7 @@ def _open_in_a_child(source: Path, target: Path) -> None:
     try:
         done = subprocess.run(
             command, cwd=ROOT, env={**kept, "OMP_NUM_THREADS": "1"}, timeout=TIME_LIMIT_S,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise refuse(f"{source.name} could not be read within {TIME_LIMIT_S} s.") from error

@@ -131,13 +131,13 @@ def fairseq(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         (".feed_forward.output_dense.", ".fc2."),
     ]
     named = {}
-    for old in tensors:
+    for old, value in tensors.items():
         name = old
         if ".layers." in name and ".final_layer_norm." not in name:
             name = name.replace(".layer_norm.", ".self_attn_layer_norm.")
         for ours, theirs in words:
             name = name.replace(ours, f"encoder.{theirs}" if theirs.startswith("pos") else theirs)
-        named[name] = tensors[old]
+        named[name] = value
     return named
 
 

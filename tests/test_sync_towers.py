@@ -70,87 +70,100 @@ def slow_bank(power: np.ndarray) -> list[float]:
     return found
 
 
-def slow_avhubert(t, heads, audio=None, lips=None, norm_first=True) -> torch.Tensor:
-    """The encoder written out with the published names, one head and one frame after the other."""
+class Plain:
+    """AV-HuBERT's blocks by their published names, with nothing but arithmetic and convolutions."""
 
-    def linear(x, name):
-        return x @ t[f"{name}.weight"].T + t[f"{name}.bias"]
+    def __init__(self, tensors: dict[str, torch.Tensor], heads: int) -> None:
+        self.t, self.heads = tensors, heads
 
-    def norm(x, name):
+    def linear(self, x, name):
+        return x @ self.t[f"{name}.weight"].T + self.t[f"{name}.bias"]
+
+    def norm(self, x, name):
         centred = x - x.mean(-1, keepdim=True)
         unit = centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
-        return unit * t[f"{name}.weight"] + t[f"{name}.bias"]
+        return unit * self.t[f"{name}.weight"] + self.t[f"{name}.bias"]
 
-    def batch_norm(x, name):
+    def batch_norm(self, x, name):
         shape = (1, -1) + (1,) * (x.ndim - 2)
         mean, var, w, b = (
-            t[f"{name}.{part}"].view(shape)
+            self.t[f"{name}.{part}"].view(shape)
             for part in ("running_mean", "running_var", "weight", "bias")
         )
         return (x - mean) / (var + 1e-5).sqrt() * w + b
 
-    def slope(x, name):
-        w = t[f"{name}.weight"].view((1, -1) + (1,) * (x.ndim - 2))
+    def slope(self, x, name):
+        w = self.t[f"{name}.weight"].view((1, -1) + (1,) * (x.ndim - 2))
         return torch.where(x > 0, x, w * x)
 
-    def block(x, name, stride):
-        conv1, conv2 = t[f"{name}.conv1.weight"], t[f"{name}.conv2.weight"]
-        y = slope(batch_norm(F.conv2d(x, conv1, None, stride, 1), f"{name}.bn1"), f"{name}.relu1")
-        y = batch_norm(F.conv2d(y, conv2, None, 1, 1), f"{name}.bn2")
-        if f"{name}.downsample.0.weight" in t:
-            short = F.conv2d(x, t[f"{name}.downsample.0.weight"], None, stride)
-            x = batch_norm(short, f"{name}.downsample.1")
-        return slope(y + x, f"{name}.relu2")
+    def block(self, x, name, stride):
+        conv1, conv2 = self.t[f"{name}.conv1.weight"], self.t[f"{name}.conv2.weight"]
+        y = self.batch_norm(F.conv2d(x, conv1, None, stride, 1), f"{name}.bn1")
+        y = F.conv2d(self.slope(y, f"{name}.relu1"), conv2, None, 1, 1)
+        y = self.batch_norm(y, f"{name}.bn2")
+        if f"{name}.downsample.0.weight" in self.t:
+            short = F.conv2d(x, self.t[f"{name}.downsample.0.weight"], None, stride)
+            x = self.batch_norm(short, f"{name}.downsample.1")
+        return self.slope(y + x, f"{name}.relu2")
 
-    def look(lips):
+    def look(self, lips):
         at = "feature_extractor_video.resnet."
-        x = F.conv3d(lips[None, None], t[at + "frontend3D.0.weight"], None, (1, 2, 2), (2, 3, 3))
-        x = slope(batch_norm(x, at + "frontend3D.1"), at + "frontend3D.2")
+        kernel = self.t[at + "frontend3D.0.weight"]
+        x = F.conv3d(lips[None, None], kernel, None, (1, 2, 2), (2, 3, 3))
+        x = self.slope(self.batch_norm(x, at + "frontend3D.1"), at + "frontend3D.2")
         x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
         rows = []
         for frame in range(x.shape[2]):
             y = x[:, :, frame]
             for stage in range(1, 5):
-                y = block(y, f"{at}trunk.layer{stage}.0", 1 if stage == 1 else 2)
-                y = block(y, f"{at}trunk.layer{stage}.1", 1)
+                y = self.block(y, f"{at}trunk.layer{stage}.0", 1 if stage == 1 else 2)
+                y = self.block(y, f"{at}trunk.layer{stage}.1", 1)
             rows.append(y.mean((2, 3))[0])
-        return linear(torch.stack(rows), "feature_extractor_video.proj")
+        return self.linear(torch.stack(rows), "feature_extractor_video.proj")
 
-    heard = None if audio is None else linear(audio, "feature_extractor_audio.proj")
-    seen = None if lips is None else look(lips)
-    heard = torch.zeros_like(seen) if heard is None else heard
-    seen = torch.zeros_like(heard) if seen is None else seen
-    x = linear(norm(torch.cat([heard, seen], -1), "layer_norm"), "post_extract_proj")
-    at = "encoder.pos_conv_embed.conv."
-    size, v = (t[f"{at}parametrizations.weight.original{i}"] for i in (0, 1))
-    kernel = torch.stack([v[..., k] / v[..., k].square().sum().sqrt() for k in range(128)], -1)
-    width = x.shape[1]
-    places = F.conv1d(x.T[None], kernel * size, t[at + "bias"], 1, 64, 1, width // v.shape[1])
-    x = x + F.gelu(places[0, :, : len(x)].T)
-    x = x if norm_first else norm(x, "encoder.layer_norm")
+    def placed(self, x):
+        at = "encoder.pos_conv_embed.conv."
+        size, v = (self.t[f"{at}parametrizations.weight.original{i}"] for i in (0, 1))
+        kernel = torch.stack([v[..., k] / v[..., k].square().sum().sqrt() for k in range(128)], -1)
+        groups = x.shape[1] // v.shape[1]
+        places = F.conv1d(x.T[None], kernel * size, self.t[at + "bias"], 1, 64, 1, groups)
+        return x + F.gelu(places[0, :, : len(x)].T)
 
-    def attend(x, here):
-        q, k, v = (linear(x, f"{here}attention.{n}_proj") for n in "qkv")
-        parts, part = [], width // heads
-        for h in range(heads):
+    def attend(self, x, here):
+        q, k, v = (self.linear(x, f"{here}attention.{n}_proj") for n in "qkv")
+        parts, part = [], x.shape[1] // self.heads
+        for h in range(self.heads):
             one = slice(h * part, (h + 1) * part)
             parts.append(torch.softmax(q[:, one] @ k[:, one].T / part**0.5, -1) @ v[:, one])
-        return linear(torch.cat(parts, -1), f"{here}attention.out_proj")
+        return self.linear(torch.cat(parts, -1), f"{here}attention.out_proj")
 
-    def feed(x, here):
-        inner = F.gelu(linear(x, f"{here}feed_forward.intermediate_dense"))
-        return linear(inner, f"{here}feed_forward.output_dense")
+    def feed(self, x, here):
+        inner = F.gelu(self.linear(x, f"{here}feed_forward.intermediate_dense"))
+        return self.linear(inner, f"{here}feed_forward.output_dense")
 
+    def layer(self, x, here, norm_first):
+        first, second = here + "layer_norm", here + "final_layer_norm"
+        if norm_first:
+            x = x + self.attend(self.norm(x, first), here)
+            return x + self.feed(self.norm(x, second), here)
+        x = self.norm(x + self.attend(x, here), first)
+        return self.norm(x + self.feed(x, here), second)
+
+
+def slow_avhubert(t, heads, audio=None, lips=None, norm_first=True) -> torch.Tensor:
+    """The encoder written out, one head and one frame after the other."""
+    plain = Plain(t, heads)
+    heard = None if audio is None else plain.linear(audio, "feature_extractor_audio.proj")
+    seen = None if lips is None else plain.look(lips)
+    heard = torch.zeros_like(seen) if heard is None else heard
+    seen = torch.zeros_like(heard) if seen is None else seen
+    x = plain.linear(plain.norm(torch.cat([heard, seen], -1), "layer_norm"), "post_extract_proj")
+    x = plain.placed(x)
+    x = x if norm_first else plain.norm(x, "encoder.layer_norm")
     layers = {name.split(".")[2] for name in t if name.startswith("encoder.layers.")}
     for index in range(len(layers)):
-        here = f"encoder.layers.{index}."
-        if norm_first:
-            x = x + attend(norm(x, here + "layer_norm"), here)
-            x = x + feed(norm(x, here + "final_layer_norm"), here)
-        else:
-            x = norm(x + attend(x, here), here + "layer_norm")
-            x = norm(x + feed(x, here), here + "final_layer_norm")
-    return norm(x, "encoder.layer_norm") if norm_first else x
+        x = plain.layer(x, f"encoder.layers.{index}.", norm_first)
+    return plain.norm(x, "encoder.layer_norm") if norm_first else x
 
 
 # --- equivalence

@@ -30,7 +30,7 @@ from detectors.sync.towers import LIP_MEAN, LIP_STD, AVHubertTowers, audio_rows
 from hub.selfcheck import auc
 from media import align
 from training.data.talking_people import person_by_name
-from training.sync.data import AUDIO_HZ, Talk, grid
+from training.sync.data import AUDIO_HZ, NEAREST_S, Talk
 
 log = logging.getLogger(__name__)
 
@@ -67,22 +67,34 @@ class Spoken:
 
 
 def read_clips(data: Path) -> list[Spoken]:
-    """All clips that are long enough and show a face throughout."""
+    """All stretches, long enough for a window, that show a face throughout."""
     talk, found = Talk(data), []
     images = {s: np.load(data / f"{s}_mouth.npy", mmap_mode="r") for s in talk.frames}
     for _, row in talk.index.iterrows():
         times_s, good = talk.times(row)
-        sound = talk.sound(row)
+        sound, part = talk.sound(row), str(row["set"])
         n = min(int(np.nanmax(times_s) * RATE_HZ), len(sound) // SAMPLES)
-        index = grid(times_s, good, 0.0, 1.0, n) if n > FRAMES + APART else None
-        if index is None:
-            continue
         speech = np.asarray(talk.speech(sound)[: n * SAMPLES].reshape(n, SAMPLES).any(1))
-        part = str(row["set"])
         person = "ar" if part == "ar" else person_by_name(str(row["clip"]))
-        mouths = np.array(images[part][row["first"] + index])
-        found.append(Spoken(person, mouths, sound[: n * SAMPLES], speech))
+        for first, index in _runs(times_s, good, n):
+            stop = first + len(index)
+            mouths = np.array(images[part][row["first"] + index])
+            samples = sound[first * SAMPLES : stop * SAMPLES]
+            found.append(Spoken(person, mouths, samples, speech[first:stop]))
     return found
+
+
+def _runs(times_s: np.ndarray, good: np.ndarray, n: int) -> list[tuple[int, np.ndarray]]:
+    """First tick and frames of each unbroken run of the ``n`` ticks of 25 Hz."""
+    where = np.flatnonzero(good)
+    if not len(where):
+        return []
+    moments = np.arange(n) / RATE_HZ
+    nearest = where[np.abs(times_s[where][None] - moments[:, None]).argmin(1)]
+    near = np.abs(times_s[nearest] - moments) < NEAREST_S
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], near, [False]]).astype(int)))
+    runs = zip(edges[::2], edges[1::2], strict=True)
+    return [(int(a), nearest[a:b]) for a, b in runs if b - a >= FRAMES]
 
 
 def split(clips: Sequence[Spoken]) -> tuple[list[Spoken], list[Spoken]]:

@@ -174,7 +174,7 @@ def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portra
     sound = np.zeros(48_000, np.float32)
     sound[32_000:32_400] = 0.9
     path = write_clip(tmp_path / "late.mp4", flash, sound=sound, sound_late_s=late_s)
-    from detectors.sync.detector import mouths
+    from detectors.sync.towers import mouths
 
     with Clip(path) as clip, FaceFinder() as finder:
         track: FaceTrack = track_faces(clip.frames(0.0, 3.0), finder)[0]

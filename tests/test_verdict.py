@@ -126,6 +126,15 @@ def test_evidence_that_does_not_survive_re_encoding_is_no_alarm():
     assert any("re-encoding" in w for w in verdict.warnings)
 
 
+def test_unstable_evidence_weakens_itself_and_nothing_else():
+    weights = {"spatial": 1.0, "generation": 1.0}
+    numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", WAYS)
+    found = [finding("spatial", 3.0), finding("generation", 2.0)]
+    verdict = fuse(found, unstable=True, numbers=numbers)
+    assert verdict.opinion.contributions == {"spatial": 0.0, "generation": pytest.approx(2.0)}
+    assert verdict.level == SOME
+
+
 def test_one_detector_cannot_decide_without_limit():
     huge = fuse([finding("spatial", 1e6)], numbers=NUMBERS)
     assert huge.opinion.log_odds == pytest.approx(0.8 * 4.0 - 0.3)

@@ -161,11 +161,11 @@ def fuse(
     whole = [f for f in findings if f.person is None]
     names = list(dict.fromkeys(f.person for f in findings if f.person is not None)) or [None]
     shown = [[f for f in findings if f.person == n and n is not None] + whole for n in names]
-    votes = [_votes(own, numbers) for own in shown]
+    votes = [_votes(own, numbers, unstable) for own in shown]
     sums = [math.fsum(vote.contributions.values()) for vote in votes if vote.contributions]
     start = numbers.intercept + one_of_many(sums)
     opinions = [
-        _opinion(name, own, vote, start, unstable, thresholds)
+        _opinion(name, own, vote, start, thresholds)
         for name, own, vote in zip(names, shown, votes, strict=True)
     ]
     opinions.sort(key=lambda o: -math.inf if o.log_odds is None else o.log_odds, reverse=True)
@@ -189,9 +189,12 @@ class _Votes:
     weights: Mapping[str, float]
 
 
-def _votes(findings: Sequence[Finding], numbers: FusionParameters) -> _Votes:
+def _votes(findings: Sequence[Finding], numbers: FusionParameters, unstable: bool) -> _Votes:
+    """Evidence that did not survive a degraded copy speaks for nothing; all other stays."""
     voters = {
-        f.role: numbers.evidence(f.detector, f.log_odds)
+        f.role: numbers.evidence(
+            f.detector, min(f.log_odds, 0.0) if unstable and f.role.recheck else f.log_odds
+        )
         for f in findings
         if f.status == "counted"
         and f.log_odds is not None
@@ -222,14 +225,13 @@ def _opinion(
     findings: Sequence[Finding],
     votes: _Votes,
     start: float,
-    unstable: bool,
     thresholds: Thresholds,
 ) -> Opinion:
     if not votes.contributions:
         shown = any(f.log_odds is not None for f in findings)
         return Opinion(person, INCONCLUSIVE if shown else NOT_ASSESSED, None, None, {}, {})
     log_odds = start + math.fsum(votes.contributions.values())
-    level = _level(log_odds, votes.contributions, unstable, thresholds)
+    level = _level(log_odds, votes.contributions, thresholds)
     return Opinion(
         person, level, log_odds, _probability(log_odds), votes.contributions, votes.weights
     )
@@ -254,11 +256,7 @@ def _probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
 
 
-def _level(
-    log_odds: float, contributions: Mapping[str, float], unstable: bool, limits: Thresholds
-) -> str:
-    if unstable and log_odds >= limits.some:
-        return INCONCLUSIVE
+def _level(log_odds: float, contributions: Mapping[str, float], limits: Thresholds) -> str:
     if log_odds >= limits.some and in_conflict(contributions):
         return SOME if log_odds >= limits.strong else INCONCLUSIVE
     if log_odds >= limits.strong:

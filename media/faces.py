@@ -22,6 +22,7 @@ MESH_ROI_SCALE = 1.5  # MediaPipe's own margin around the detection or the forme
 MIN_DETECTION = 0.5  # confidence of the detector
 MIN_PRESENCE = 0.5  # probability of the mesh that its region holds a face
 PAD_FRACTION = 0.25  # the detector misses faces that fill the image: search again with a border
+WIDE_PAD_FRACTION = 0.5  # and with a wider one, where the image is too small to be cut in tiles
 TILE_OVERLAP = 0.3  # share of a tile that it has in common with its neighbour
 TILE_MIN_SIDE_PX = 480  # smaller images gain nothing from a second, tiled search
 SAME_FACE_IOU = 0.4
@@ -82,9 +83,11 @@ class FaceFinder:
             found is searched again with a border (tight crops) and, if large, in four tiles
             (small faces).
         """
-        regions = self._detect(image) or self._detect_padded(image)
+        regions = self._detect(image) or self._detect_padded(image, PAD_FRACTION)
         if not regions and min(image.shape[:2]) >= TILE_MIN_SIDE_PX:
             regions = self._detect_tiled(image)
+        elif not regions:
+            regions = self._detect_padded(image, WIDE_PAD_FRACTION)
         faces = [face for region in regions if (face := self._confirm(image, region))]
         faces.sort(key=lambda face: -area(face.box_xyxy))
         return _without_doubles(faces)
@@ -108,8 +111,8 @@ class FaceFinder:
         detections = self._detector.detect(wrapped).detections
         return [_region_of_detection(d, width, height) for d in detections]
 
-    def _detect_padded(self, image: np.ndarray) -> list[Region]:
-        pad = int(max(image.shape[:2]) * PAD_FRACTION)
+    def _detect_padded(self, image: np.ndarray, fraction: float) -> list[Region]:
+        pad = int(max(image.shape[:2]) * fraction)
         padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
         return [_shifted(region, -pad, -pad) for region in self._detect(padded)]
 

@@ -7,7 +7,6 @@ command, the evaluation and the batch all call it.
 from __future__ import annotations
 
 import math
-import os
 import platform
 import time
 from collections import defaultdict
@@ -27,7 +26,7 @@ from errors import UserError
 from hub.checkpoint import Checkpoint
 from hub.configs import WrongTask
 from hub.role import Crop
-from hub.store import OWNER, VISITOR, resolve
+from hub.store import OWNER, VISITOR, resolve, who_asks
 from media.clip import Clip
 from media.degrade import degrade
 from media.faces import FaceFinder
@@ -47,6 +46,7 @@ SUSPICIOUS = 1.3  # log-odds (79 %) of a face's images, from which on they are l
 CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_audio")
 Progress = Callable[[float, str], None]
 Listener = Callable[[Finding, float], None]
+MOST_TELLINGS = 50  # times that a detector says what it found so far; long clips have more windows
 POOL = Pool()
 
 
@@ -72,7 +72,7 @@ class Settings:
     fake_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     device: str = "auto"
     stability: bool = True
-    own_machine: bool = field(default_factory=lambda: "SPACE_ID" not in os.environ)
+    own_machine: bool = field(default_factory=lambda: who_asks() is OWNER)
 
     def __post_init__(self) -> None:
         known = names()
@@ -140,7 +140,7 @@ def analyze(
     settings: Settings | None = None,
     on_progress: Progress = lambda fraction, text: None,
     pool: Pool = POOL,
-    on_finding: Listener = lambda finding, share: None,
+    on_finding: Listener | None = None,
     stop: Stop | None = None,
 ) -> Analysis:
     """From a file to a verdict.
@@ -150,8 +150,7 @@ def analyze(
         settings: what the user chose.
         on_progress: called with a fraction 0..1 and what is being done.
         pool: where loaded networks are kept.
-        on_finding: called with what a detector says so far and the share 0..1 of the windows that
-            it has seen; the verdict waits for all of them.
+        on_finding: called with what a detector says so far and the share 0..1 of the windows seen.
         stop: asks the analysis to end; it is heard between frames and stages.
 
     Raises:
@@ -176,21 +175,20 @@ def analyze(
         on_progress(0.96, "Weighing the evidence")
         findings = evidence.findings(failed)
         verdict = fuse(findings, clip.kind == "picture", evidence.unstable())
-    examined_s = math.fsum(min(s.stop_s, clip.duration_s) - s.start_s for s in stretches)
+    lengths = (min(s.stop_s, clip.duration_s) - s.start_s for s in stretches)
+    examined_s = max(0.0, math.fsum(lengths))
+    declared = provenance.declared()
     return Analysis(
         **{name: getattr(clip, name) for name in CLIP_FACTS},
         fps=float(clip.fps),
-        examined_s=max(0.0, examined_s),
+        examined_s=examined_s,
         speech_s=tuple(seen.speech_s),
         provenance=provenance,
         warnings=(*clip.warnings, *verdict.warnings),
         people=seen.people(),
         findings=findings,
         verdict=verdict,
-        explanation=(
-            *provenance.declared(),
-            *explain(verdict, findings, clip.duration_s, max(0.0, examined_s)),
-        ),
+        explanation=(*declared, *explain(verdict, findings, clip.duration_s, examined_s)),
         keyframes=tuple(seen.keyframes),
         settings=settings,
         checkpoints={d.role.name: d.checkpoint.label for d in detectors},
@@ -236,7 +234,8 @@ def _examine(
             for track in evidence.subjects(detector, window):
                 with watch.stage(detector.role.name):
                     evidence.look(detector, window, track)
-            evidence.tell(detector, (index + 1) / count)
+            if _share(MOST_TELLINGS, index, count):
+                evidence.tell(detector, (index + 1) / count)
         if settings.stability:
             with watch.stage("stability"):
                 evidence.look_again(window)
@@ -301,7 +300,7 @@ def _load_detectors(settings: Settings, pool: Pool) -> tuple[list[Detector], lis
 class _Evidence:
     """Collects what the detectors saw, window by window."""
 
-    def __init__(self, detectors: list[Detector], on_finding: Listener) -> None:
+    def __init__(self, detectors: list[Detector], on_finding: Listener | None) -> None:
         self.detectors = detectors
         self._on_finding = on_finding
         self._looks: dict[tuple[str, str | None], list[Look]] = defaultdict(list)
@@ -342,7 +341,9 @@ class _Evidence:
         ]
 
     def tell(self, detector: Detector, share: float) -> None:
-        """Report what a detector says so far."""
+        """Report what a detector says so far, if somebody listens."""
+        if self._on_finding is None:
+            return
         for finding in self.of(detector):
             self._on_finding(finding, share)
 

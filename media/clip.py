@@ -44,6 +44,26 @@ SOME_DAMAGED = "Some of the data is damaged; those moments were left out."
 AUDIO_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in the audio
 
 
+def open_container(path: Path, kind: FileKind) -> av.container.InputContainer:
+    """A stranger's video in the format that `sniff` found; the caller closes it.
+
+    Raises:
+        UserError: ``decode_failed`` when it cannot be opened.
+    """
+    try:
+        # a file object, not a name: FFmpeg cannot follow references to other files
+        return av.open(path.open("rb"), mode="r", format=kind.ffmpeg_format)
+    except DAMAGE as error:
+        detail = (
+            "its index is missing, as when a recording or download broke off"
+            if kind.ffmpeg_format == "mov"
+            else "it is damaged or cut off"
+        )
+        raise UserError(
+            "decode_failed", f"The {kind.name} file could not be opened: {detail}."
+        ) from error
+
+
 class Clip:
     """A video or an image, opened for reading. Use as a context manager.
 
@@ -195,7 +215,7 @@ class Clip:
             self.fps = Fraction(len(self._images) / self.duration_s).limit_denominator(1001)
 
     def _open_video(self, file_kind: FileKind) -> None:
-        self.kind, self._format = "video", file_kind.ffmpeg_format
+        self.kind, self._kind = "video", file_kind
         with self.opened() as container:
             self._check_streams(container)
             found = scan(container, self._stop)
@@ -209,7 +229,7 @@ class Clip:
                 "decode_failed",
                 "No picture in the file could be decoded: the video data is damaged.",
             )
-        if self._format == "gif" and found.packets == 1:
+        if self._kind.ffmpeg_format == "gif" and found.packets == 1:
             self.kind, self.duration_s, self.fps = "picture", 0.0, Fraction(0)
             self._images = [(0.0, first)]
 
@@ -235,18 +255,7 @@ class Clip:
 
     def opened(self) -> av.container.InputContainer:
         """The container, freshly opened in its known format; the caller closes it."""
-        try:
-            # a file object, not a name: FFmpeg cannot follow references to other files
-            return av.open(self.path.open("rb"), mode="r", format=self._format)
-        except DAMAGE as error:
-            detail = (
-                "its index is missing, as when a recording or download broke off"
-                if self._format == "mov"
-                else "it is damaged or cut off"
-            )
-            raise UserError(
-                "decode_failed", f"The {self.container} file could not be opened: {detail}."
-            ) from error
+        return open_container(self.path, self._kind)
 
     def _seek(self, container: av.container.InputContainer, stream, to_s: float) -> None:
         if to_s <= 0:

@@ -10,6 +10,7 @@ from analysis import Settings, analyze
 from detectors.registry import names
 from errors import UserError
 from report.export import to_json
+from report.seal import FIELD, report_hash
 from tests.conftest import ROOT, moving_portrait, write_clip
 
 
@@ -33,6 +34,9 @@ def test_contributions_add_up_to_the_verdict_of_a_real_file(analysis):
 
 def test_the_same_file_gives_the_same_json_twice(analysis, talking_clip):
     once, again = to_json(analysis), to_json(analyze(talking_clip))
+    for report in (once, again):  # the hash also covers when and how fast, which differ
+        assert report[FIELD] == report_hash(report)
+        del report[FIELD]
     assert once.pop("seconds_by_stage").keys() == again.pop("seconds_by_stage").keys()
     assert once.pop("analyzed_at") <= again.pop("analyzed_at")
     assert once == again

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
@@ -18,6 +17,7 @@ from typing import Any
 
 from gradio.context import LocalContext
 
+from hub.store import VISITOR, who_asks
 from stop import Stop
 
 OWN_LIMIT_S = 45 * 60  # that one job may take on one's own machine
@@ -39,7 +39,7 @@ def limit_s() -> float:
 
 def is_hosted() -> bool:
     """True on a Hugging Face Space, where visitors share one machine."""
-    return bool(os.environ.get("SPACE_ID"))
+    return who_asks() is VISITOR
 
 
 def stoppable(function: Callable) -> Callable:

@@ -12,12 +12,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-import av
-import av.error
-
 from errors import UserError
 from hub.spacefile import Space
-from media.clip import Clip
+from media.clip import Clip, open_container
 from media.sniff import sniff
 from report.draw import data_uri
 from report.language import ENGLISH, Language
@@ -49,13 +46,15 @@ def check_file(path: str, space: Space) -> None:
 
 def plays(path: str) -> bool:
     """Can a browser play this file as it is?"""
-    if sniff(Path(path)).name not in PLAYABLE_IN:
+    kind = sniff(Path(path))
+    if kind.name not in PLAYABLE_IN:
         return False
     try:
-        with av.open(path) as container:
+        with open_container(Path(path), kind) as container:
             streams = container.streams.video
-            return bool(streams) and streams[0].codec_context.name in PLAYABLE
-    except (av.error.FFmpegError, ValueError):
+            codec = streams[0].codec_context if streams else None  # None without a decoder
+            return codec is not None and codec.name in PLAYABLE
+    except UserError:
         return False
 
 

@@ -8,7 +8,6 @@ likelihood ratio of a fake is the mean ``sum of q exp(P)``. Imports nothing of t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -39,11 +38,3 @@ def attribution(evidence: Mapping[str, float], shares: Mapping[str, float]) -> d
     posterior = np.exp(logits - logits.max(1, keepdims=True))
     posterior /= posterior.sum(1, keepdims=True)
     return dict(zip(names, (_WEIGHTS / 2 @ posterior).tolist(), strict=True))
-
-
-def combined(evidence: Mapping[str, float], shares: Mapping[str, float]) -> float:
-    """The evidence of all ways together, natural log-likelihood ratio; arguments as above."""
-    total = math.fsum(shares[name] for name in evidence)
-    most = max(evidence.values())
-    mean = math.fsum(shares[n] / total * math.exp(v - most) for n, v in evidence.items())
-    return most + math.log(mean)

@@ -19,7 +19,6 @@ from torch.nn import functional
 from detectors.frozen.layout import HEADS, HIDDEN, LAYERS, PATCH_PX, SIZE_PX, WIDTH
 from errors import UserError
 
-MODEL_TYPE = "clip-vision-int8"
 LEVELS = 127  # of the symmetric 8-bit scale
 GELU_SLOPE = 1.702  # CLIP's fast approximation of the Gaussian error linear unit
 

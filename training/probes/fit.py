@@ -13,10 +13,10 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from detectors.frozen.layout import MEAN, SIZE_PX, STD
 from detectors.frozen.probe import MODEL_TYPE
+from evaluation.calibrate import platt
 from hub.checkpoint import Calibration, Card
 from training.cards.writer import auc_figure, share_figure, with_figures, write_folder
 from training.probes import mouth
@@ -33,7 +33,6 @@ from training.probes.views import BACKBONE, PARTS
 
 FOLDS = 6
 ALARM = 1.7  # log-likelihood ratio from which on a real face is counted as a false alarm
-NO_RIDGE = 1e3  # Platt's line has two numbers and needs none
 PROTOCOL = "crops, image by image, heads that saw nothing of the face's source (6 folds)"
 COMMON_LIMITS = (
     "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "
@@ -75,15 +74,14 @@ def card(
     )
 
 
-def platt(
+def line(
     scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, fitted_on: str
 ) -> Calibration:
     """The line from raw scores of faces that were not learned from to log-likelihood ratios."""
-    line = LogisticRegression(C=NO_RIDGE)
-    line.fit(scores[:, None], labels, sample_weight=weights * len(weights) / weights.sum())
+    scale, offset = platt(labels, scores, weights)
     return Calibration(
-        scale=float(line.coef_[0, 0]),
-        offset=float(line.intercept_[0]),
+        scale=scale,
+        offset=offset,
         fitted_on=fitted_on,
         n_real=int((labels == 0).sum()),
         n_fake=int((labels == 1).sum()),
@@ -109,6 +107,17 @@ def figures(table: Table, llrs: np.ndarray, groups: np.ndarray) -> list[dict]:
     return found
 
 
+def out_of_fold(judged: Table, recipe: Recipe, always: Table | None = None) -> np.ndarray:
+    """(n,) scores of the judged faces, by heads that saw nothing of their source."""
+    folds = source_folds(judged.labels, judged.sources, FOLDS)
+    learned = judged
+    if always is not None:
+        learned = judged.and_(always)
+        folds = np.r_[folds, np.full(len(always.labels), -1)]
+    scores = held_out_scores(learned.features, learned.labels, learned.sources, recipe, folds)
+    return scores[: len(judged.labels)]
+
+
 def export(expert: Expert, judged: Table, always: Table, folder: Path) -> None:
     """Fit, calibrate, measure and write the checkpoint of an expert that needs no control.
 
@@ -118,16 +127,12 @@ def export(expert: Expert, judged: Table, always: Table, folder: Path) -> None:
         always: further faces that every head learns from.
         folder: where the checkpoint is written.
     """
-    folds = source_folds(judged.labels, judged.sources, FOLDS)
-    learned = judged.and_(always)
-    never = np.full(len(always.labels), -1)
-    scores = held_out_scores(
-        learned.features, learned.labels, learned.sources, expert.recipe, np.r_[folds, never]
-    )[: len(judged.labels)]
+    scores = out_of_fold(judged, expert.recipe, always)
     fitted_on = f"{len(set(judged.sources))} sources of wild, each held out"
-    calibration = platt(
+    calibration = line(
         scores, judged.labels, balanced_weights(judged.labels, judged.sources), fitted_on
     )
+    learned = judged.and_(always)
     head = fit(learned.features, learned.labels, learned.sources, expert.recipe)
     groups = judged.rows["group"].astype(str).to_numpy()
     measured = figures(judged, calibration.apply(scores), groups)
@@ -137,10 +142,11 @@ def export(expert: Expert, judged: Table, always: Table, folder: Path) -> None:
 def export_mouth(expert: Expert, pairs: Table, features: Path, folder: Path) -> None:
     """The same for the mouth, whose eyes are its control (`training.probes.mouth`)."""
     head = fit(pairs.features, pairs.labels, pairs.sources, expert.recipe)
-    made = mouth.self_made(pairs, read(features, ("eyes-pairs-wild",)), expert.recipe)
+    scores = out_of_fold(pairs, expert.recipe)
+    made = mouth.self_made(head, pairs, scores, read(features, ("eyes-pairs-wild",)))
     found = mouth.evidence(head, features, made)
     fitted_on = "real files of many sources against self-made lip-sync and two lip-sync tools"
-    calibration = platt(found.scores, found.labels, found.weights, fitted_on)
+    calibration = line(found.scores, found.labels, found.weights, fitted_on)
     measured = mouth.figures(found, calibration.apply(found.scores))
     write(expert, head, mouth.CONTROL, calibration, measured, folder)
 

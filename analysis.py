@@ -175,9 +175,8 @@ def analyze(
         on_progress(0.96, "Weighing the evidence")
         findings = evidence.findings(failed)
         verdict = fuse(findings, clip.kind == "picture", evidence.unstable())
-    lengths = (min(s.stop_s, clip.duration_s) - s.start_s for s in stretches)
-    examined_s = max(0.0, math.fsum(lengths))
-    declared = provenance.declared()
+    examined_s = _examined_s(stretches, clip.duration_s)
+    sentences = explain(verdict, findings, clip.duration_s, examined_s)
     return Analysis(
         **{name: getattr(clip, name) for name in CLIP_FACTS},
         fps=float(clip.fps),
@@ -188,7 +187,7 @@ def analyze(
         people=seen.people(),
         findings=findings,
         verdict=verdict,
-        explanation=(*declared, *explain(verdict, findings, clip.duration_s, examined_s)),
+        explanation=(*provenance.declared(), *sentences),
         keyframes=tuple(seen.keyframes),
         settings=settings,
         checkpoints={d.role.name: d.checkpoint.label for d in detectors},
@@ -196,6 +195,11 @@ def analyze(
         seconds_by_stage=dict(watch.seconds),
         analyzed_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _examined_s(stretches: Sequence[Stretch], duration_s: float) -> float:
+    """Seconds of the clip that lie in the stretches; the last one ends a little after the clip."""
+    return max(0.0, math.fsum(min(s.stop_s, duration_s) - s.start_s for s in stretches))
 
 
 Reading = tuple[Window, Progress]

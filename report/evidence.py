@@ -17,7 +17,7 @@ from report.draw import data_uri, heatmap_pair
 from report.language import ENGLISH, Language
 from report.roles import phrase, question, title
 from report.words import STATUS, clock, signed
-from verdict.explain import STRENGTH
+from verdict.explain import STRENGTH, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 
 PICTURE_PX = 300  # height of a picture on a card
@@ -91,12 +91,17 @@ def _order(finding: Finding, opinion: Opinion) -> tuple[bool, float]:
 
 
 def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
-    contributions = analysis.verdict.opinion.contributions
+    opinion = analysis.verdict.opinion
+    contributions = opinion.contributions
     counted = finding.detector in contributions
     value = contributions.get(finding.detector, finding.log_odds or 0.0)
     side = "neither" if abs(value) < NOTABLE else "for" if value > 0 else "against"
     says = language("It does not lean to either side.")
-    if side != "neither":
+    if sees_nothing(finding, opinion):
+        text = language(phrase(finding, False))
+        text = text[:1].upper() + text[1:]
+        says = language("{a}. That says little about other ways to fake a file.", a=text)
+    elif side != "neither":
         text = language(phrase(finding, side == "for"))
         says = text[:1].upper() + text[1:] + "."
     top = max(finding.windows, key=lambda w: w.log_odds, default=None)

@@ -94,7 +94,8 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
     people = [o.person for o in analysis.verdict.people][:MOST_PEOPLE]
     own = [f for f in analysis.findings if f.person is None or f.person in people]
     several = len({f.person for f in own if f.person is not None}) > 1
-    rows = [_row(finding, several, end, language) for finding in own]
+    counted = {name for o in analysis.verdict.people for name in o.contributions}
+    rows = [_row(finding, finding.detector in counted, several, end, language) for finding in own]
     examined = _examined(analysis)
     return Timeline(
         duration_s=end,
@@ -115,14 +116,14 @@ def _place(start_s: float, stop_s: float, end_s: float) -> tuple[float, float]:
     return round(left, 3), round(100 * min(stop_s, end_s) / end_s - left, 3)
 
 
-def _row(finding: Finding, several: bool, end_s: float, language: Language) -> Row:
+def _row(finding: Finding, counted: bool, several: bool, end_s: float, language: Language) -> Row:
     name = language(title(finding.detector))
     person = (finding.person or "").removeprefix("Face ") if several else ""
     cells = tuple(_cell(w, end_s, language) for w in finding.windows)
     note = language(finding.reason.sentence) if finding.reason is not None else ""
     who = f" ({finding.person})" if person else ""
     words = note or strength(finding.log_odds or 0.0, language)
-    return Row(name, person, cells, finding.status == "counted", note, f"{name}{who}: {words}")
+    return Row(name, person, cells, counted, note, f"{name}{who}: {words}")
 
 
 def _cell(window: object, end_s: float, language: Language) -> Cell:

@@ -18,6 +18,7 @@ from report.language import ENGLISH, Language
 from report.roles import phrase, title
 from report.timeline import Timeline, timeline
 from report.words import STYLES, LevelStyle, clock, likelihood, percent
+from verdict.explain import sees_nothing
 from verdict.fusion import (
     INCONCLUSIVE,
     NONE,
@@ -230,6 +231,14 @@ def _other_side(opinion: Opinion, own: Sequence[Finding], language: Language) ->
             return language("No detector that counts leans clearly to either side.")
         return language("It leans this way: {a}.", a=language(phrase(one, one is for_it)))
     other = against if opinion.level in (STRONG, SOME) else for_it
+    if (
+        other is None
+        and opinion.level in (STRONG, SOME)
+        and any(sees_nothing(f, opinion) for f in own)
+    ):
+        return language(
+            "Other ways to fake a file were looked for and not found; that does not clear this one."
+        )
     if other is None:
         return language("Nothing that was counted speaks for the other side.")
     return language("On the other side: {a}.", a=language(phrase(other, other is for_it)))

@@ -229,7 +229,12 @@ def test_what_is_counted_against_is_said_once_and_in_both_places():
     seen = view.view(made_analysis())
     against = [card for card in seen.cards if card.counted and card.side == "against"]
     quiet = "Nothing that was counted speaks for the other side."
-    assert (quiet in seen.sentences) == (not against)
+    elsewhere = (
+        "Other ways to fake a file were looked for and not found; that does not clear this one."
+    )
+    untouched = [card for card in seen.cards if "says little about other ways" in card.says]
+    assert (quiet in seen.sentences) == (not against and not untouched)
+    assert (elsewhere in seen.sentences) == (not against and bool(untouched))
 
 
 def test_at_most_three_sentences_and_no_code_word_are_read_first(analysis):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.base import Finding, Reason, WindowScore
 from detectors.registry import names, role_of
 from verdict import fusion
-from verdict.explain import explain
+from verdict.explain import explain, sees_nothing
 from verdict.fusion import (
     INCONCLUSIVE,
     LEVELS,
@@ -124,6 +124,15 @@ def test_evidence_that_does_not_survive_re_encoding_is_no_alarm():
     verdict = fuse([finding("spatial", 3.9)], unstable=True, numbers=NUMBERS)
     assert verdict.level == INCONCLUSIVE
     assert any("re-encoding" in w for w in verdict.warnings)
+
+
+def test_a_detector_that_sees_nothing_of_its_own_way_is_not_said_to_lean_to_no_side():
+    numbers = FusionParameters(0, dict.fromkeys(NAMES, 1.0), 4.0, LIMITS, LIMITS, "test", "", WAYS)
+    found = [finding("spatial", 3.5), finding("sync", -2.0)]
+    verdict = fuse(found, numbers=numbers)
+    assert sees_nothing(found[1], verdict.opinion) and not sees_nothing(found[0], verdict.opinion)
+    text = " ".join(explain(verdict, found, 10.0, 10.0))
+    assert "says little about other ways" in text and "does not lean" not in text
 
 
 def test_unstable_evidence_weakens_itself_and_nothing_else():

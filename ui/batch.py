@@ -37,15 +37,7 @@ def batch_tab(space: Space) -> None:
     most = MOST_HOSTED if is_hosted() else MOST_FILES
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            files = gr.File(
-                label=f"{label('Several files, or a zip of them')} · {most}", type="filepath",
-                file_count="multiple", height=180, elem_id="batch-files",
-            )  # fmt: skip
-            mode = gr.Radio(
-                [(label("Quick: up to 12 s of it"), "quick"),
-                 (label("Thorough: end to end"), "thorough")],
-                value="quick", label=label("How much of a video is examined"),
-            )  # fmt: skip
+            files, mode = _choices(most)
             with gr.Row():
                 go = gr.Button(label("Analyze all"), variant="primary", elem_id="batch-go")
                 stop = gr.Button(label("Stop"), visible=False)
@@ -95,6 +87,19 @@ def batch_tab(space: Space) -> None:
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     stop.click(end, None, outputs, cancels=[begun, started], **QUIET)
+
+
+def _choices(most: int) -> tuple[gr.File, gr.Radio]:
+    """What is examined, and how much of it."""
+    files = gr.File(
+        label=f"{label('Several files, or a zip of them')} · {most}", type="filepath",
+        file_count="multiple", height=180, elem_id="batch-files",
+    )  # fmt: skip
+    mode = gr.Radio(
+        [(label("Quick: up to 12 s of it"), "quick"), (label("Thorough: end to end"), "thorough")],
+        value="quick", label=label("How much of a video is examined"),
+    )  # fmt: skip
+    return files, mode
 
 
 def working(index: int, count: int, name: str, language: Language) -> str:

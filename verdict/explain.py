@@ -21,6 +21,7 @@ from verdict.fusion import (
 )
 
 STRENGTH = ((2.5, "strongly"), (1.0, "clearly"), (NOTABLE, "weakly"))
+UNTOUCHED = 1.0  # log-likelihood ratio below minus this: no trace of the way that it knows
 LIMITS = (
     "A detector sees only what it was trained for: new generators, scenes without faces, "
     "cloned voices and honest footage shown out of context can pass unnoticed.",
@@ -69,10 +70,22 @@ def _evidence(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
         if f.person in (opinion.person, None) and f.log_odds is not None
     }
     order = sorted(opinion.contributions.items(), key=lambda item: -abs(item[1]))
-    return [_one(name, value, by_name[name]) for name, value in order if name in by_name]
+    return [_one(name, value, by_name[name], opinion) for name, value in order if name in by_name]
 
 
-def _one(name: str, value: float, finding: Finding) -> str:
+def sees_nothing(finding: Finding, opinion: Opinion) -> bool:
+    """It finds no trace of the way to fake that it knows, which hardly moves the whole sum."""
+    value = opinion.contributions.get(finding.detector)
+    own = finding.log_odds or 0.0
+    return value is not None and abs(value) < NOTABLE and own <= -UNTOUCHED
+
+
+def _one(name: str, value: float, finding: Finding, opinion: Opinion) -> str:
+    if sees_nothing(finding, opinion):
+        return (
+            f"The {name} evidence finds no trace of what it looks for ({finding.log_odds:+.1f}), "
+            f"which says little about other ways to fake a file ({value:+.1f} in the sum)."
+        )
     if abs(value) < NOTABLE:
         return f"The {name} evidence does not lean to either side ({value:+.1f})."
     strength = next(word for least, word in STRENGTH if abs(value) >= least)

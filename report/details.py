@@ -15,8 +15,8 @@ from report.export import to_json
 from report.language import ENGLISH, Language
 from report.roles import title
 from report.seal import FIELD
-from report.words import MOST_SHOWN, STATUS, clock, measure, percent, signed, size
-from verdict.fusion import fusion_parameters
+from report.words import MOST_SHOWN, clock, measure, percent, signed, size, status
+from verdict.fusion import Verdict, fusion_parameters
 
 CREDENTIALS = {
     "none": "none in the file",
@@ -88,7 +88,7 @@ def details(analysis: Analysis, language: Language = ENGLISH) -> Details:
         )
         if len(people) > 1
         else (),
-        findings=tuple(_finding(f, language) for f in analysis.findings),
+        findings=tuple(_finding(f, analysis.verdict, language) for f in analysis.findings),
         sentences=tuple(s for s in analysis.explanation if s not in declared),
         file=_file(analysis, language),
         made_with=_made_with(analysis, language),
@@ -116,14 +116,16 @@ def _term(name: str, weight: str, value: float) -> Term:
     return Term(name, weight, signed(value), round(left, 2), round(width, 2), side)
 
 
-def _finding(finding: Finding, language: Language) -> tuple[str, str, str, str, str, str]:
+def _finding(
+    finding: Finding, verdict: Verdict, language: Language
+) -> tuple[str, str, str, str, str, str]:
     value = signed(finding.log_odds) if finding.log_odds is not None else "–"
-    status = language(STATUS.get(finding.status, finding.status))
+    counts = language(status(finding, verdict))
     if finding.reason is not None:
-        status = f"{language(finding.reason.sentence)} [{finding.reason.code}]"
+        counts = f"{language(finding.reason.sentence)} [{finding.reason.code}]"
     measures = "; ".join(measure(n, v) for n, v in finding.measures.items()) or "–"
     person = finding.person or language("whole file")
-    return language(title(finding.detector)), person, value, status, measures, finding.checkpoint
+    return language(title(finding.detector)), person, value, counts, measures, finding.checkpoint
 
 
 def _calibration(analysis: Analysis, language: Language) -> str:

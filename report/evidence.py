@@ -16,7 +16,7 @@ from detectors.base import Finding, Heatmap
 from report.draw import data_uri, heatmap_pair
 from report.language import ENGLISH, Language
 from report.roles import phrase, question, title
-from report.words import STATUS, clock, signed
+from report.words import clock, signed, status
 from verdict.explain import STRENGTH, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 
@@ -97,7 +97,8 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
     value = contributions.get(finding.detector, finding.log_odds or 0.0)
     side = "neither" if abs(value) < NOTABLE else "for" if value > 0 else "against"
     says = language("It does not lean to either side.")
-    if sees_nothing(finding, opinion):
+    untouched = sees_nothing(finding, opinion)
+    if untouched:
         text = language(phrase(finding, False))
         text = text[:1].upper() + text[1:]
         says = language("{a}. That says little about other ways to fake a file.", a=text)
@@ -111,12 +112,12 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
         title=language(title(finding.detector)),
         question=language(question(finding)),
         side=side,
-        weight=_weight(value, counted, language),
+        weight=language("no trace found") if untouched else _weight(value, counted, language),
         says=says,
         when=language("Strongest at {a}", a=clock(top.start_s)) if timed and top else "",
         start_s=top.start_s if timed and top else None,
         counted=counted,
-        status="" if counted else language(STATUS.get(finding.status, finding.status)),
+        status="" if counted else language(status(finding, analysis.verdict)),
         figure=figure,
         note=note,
     )

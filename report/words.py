@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from detectors.base import Finding
 from report.language import ENGLISH, Language
 from verdict.explain import STRENGTH
-from verdict.fusion import INCONCLUSIVE, NONE, NOT_ASSESSED, SOME, STRONG, Opinion
+from verdict.fusion import INCONCLUSIVE, NONE, NOT_ASSESSED, SOME, STRONG, Opinion, Verdict
 
 MOST_SHOWN = 4.0  # log-odds at which every scale is full: 98 to 2, more adds nothing for the eye
 HARDLY = 1.5  # to one: a likelihood ratio below this favors nobody
@@ -72,6 +73,15 @@ STATUS = {
     "experimental": "shown, not counted: experimental",
     "not_applicable": "could not judge",
 }
+NO_VOTE = "shown, not counted: no vote"
+
+
+def status(finding: Finding, verdict: Verdict) -> str:
+    """Whether a number is part of the sum, and why not; one of `STATUS`, or `NO_VOTE`."""
+    counted = any(finding.detector in opinion.contributions for opinion in verdict.people)
+    if finding.status == "counted" and not counted:
+        return NO_VOTE
+    return STATUS[finding.status]
 
 
 def percent(probability: float) -> str:

@@ -34,6 +34,7 @@ from report import (
 )
 from report import timeline as timelines
 from report.faces import overlay
+from report.roles import title
 from tests.conftest import ROOT
 from tests.made_analysis import DURATION_S, SIZE_WH, drawn_picture, made_analysis, made_picture
 from verdict.fusion import LEVELS
@@ -206,6 +207,20 @@ def test_ticks_are_few_and_round():
 
 
 # ------------------------------------------------------------------ view
+
+
+def test_a_number_without_a_vote_is_nowhere_called_counted():
+    found = made_analysis()
+    silent = next(f for f in found.findings if f.status == "counted" and f.log_odds is not None)
+    opinion = found.verdict.opinion
+    left = {n: v for n, v in opinion.contributions.items() if n != silent.detector}
+    opinion = replace(opinion, contributions=left)
+    found = replace(found, verdict=replace(found.verdict, opinion=opinion, people=(opinion,)))
+    seen = view.view(found)
+    card = next(c for c in seen.cards if c.title == title(silent.detector))
+    assert not card.counted and card.status == "shown, not counted: no vote"
+    rows = [row for row in timelines.timeline(found).rows if row.title == title(silent.detector)]
+    assert rows and not any(row.counted for row in rows)
 
 
 def test_level_sentence_and_probability_say_the_same():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from detectors.frozen import backbone as backbones
 from detectors.frozen.backbone import ClipBackbone, QuantizedLinear, load_backbone
 from detectors.frozen.layout import LAYERS, SIZE_PX, WIDTH
 from detectors.frozen.probe import Part, features
@@ -42,6 +43,25 @@ def test_a_quantized_layer_is_close_to_the_layer_that_it_stands_for():
     tokens = torch.randn(5, 7, 64, generator=generator)
     slow = tokens @ (layer.weight.float() * layer.scale) + layer.bias
     assert torch.nn.functional.cosine_similarity(layer(tokens), slow, dim=-1).min() > 0.999
+
+
+def test_integers_multiplied_as_floats_give_the_same_numbers():
+    folder = BACKBONES / "clip-vit-b16"
+    network = ClipBackbone.from_folder(folder)
+    block = network.blocks[0]
+    assert isinstance(block, backbones.Block)
+    tokens = torch.randn(1, 3, WIDTH, generator=torch.Generator().manual_seed(2))
+    integers = block(tokens)
+    network.multiply_as_floats()
+    assert block.query.weight.is_floating_point()
+    assert torch.equal(block(tokens), integers)
+
+
+def test_a_processor_without_fast_integers_multiplies_floats(monkeypatch):
+    monkeypatch.setattr(backbones, "integers_are_fast", lambda: False)
+    network = load_backbone(BACKBONES / "clip-vit-b16", "cpu")
+    monkeypatch.setattr(backbones, "_integer_product", None)  # nobody may call it
+    assert len(network(torch.zeros(1, 3, SIZE_PX, SIZE_PX), 1)) == 1
 
 
 def test_an_image_gets_the_same_tokens_whatever_stands_beside_it(backbone, images):

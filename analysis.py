@@ -27,14 +27,12 @@ from hub.checkpoint import Checkpoint
 from hub.configs import WrongTask
 from hub.role import Crop
 from hub.store import OWNER, VISITOR, resolve, who_asks
-from media.clip import Clip
 from media.degrade import degrade
-from media.faces import FaceFinder
-from media.identity import IdentityLinker
-from media.provenance import Provenance, read_provenance
+from media.provenance import Provenance
+from media.reader import Reader, open_reader
 from media.record import Keyframe, PersonRecord, Recorder
 from media.tracks import FaceTrack
-from media.windows import Stretch, Window, plan, read_window
+from media.windows import Stretch, Window, plan
 from stop import Stop
 from verdict.explain import explain
 from verdict.fusion import Verdict, fuse
@@ -161,15 +159,15 @@ def analyze(
     watch = _Stopwatch(stop)
     on_progress(0.0, "Opening the file")
     with watch.stage("open"):
-        clip = Clip(path, stop)
-    with clip, FaceFinder() as finder:
+        clip = open_reader(path, stop)
+    with clip:
         with watch.stage("metadata"):
-            provenance = read_provenance(clip)
+            provenance = clip.provenance()
         on_progress(0.02, "Loading the detectors")
         with watch.stage("load"):
             detectors, failed = _load_detectors(settings, pool)
         stretches = plan(clip.duration_s, settings.mode)
-        windows = _read_windows(clip, stretches, finder, on_progress, watch)
+        windows = _read_windows(clip, stretches, on_progress, watch)
         evidence = _Evidence(detectors, on_finding)
         seen = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
@@ -206,19 +204,17 @@ Reading = tuple[Window, Progress]
 
 
 def _read_windows(
-    clip: Clip,
+    clip: Reader,
     stretches: Sequence[Stretch],
-    finder: FaceFinder,
     on_progress: Progress,
     watch: _Stopwatch,
 ) -> Iterator[Reading]:
     """The windows one after the other, each with the progress of its part of the whole."""
-    people = IdentityLinker()
     for index, stretch in enumerate(stretches):
         progress = _part(on_progress, index, len(stretches))
         progress(0.0, "Finding faces")
         with watch.stage("faces and sound"):
-            window = read_window(clip, stretch, finder, people)
+            window = clip.window(stretch)
         yield window, progress
 
 

@@ -22,6 +22,7 @@ from analysis import Settings, load_detector
 from detectors.registry import names
 from hub.spacefile import read_spacefile
 from media.native_logs import silence_native_logs
+from media.reader import prepare
 from report.language import Language
 from report.render import css, render
 from stop import in_words
@@ -50,6 +51,7 @@ PRIVACY = (
 
 def build(tabs: Sequence[Tab] = TABS) -> gr.Blocks:
     """The whole page."""
+    prepare()
     space = read_spacefile()
     keeping.begin()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

@@ -51,6 +51,9 @@ def add_replay(commands: Any) -> None:
 
 def run_analyze(chosen: argparse.Namespace) -> int:
     """Assess files one by one; an unreadable one does not stop the others."""
+    from media.reader import prepare
+
+    prepare()  # while the networks' library is imported
     from report.export import to_json
     from report.table import TableWriter
 

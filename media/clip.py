@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -79,21 +80,18 @@ class Clip:
         size_wh: width and height of the upright image, square pixels.
         fps: average frame rate, exact (30000/1001, not 30); 0 for an image.
         has_audio: there is an audio stream with at least one packet.
-        sha256: of the file.
         warnings: sentences about damage and oddities, grows while reading.
     """
 
     def __init__(self, path: str | Path, stop: Stop | None = None) -> None:
         self.path = Path(path)
         self._stop = stop or Stop()
-        # a name need not be text: halves of characters would end every report later on
-        self.name = os.fsencode(self.path.name).decode("utf-8", "replace")
+        self.name = shown_name(self.path)
         self.warnings: list[str] = []
         file_kind = sniff(self.path)
         if self.path.suffix and self.path.suffix.lower() not in file_kind.suffixes:
             self.warn(f"The file is called “{self.path.suffix}” but is {file_kind.name}.")
         self.container = file_kind.name
-        self.sha256 = _sha256(self.path)
         self.bytes = self.path.stat().st_size
         self._images: list[tuple[float, np.ndarray]] = []
         self.size_wh = (0, 0)  # until the first image is there
@@ -116,6 +114,11 @@ class Clip:
     def close(self) -> None:
         """Let go of decoded images."""
         self._images = []
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, in hexadecimal digits."""
+        return sha256_of(self.path)
 
     @property
     def paged(self) -> bool:
@@ -350,6 +353,12 @@ def _can_hear(stream: av.AudioStream) -> bool:
     return context is not None and lowest <= (context.sample_rate or 0) <= highest
 
 
-def _sha256(path: Path) -> str:
+def shown_name(path: Path) -> str:
+    """A file's name as text, which it need not be: halves of characters would end every report."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ A window is decoded once; its faces are found, linked and cropped once. Imports 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -108,7 +108,19 @@ def plan(duration_s: float, mode: str) -> Plan:
 
 
 def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: IdentityLinker) -> Window:
-    """Decode a stretch once: follow the faces, keep a few whole images, read the audio."""
+    """Decode a stretch once: follow the faces, keep a few whole images, hear who speaks when."""
+    return with_speech(decode_window(clip, stretch, finder, people))
+
+
+def with_speech(window: Window) -> Window:
+    """The window with its stretches of speech, which a network of torch finds in the audio."""
+    return replace(window, speech_s=speech_stretches(window.audio, window.audio_start_s))
+
+
+def decode_window(
+    clip: Clip, stretch: Stretch, finder: FaceFinder, people: IdentityLinker
+) -> Window:
+    """What `read_window` does without torch: the stretches of speech are still missing."""
     step_s = max(stretch.stop_s - stretch.start_s, 1e-6) / STILLS
     stills: list[tuple[float, np.ndarray]] = []
     times: list[float] = []
@@ -131,6 +143,6 @@ def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: Identi
         tracks=tracks,
         audio=audio,
         audio_start_s=stretch.start_s,
-        speech_s=speech_stretches(audio, stretch.start_s),
+        speech_s=np.zeros((0, 2)),
         is_image=clip.kind == "picture",
     )

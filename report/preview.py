@@ -13,7 +13,8 @@ import av.container
 import cv2
 import numpy as np
 
-from media.clip import AUDIO_HZ, Clip
+from media.audio import AUDIO_HZ
+from media.reader import Reader, open_reader
 
 LONGEST_PX = 640  # side of the copy
 MOST_FPS = 15.0  # pictures a second of the copy
@@ -29,7 +30,10 @@ def write_preview(source: str | Path, target: str | Path) -> None:
     Raises:
         UserError: when the file cannot be read.
     """
-    with Clip(source) as clip, av.open(str(target), "w", options={"movflags": "+faststart"}) as out:
+    with (
+        open_reader(source) as clip,
+        av.open(str(target), "w", options={"movflags": "+faststart"}) as out,
+    ):
         scale = min(1.0, LONGEST_PX / max(clip.size_wh))
         size_wh = tuple(max(2, round(side * scale) // 2 * 2) for side in clip.size_wh)
         rate = Fraction(max(1, round(min(MOST_FPS, float(clip.fps) or 1))))
@@ -52,7 +56,7 @@ def write_preview(source: str | Path, target: str | Path) -> None:
             _write_audio(clip, out, audio)
 
 
-def _write_audio(clip: Clip, out: av.container.OutputContainer, stream: av.AudioStream) -> None:
+def _write_audio(clip: Reader, out: av.container.OutputContainer, stream: av.AudioStream) -> None:
     end_s = min(clip.duration_s, LONGEST_S)
     for start_s in np.arange(0.0, end_s, AUDIO_BLOCK_S):
         samples = clip.audio(float(start_s), min(float(start_s) + AUDIO_BLOCK_S, end_s))

@@ -17,7 +17,8 @@ import numpy as np
 
 from analysis import Analysis
 from errors import UserError
-from media.clip import AUDIO_HZ, Clip
+from media.audio import AUDIO_HZ
+from media.reader import Reader, open_reader
 from media.windows import Stretch, plan
 from report.draw import fit, marked, opinions_by_person
 from report.words import clock
@@ -56,7 +57,7 @@ def write_video(
     target = Path(target)
     stretches = _stretches(analysis)
     with (
-        Clip(source, stop) as clip,
+        open_reader(source, stop) as clip,
         av.open(str(target), "w", options={"movflags": "+faststart"}) as out,
     ):
         _write(analysis, clip, out, stretches, on_progress)
@@ -87,7 +88,7 @@ def _stretches(analysis: Analysis) -> Sequence[Stretch]:
 
 def _write(
     analysis: Analysis,
-    clip: Clip,
+    clip: Reader,
     out: av.container.OutputContainer,
     stretches: Sequence[Stretch],
     on_progress: Progress,
@@ -153,7 +154,7 @@ def _frame(
 
 
 def _write_sound(
-    clip: Clip,
+    clip: Reader,
     out: av.container.OutputContainer,
     stream: av.AudioStream,
     block: Stretch,

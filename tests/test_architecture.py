@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "errors", "stop", "version", "hub", "media", "detectors", "verdict", "analysis", "report",
-    "evaluation", "ui",
+    "errors", "stop", "version", "confine", "hub", "media", "detectors", "verdict", "analysis",
+    "report", "evaluation", "ui",
 )  # fmt: skip
 ENDS = ("app", "cli", "commands", "training", "examples")
 USES = {"cli": {"commands"}}  # the one end that is another's wiring

@@ -1,6 +1,6 @@
 """The tab that says what the program can and cannot see, how good it is, and what words mean.
 
-Imports report and its neighbors.
+Imports media, report and its neighbors.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gradio as gr
 
 from detectors.registry import roles
 from hub.spacefile import Space
+from media.reader import isolation
 from report.checkpoints import what_it_sees
 from report.render import render
 from ui.tab import Tab
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def about_tab(space: Space) -> None:
     """What it can and cannot see, words, programs, and the model cards."""
     gr.Markdown((ROOT / "report" / "about.md").read_text("utf-8"))
+    gr.Markdown(isolation())
     written(what_it_sees)
     written(lambda say: render("glossary", say))
     for detector in roles():

@@ -20,7 +20,7 @@ from errors import UserError
 from hub import catalog
 from hub.spacefile import Space
 from hub.store import EMBEDDED, looks_like_folder
-from media.clip import Clip
+from media.reader import open_reader
 from report.export import to_json
 from report.language import ENGLISH, Language
 from report.render import render
@@ -154,7 +154,7 @@ def check_limits(path: str, settings: Settings, space: Space) -> None:
     """Refuse what would hold up all other visitors of a Space."""
     if not is_hosted() or settings.mode != "thorough":
         return
-    with Clip(path) as clip:
+    with open_reader(path) as clip:
         if clip.duration_s > space.max_minutes * 60:
             raise UserError(
                 "too_long",

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from errors import UserError
 from hub.spacefile import Space
-from media.clip import Clip, open_container
+from media.clip import Clip
+from media.reader import codec_of, open_reader
 from media.sniff import sniff
 from report.draw import data_uri
 from report.language import ENGLISH, Language
@@ -40,20 +41,16 @@ def check_file(path: str, space: Space) -> None:
         raise UserError(
             "too_large", f"The file is larger than {space.max_upload_mb} MB, which is the limit."
         )
-    with Clip(path) as clip:
+    with open_reader(path) as clip:
         next(iter(clip.frames()), None)
 
 
 def plays(path: str) -> bool:
     """Can a browser play this file as it is?"""
-    kind = sniff(Path(path))
-    if kind.name not in PLAYABLE_IN:
+    if sniff(Path(path)).name not in PLAYABLE_IN:
         return False
     try:
-        with open_container(Path(path), kind) as container:
-            streams = container.streams.video
-            codec = streams[0].codec_context if streams else None  # None without a decoder
-            return codec is not None and codec.name in PLAYABLE
+        return codec_of(path) in PLAYABLE
     except UserError:
         return False
 
@@ -65,7 +62,7 @@ def preview(path: str, language: Language = ENGLISH) -> str:
         return player(path, language)
     if kind.kind != "video" and kind.name in BROWSER_IMAGES:
         return render("stage", language, kind="image", address=address(path), note="")
-    with Clip(path) as clip:
+    with open_reader(path) as clip:
         frame = next(iter(clip.frames()), None)
     note = "Your browser cannot play this kind of video; a copy that it can play is being made."
     if frame is None:

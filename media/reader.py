@@ -1,0 +1,161 @@
+"""How is a stranger's file opened?
+
+`open_reader` is the one door. On Linux the file is read in a process of its own (`worker`), which
+has limits and no network; elsewhere in the program's own process. Either way a `Reader` answers.
+Imports the rest of media.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+
+from errors import UserError
+from media.clip import Clip, open_container
+from media.faces import FaceFinder
+from media.identity import IdentityLinker
+from media.provenance import Provenance, read_provenance
+from media.sniff import sniff
+from media.windows import Stretch, Window, decode_window, with_speech
+from stop import Stop
+
+
+class Reader(Protocol):
+    """An open file. See `media.clip.Clip` for what the attributes mean; a context manager."""
+
+    path: Path
+    name: str
+    kind: str
+    container: str
+    duration_s: float
+    size_wh: tuple[int, int]
+    fps: Fraction
+    has_audio: bool
+    bytes: int
+    warnings: list[str]
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, in hexadecimal digits."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def frames(
+        self, start_s: float = 0.0, stop_s: float = float("inf")
+    ) -> Iterator[tuple[float, np.ndarray]]:
+        """As `Clip.frames`; one stretch at a time."""
+        ...
+
+    def audio(self, start_s: float, stop_s: float) -> np.ndarray | None:
+        """As `Clip.audio`."""
+        ...
+
+    def window(self, stretch: Stretch) -> Window:
+        """As `media.windows.read_window`; people keep their names from window to window."""
+        ...
+
+    def provenance(self) -> Provenance:
+        """As `media.provenance.read_provenance`."""
+        ...
+
+
+class LocalReader(Clip):
+    """A file that is read in this process: a `Clip` that knows its people and its origin."""
+
+    def __init__(self, path: str | Path, stop: Stop | None = None) -> None:
+        super().__init__(path, stop)
+        self._finder, self._people = FaceFinder(), IdentityLinker()
+
+    def decoded_window(self, stretch: Stretch) -> Window:
+        """A window without its stretches of speech."""
+        return decode_window(self, stretch, self._finder, self._people)
+
+    def window(self, stretch: Stretch) -> Window:
+        """A window of the file."""
+        return with_speech(self.decoded_window(stretch))
+
+    def provenance(self) -> Provenance:
+        """What the file says about itself."""
+        return read_provenance(self)
+
+    def close(self) -> None:
+        """Let go of decoded images and of networks."""
+        super().close()
+        self._finder.close()
+
+
+def open_reader(path: str | Path, stop: Stop | None = None) -> Reader:
+    """Open a stranger's file; the caller closes it.
+
+    Args:
+        path: video or image.
+        stop: asks the reading to end; it is heard within a tenth of a second.
+
+    Raises:
+        UserError: ``decode_failed`` when it cannot be read; ``reader_crashed``, ``reader_limit``
+            and ``reader_memory`` when it brings down the process that reads it, as every method of
+            the reader may; what ``stop`` says.
+    """
+    if sys.platform != "linux":
+        return LocalReader(path, stop)
+    from media.worker import RemoteReader
+
+    return RemoteReader(path, stop)
+
+
+def codec_of(path: str | Path) -> str:
+    """FFmpeg's name of the coding of a video's images, ``h264``; empty where there is none.
+
+    Raises:
+        UserError: as `open_reader`.
+    """
+    if sys.platform != "linux":
+        return local_codec_of(path)
+    from media.worker import remote_codec_of
+
+    return remote_codec_of(path)
+
+
+def local_codec_of(path: str | Path) -> str:
+    """As `codec_of`, in this process."""
+    kind = sniff(Path(path))
+    if kind.kind != "video":
+        return ""
+    with open_container(Path(path), kind) as container:
+        streams = container.streams.video
+        context = streams[0].codec_context if streams else None  # None without a decoder
+        return context.name if context is not None else ""
+
+
+def prepare() -> None:
+    """Start now what the first file would wait for: the process that others are copied from."""
+    if sys.platform == "linux":
+        from media.worker import nursery
+
+        nursery()
+
+
+def isolation() -> str:
+    """Where files are read on this machine, as a sentence for people."""
+    if sys.platform != "linux":
+        return "Files are read in the program's own process: only Linux can confine one that reads."
+    from media.worker import network_is_cut
+
+    try:
+        cut = network_is_cut()
+    except UserError as error:
+        return error.sentence
+    if cut:
+        return "Files are read in a process of their own, with limits and without network."
+    return (
+        "Files are read in a process of their own, with limits; this kernel did not let it give "
+        "up the network."
+    )

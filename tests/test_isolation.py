@@ -1,0 +1,325 @@
+"""Does a file that brings down its reader bring down anything else?"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from analysis import Settings, analyze
+from errors import UserError
+from media import wire, worker
+from media.reader import LocalReader, codec_of, isolation, open_reader
+from media.windows import plan
+from stop import Stop
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can confine a process")
+PORTRAIT, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animated.mp4"
+
+# A reader that a hostile file has taken over: it does what the file is called.
+TAKEN_OVER = """
+import ctypes, os, socket, subprocess, time
+import numpy as np
+from media import cell, wire
+from media.provenance import Provenance
+
+def attempt(call):
+    try:
+        call()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+def ask():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.connect(("127.0.0.1", 9))
+
+class Taken(cell.LocalReader):
+    def provenance(self):
+        deed = self.path.stem
+        if deed == "crash":
+            ctypes.string_at(0)
+        if deed == "spin":
+            while True:
+                pass
+        if deed == "sleep":
+            time.sleep(600)
+        if deed == "eat":
+            self.eaten = [np.empty(1_000_000_000, np.uint8) for _ in range(100)]
+        if deed == "fill":
+            with open(self.path.with_name("filled"), "wb") as out:
+                out.truncate(cell.LIMITS.output_bytes + 1)
+        found = super().provenance()
+        tried = (
+            attempt(ask), attempt(lambda: subprocess.run(["true"])), attempt(lambda: os.kill(1, 0)),
+            "torch" if "torch" in __import__("sys").modules else "no torch",
+            "\\x1b[2J" + str(sorted(name for name in os.environ if "TOKEN" in name)),
+        )
+        return Provenance(found.facts, tried, found.content_credentials)
+
+    def audio(self, start_s, stop_s):
+        if self.path.stem == "garble":
+            os.write(3, b"no message")
+        return super().audio(start_s, stop_s)
+
+cell.LocalReader = Taken
+cell.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def taken():
+    """The nursery of the readers that were taken over; it is started once."""
+    held: list[worker.Nursery] = []
+    yield held
+    for nursery in held:
+        nursery.close()
+
+
+@pytest.fixture
+def taken_over(monkeypatch, taken):
+    """Readers do what the files are called."""
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setattr(worker, "CELL", ("-c", TAKEN_OVER))
+    monkeypatch.setattr(worker, "_held", taken)
+
+
+def named(tmp_path, deed: str, source=PORTRAIT):
+    path = tmp_path / f"{deed}{source.suffix}"
+    path.write_bytes(source.read_bytes())
+    return path
+
+
+# ------------------------------------------------------------------ what an honest file gives
+
+
+@pytest.mark.parametrize("path", [PORTRAIT, CLIP], ids=["image", "video"])
+def test_another_process_reads_the_same(path):
+    with open_reader(path) as apart, LocalReader(path) as here:
+        for name in ("name", "sha256", "bytes", "kind", "container", "duration_s", "fps"):
+            assert getattr(apart, name) == getattr(here, name)
+        assert (apart.size_wh, apart.has_audio) == (here.size_wh, here.has_audio)
+        assert apart.provenance() == here.provenance()
+        for stretch in plan(here.duration_s, "quick")[:1]:
+            seen, wanted = apart.window(stretch), here.window(stretch)
+            for name in ("times_s", "stills", "stills_s", "speech_s"):
+                assert np.array_equal(getattr(seen, name), getattr(wanted, name))
+            assert (seen.audio is None) == (wanted.audio is None)
+            for one, other in zip(seen.tracks, wanted.tracks, strict=True):
+                assert (one.person, one.quality) == (other.person, other.quality)
+                assert np.array_equal(one.crops, other.crops)
+                assert np.array_equal(one.landmarks, other.landmarks)
+        frames, others = apart.frames(0.5, 0.7), here.frames(0.5, 0.7)
+        for (time_s, image), (other_s, other) in zip(frames, others, strict=True):
+            assert time_s == other_s
+            assert np.array_equal(image, other)
+
+
+def test_the_coding_is_known_without_decoding():
+    assert (codec_of(CLIP), codec_of(PORTRAIT)) == ("h264", "")
+
+
+def test_it_is_said_where_files_are_read():
+    assert "process of their own" in isolation()
+
+
+def test_what_cannot_be_read_is_said_in_the_same_words(tmp_path):
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(CLIP.read_bytes()[:3000])
+    told = []
+    for opened in (open_reader, LocalReader):
+        with pytest.raises(UserError) as why:
+            opened(damaged)
+        told.append((why.value.code, why.value.sentence))
+    assert told[0] == told[1]
+    assert told[0][0] == "decode_failed"
+
+
+def test_closed_readers_leave_no_process_and_no_file_behind():
+    with open_reader(PORTRAIT) as reader:
+        assert reader.kind == "picture"
+    nursery = psutil.Process(worker.nursery()._process.pid)
+    assert nursery.children() == []
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with open_reader(PORTRAIT) as reader:
+            reader.window(plan(0.0, "quick")[0])
+    gc.collect()
+    assert nursery.children() == []
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+# ------------------------------------------------------------------ what a hostile one gets
+
+
+@pytest.mark.parametrize(
+    ("deed", "code", "said"),
+    [
+        ("crash", "reader_crashed", "brought down"),
+        ("spin", "reader_limit", "took longer"),
+        ("eat", "reader_memory", "memory"),
+        ("fill", "internal_error", "OSError"),
+    ],
+)
+def test_each_misdeed_is_a_sentence_and_the_next_file_is_read(
+    tmp_path, taken_over, monkeypatch, deed, code, said
+):
+    monkeypatch.setattr(worker, "ANSWER_CPU_S", 1)
+    with open_reader(named(tmp_path, deed)) as reader, pytest.raises(UserError) as why:
+        reader.provenance()
+    assert why.value.code == code
+    assert said in why.value.sentence
+    with open_reader(named(tmp_path, "honest")) as reader:
+        assert reader.provenance().facts["container"] == "JPEG"
+
+
+def test_an_analysis_ends_in_that_sentence(tmp_path, taken_over):
+    with pytest.raises(UserError) as why:
+        analyze(named(tmp_path, "crash"), Settings(detectors=()))
+    assert why.value.code == "reader_crashed"
+
+
+def test_a_reader_that_does_not_answer_is_ended_by_the_clock(tmp_path, taken_over, monkeypatch):
+    monkeypatch.setattr(worker, "ANSWER_S", 1.0)
+    with open_reader(named(tmp_path, "sleep")) as reader:
+        with pytest.raises(UserError, match="took longer") as why:
+            reader.provenance()
+        assert why.value.code == "reader_limit"
+    assert psutil.Process(worker.nursery()._process.pid).children() == []
+
+
+def test_who_presses_stop_does_not_wait_for_a_reader_that_hangs(tmp_path, taken_over):
+    stop = Stop()
+    with open_reader(named(tmp_path, "sleep"), stop) as reader:
+        threading.Timer(0.2, stop.ask).start()
+        begun = time.monotonic()
+        with pytest.raises(UserError) as why:
+            reader.provenance()
+    assert why.value.code == "stopped"
+    assert time.monotonic() - begun < 5
+
+
+def test_it_has_no_network_no_programs_no_other_process_no_torch_and_no_token(tmp_path, taken_over):
+    assert "without network" in isolation()
+    with open_reader(named(tmp_path, "honest")) as reader:
+        tried = reader.provenance().notes
+    assert tried[:4] == ("PermissionError", "PermissionError", "PermissionError", "no torch")
+    assert tried[4] == "\ufffd[2J[]"  # no variable with a token, and no escape for a terminal
+
+
+def test_what_is_no_message_ends_the_reader(tmp_path, taken_over):
+    with open_reader(named(tmp_path, "garble", CLIP)) as reader:
+        with pytest.raises(UserError) as why:
+            reader.audio(0.0, 1.0)
+        assert why.value.code == "reader_crashed"
+
+
+def test_a_reader_that_is_killed_in_the_middle_is_a_sentence_and_so_is_its_nursery():
+    with open_reader(CLIP) as reader:
+        os.kill(reader._line._process, signal.SIGKILL)
+        with pytest.raises(UserError, match="short of memory"):
+            reader.provenance()
+    with open_reader(CLIP) as reader:
+        os.kill(worker.nursery()._process.pid, signal.SIGKILL)
+        with pytest.raises(UserError) as why:
+            list(reader.frames())
+        assert why.value.code == "reader_crashed"
+    with open_reader(CLIP) as reader:
+        assert reader.kind == "video"
+
+
+def test_readers_end_with_the_program_even_when_it_is_killed():
+    program = (
+        "import os, signal; from media.reader import open_reader; from media import worker\n"
+        f"reader = open_reader({str(CLIP)!r})\n"
+        "print(worker.nursery()._process.pid, reader._line._process, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 2
+    until = time.monotonic() + 10
+    while any(alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in pids)
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+# ------------------------------------------------------------------ the wire
+
+
+@pytest.fixture
+def line():
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (7,), (2, 3, 4), (1200, 1000)])
+def test_arrays_arrive_as_they_were_and_may_be_changed(line, shape):
+    ours, theirs = line
+    sent = np.random.default_rng(1).standard_normal(shape)
+    wire.send(theirs, {"deep": [{"array": sent}], "text": "é\udc80", "none": None})
+    found = wire.receive(ours)
+    assert np.array_equal(found["deep"][0]["array"], sent)
+    assert (found["text"], found["none"]) == ("é\udc80", None)
+    found["deep"][0]["array"][...] = 0
+
+
+def test_what_could_shrink_under_our_hands_is_refused(line):
+    ours, theirs = line
+    file = os.memfd_create("array", os.MFD_ALLOW_SEALING)
+    os.ftruncate(file, 8)
+    body = json.dumps({"a": {wire.ARRAY: 0, "dtype": "<f8", "shape": [1]}}).encode()
+    for seals, refused in ((0, True), (wire.SEALS, False)):
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
+        socket.send_fds(theirs, [wire.HEADER.pack(len(body), 1), body], [file])
+        if refused:
+            with pytest.raises(wire.Garbled):
+                wire.receive(ours)
+        else:
+            assert wire.receive(ours)["a"] == [0.0]
+    os.close(file)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]", b"{", b"\xff", b"[" * 100_000, b'{"a": {"__array__": 0}}',
+        b'{"a": {"__array__": 5, "dtype": "<f8", "shape": [1]}}',
+        b'{"a": {"__array__": 0, "dtype": "O", "shape": [1]}}',
+        b'{"a": {"__array__": 0, "dtype": "<f8", "shape": [-1]}}',
+    ],
+)  # fmt: skip
+def test_what_is_no_message_is_refused(line, body):
+    ours, theirs = line
+    theirs.sendall(wire.HEADER.pack(len(body), 0) + body)
+    with pytest.raises(wire.Garbled):
+        wire.receive(ours)
+
+
+def test_a_message_without_end_is_refused(line):
+    ours, theirs = line
+    theirs.sendall(wire.HEADER.pack(wire.MOST_BYTES + 1, 0))
+    with pytest.raises(wire.Garbled):
+        wire.receive(ours)
+    theirs.close()
+    with pytest.raises(wire.Gone):
+        wire.receive(ours)

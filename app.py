@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 
 from analysis import Settings, load_detector
 from detectors.registry import names
+from hub.quiet import keep_quiet
 from hub.spacefile import read_spacefile
 from media.native_logs import silence_native_logs
 from media.reader import prepare
@@ -54,7 +55,7 @@ def build(tabs: Sequence[Tab] = TABS) -> gr.Blocks:
     prepare()
     space = read_spacefile()
     keeping.begin()
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    keep_quiet()
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         written(_head, elem_id="head")
         with gr.Tabs():

@@ -17,10 +17,12 @@ from typing import Any
 import torch
 
 from detectors.base import Detector
+from detectors.trial import try_once
 from errors import UserError
 from hub.checkpoint import Checkpoint
 
 MOST_BYTES = 3_000_000_000  # of weights held in memory at the same time
+Trial = Callable[[type[Detector], Checkpoint], None]
 LOAD_LIMIT_S = 180.0  # the largest checkpoint of the catalogue takes 20 s on two cores
 
 
@@ -32,9 +34,18 @@ def best_device(wish: str = "auto") -> str:
 
 
 class Pool:
-    """Loaded networks by checkpoint and device. Safe to use from several threads."""
+    """Loaded networks by checkpoint and device. Safe to use from several threads.
 
-    def __init__(self, most_bytes: int = MOST_BYTES, limit_s: float = LOAD_LIMIT_S) -> None:
+    Args:
+        most_bytes: of weights held at the same time.
+        limit_s: seconds that one may take to load.
+        trial: tries a stranger's checkpoint first; raises UserError when it is refused.
+    """
+
+    def __init__(
+        self, most_bytes: int = MOST_BYTES, limit_s: float = LOAD_LIMIT_S, trial: Trial = try_once
+    ) -> None:
+        self._trial = trial
         self._most_bytes = most_bytes
         self._limit_s = limit_s
         self._held: OrderedDict[tuple, tuple[Any, int]] = OrderedDict()
@@ -50,9 +61,8 @@ class Pool:
             UserError: ``weights_refused`` when it does not load, or not within the limit.
         """
         key = (kind.role.name, str(checkpoint.folder), checkpoint.sha256, device)
-        network = self._network(
-            key, checkpoint.name, checkpoint.folder, partial(kind.load, checkpoint, device)
-        )
+        load = partial(self._tried, kind, checkpoint, device)
+        network = self._network(key, checkpoint.name, checkpoint.folder, load)
         backbone = kind.backbone(checkpoint)
         if backbone is None:
             return kind(checkpoint, network, device)
@@ -60,6 +70,12 @@ class Pool:
         load = partial(backbone.load, folder, device)
         shared = self._network(("backbone", str(folder), device), folder.name, folder, load)
         return kind(checkpoint, network, device, shared)
+
+    def _tried(self, kind: type[Detector], checkpoint: Checkpoint, device: str) -> Any:
+        """Load a checkpoint; a stranger's only after another process came through it."""
+        if not checkpoint.embedded:
+            self._trial(kind, checkpoint)
+        return kind.load(checkpoint, device)
 
     def _network(self, key: tuple, name: str, folder: Path, load: Callable[[], Any]) -> Any:
         """The network of a key; a thread of its own loads it when it is not held yet."""

@@ -3,7 +3,7 @@
 Lists a repository before it downloads anything, takes only the files that are wanted, at one full
 commit, into the ordinary Hub cache, and turns every failure into a sentence with a next step. Keeps
 a ledger of what it fetched, so that emptying the cache takes nothing that other programs put there.
-Imports errors and hub.checks.
+Imports errors, hub.checks and hub.quiet.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from errors import UserError
 from hub.checks import SMALL_FILES, WEIGHTS, check_listing, refuse
+from hub.quiet import keep_quiet
 
 USER_FOLDER_VARIABLE = "DEEPFAKE_DETECTOR_HOME"
 LIST_TIMEOUT_S = 20.0
@@ -105,6 +106,7 @@ def client(token: str | bool | None = None) -> Any:
     """Return an ``HfApi`` for the present endpoint."""
     from huggingface_hub import HfApi
 
+    keep_quiet()
     return HfApi(endpoint=endpoint(), token=token)
 
 

@@ -138,19 +138,19 @@ def local_codec_of(path: str | Path) -> str:
 def prepare() -> None:
     """Start now what the first file would wait for: the process that others are copied from."""
     if sys.platform == "linux":
-        from media.worker import nursery
+        from media.worker import READERS
 
-        nursery()
+        READERS.get()
 
 
 def isolation() -> str:
     """Where files are read on this machine, as a sentence for people."""
     if sys.platform != "linux":
         return "Files are read in the program's own process: only Linux can confine one that reads."
-    from media.worker import network_is_cut
+    from media.worker import READERS
 
     try:
-        cut = network_is_cut()
+        cut = READERS.network_is_cut()
     except UserError as error:
         return error.sentence
     if cut:

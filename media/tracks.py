@@ -19,6 +19,7 @@ SEARCH_EVERY = 8  # frames between two searches of the whole image; between them
 LINK_IOU = 0.3  # two boxes in neighbouring frames that overlap this much are one face
 SHORTEST_TRACK = 4  # frames; shorter tracks of a video are the detector's dreams in noise
 MOST_FACES = 6  # the largest faces of a window are examined
+MOST_FOLLOWED = 2 * MOST_FACES  # at the same time; the largest ones of an image come first
 CUT_DISTANCE = 0.45  # Bhattacharyya distance of colour histograms between two frames of one shot
 SMALL_PX = 48.0  # side of the tight crop in the image; below, nothing but the resampling is seen
 BLURRY = 3.0  # variance of the Laplacian; real low-light meeting videos reach 6 (measured)
@@ -146,7 +147,9 @@ def track_faces(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) 
         open_tracks = [t for t, _ in kept]
         if search:
             for face in finder.find(image):
-                if all(iou(face.box_xyxy, t.faces[-1].box_xyxy) < LINK_IOU for t in open_tracks):
+                if len(open_tracks) < MOST_FOLLOWED and all(
+                    iou(face.box_xyxy, t.faces[-1].box_xyxy) < LINK_IOU for t in open_tracks
+                ):
                     track = _Growing()
                     track.add(time_s, image, face)
                     open_tracks.append(track)

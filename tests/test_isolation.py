@@ -19,7 +19,8 @@ import pytest
 
 from analysis import Settings, analyze
 from errors import UserError
-from media import wire, worker
+from media import nursery, wire, worker
+from media.nursery import Nurseries
 from media.reader import LocalReader, codec_of, isolation, open_reader
 from media.windows import plan
 from stop import Stop
@@ -82,18 +83,18 @@ cell.main()
 @pytest.fixture(scope="module")
 def taken():
     """The nursery of the readers that were taken over; it is started once."""
-    held: list[worker.Nursery] = []
+    os.environ["HF_TOKEN"] = "secret"
+    held = Nurseries("-c", TAKEN_OVER)
+    held.network_is_cut()
+    del os.environ["HF_TOKEN"]
     yield held
-    for nursery in held:
-        nursery.close()
+    held.close()
 
 
 @pytest.fixture
 def taken_over(monkeypatch, taken):
     """Readers do what the files are called."""
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    monkeypatch.setattr(worker, "CELL", ("-c", TAKEN_OVER))
-    monkeypatch.setattr(worker, "_held", taken)
+    monkeypatch.setattr(worker, "READERS", taken)
 
 
 def named(tmp_path, deed: str, source=PORTRAIT):
@@ -150,15 +151,15 @@ def test_what_cannot_be_read_is_said_in_the_same_words(tmp_path):
 def test_closed_readers_leave_no_process_and_no_file_behind():
     with open_reader(PORTRAIT) as reader:
         assert reader.kind == "picture"
-    nursery = psutil.Process(worker.nursery()._process.pid)
-    assert nursery.children() == []
+    made_by = psutil.Process(worker.READERS.get()._process.pid)
+    assert made_by.children() == []
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         with open_reader(PORTRAIT) as reader:
             reader.window(plan(0.0, "quick")[0])
     gc.collect()
-    assert nursery.children() == []
+    assert made_by.children() == []
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
@@ -177,7 +178,7 @@ def test_closed_readers_leave_no_process_and_no_file_behind():
 def test_each_misdeed_is_a_sentence_and_the_next_file_is_read(
     tmp_path, taken_over, monkeypatch, deed, code, said
 ):
-    monkeypatch.setattr(worker, "ANSWER_CPU_S", 1)
+    monkeypatch.setattr(nursery, "ANSWER_CPU_S", 1)
     with open_reader(named(tmp_path, deed)) as reader, pytest.raises(UserError) as why:
         reader.provenance()
     assert why.value.code == code
@@ -193,12 +194,12 @@ def test_an_analysis_ends_in_that_sentence(tmp_path, taken_over):
 
 
 def test_a_reader_that_does_not_answer_is_ended_by_the_clock(tmp_path, taken_over, monkeypatch):
-    monkeypatch.setattr(worker, "ANSWER_S", 1.0)
+    monkeypatch.setattr(nursery, "ANSWER_S", 1.0)
     with open_reader(named(tmp_path, "sleep")) as reader:
         with pytest.raises(UserError, match="took longer") as why:
             reader.provenance()
         assert why.value.code == "reader_limit"
-    assert psutil.Process(worker.nursery()._process.pid).children() == []
+    assert psutil.Process(worker.READERS.get()._process.pid).children() == []
 
 
 def test_who_presses_stop_does_not_wait_for_a_reader_that_hangs(tmp_path, taken_over):
@@ -229,11 +230,11 @@ def test_what_is_no_message_ends_the_reader(tmp_path, taken_over):
 
 def test_a_reader_that_is_killed_in_the_middle_is_a_sentence_and_so_is_its_nursery():
     with open_reader(CLIP) as reader:
-        os.kill(reader._line._process, signal.SIGKILL)
+        os.kill(reader.line.process, signal.SIGKILL)
         with pytest.raises(UserError, match="short of memory"):
             reader.provenance()
     with open_reader(CLIP) as reader:
-        os.kill(worker.nursery()._process.pid, signal.SIGKILL)
+        os.kill(worker.READERS.get()._process.pid, signal.SIGKILL)
         with pytest.raises(UserError) as why:
             list(reader.frames())
         assert why.value.code == "reader_crashed"
@@ -245,7 +246,7 @@ def test_readers_end_with_the_program_even_when_it_is_killed():
     program = (
         "import os, signal; from media.reader import open_reader; from media import worker\n"
         f"reader = open_reader({str(CLIP)!r})\n"
-        "print(worker.nursery()._process.pid, reader._line._process, flush=True)\n"
+        "print(worker.READERS.get()._process.pid, reader.line.process, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)

@@ -17,10 +17,10 @@ from errors import UserError
 from media import clip as clip_room
 from media import image as image_room
 from media.clip import Clip
-from media.faces import FaceFinder
+from media.faces import MOST_PROPOSALS, Face, FaceFinder, Region
 from media.identity import IdentityLinker
 from media.provenance import read_provenance
-from media.tracks import track_faces
+from media.tracks import MOST_FACES, MOST_FOLLOWED, track_faces
 from media.windows import plan, read_window
 from tests.conftest import ROOT, moving_portrait, write_clip
 
@@ -400,3 +400,34 @@ def test_the_containers_rotation_is_applied(tmp_path):
     assert picture[:20].mean() > 200 > picture[-20:].mean(), (
         "left became top: a quarter turn clockwise"
     )
+
+
+class CountingFinder(FaceFinder):
+    """Looks at regions for nothing, and counts; every region holds a face of its size."""
+
+    def __init__(self, sides):
+        super().__init__()
+        self.looks, self._sides = 0, sides
+
+    def _detect(self, image):
+        places = np.stack(np.meshgrid(np.arange(20), np.arange(15)), -1).reshape(-1, 2) * 40 + 20
+        return [Region(p.astype(float), s, 0.0) for p, s in zip(places, self._sides, strict=False)]
+
+    def _mesh_at(self, image, region):
+        self.looks += 1
+        around = np.linspace(-0.3, 0.3, 468)[:, None] * region.side_px
+        points = (region.centre + around * [1.0, 1.0]).astype(np.float32)
+        return Face(np.concatenate([points.min(0), points.max(0)]), points, 1.0)
+
+
+def test_a_crowd_costs_no_more_than_its_largest_faces():
+    sides = np.linspace(30, 60, 300)
+    image, crowd = np.zeros((640, 840, 3), np.uint8), CountingFinder(sides)
+    found = crowd.find(image)
+    assert crowd.looks <= 2 * MOST_PROPOSALS
+    assert len(found) == MOST_PROPOSALS
+    assert found[0].box_xyxy[2] - found[0].box_xyxy[0] == pytest.approx(0.54 * sides[-1], rel=0.01)
+    crowd.looks = 0
+    tracks = track_faces([(i / 25, image) for i in range(8)], crowd)
+    assert len(tracks) == MOST_FACES
+    assert crowd.looks <= 2 * MOST_PROPOSALS + 7 * MOST_FOLLOWED

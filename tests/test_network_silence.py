@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from hub.quiet import SILENT
 from tests import watch_network
 from tests.conftest import ROOT
 
@@ -63,3 +64,28 @@ def test_the_app_reaches_nobody():
     )
     assert code == 0, output
     assert strangers == set()
+
+
+TELL = """
+import sys
+import huggingface_hub.constants
+if "quiet" in sys.argv:
+    from hub.quiet import keep_quiet
+    keep_quiet()
+from gradio import analytics
+from huggingface_hub.utils import send_telemetry
+send_telemetry("used")
+if analytics.analytics_enabled():
+    analytics.version_check()
+"""
+
+
+@pytest.mark.parametrize("how", ["loud", "quiet"])
+def test_libraries_tell_their_makers_nothing(monkeypatch, how):
+    for name in SILENT:
+        monkeypatch.delenv(name, raising=False)
+    code, strangers, output = watch_network.watched(
+        sys.executable, "-c", TELL, how, timeout_s=PATIENCE_S
+    )
+    assert code == 0, output
+    assert (strangers == set()) == (how == "quiet")  # loud: this test can fail

@@ -50,12 +50,16 @@ def kind(gate: threading.Event) -> Any:
     return Slow
 
 
+def untried(kind: type, checkpoint: Checkpoint) -> None:
+    """These are no files; what is tried before loading is told in test_trial.py."""
+
+
 def called(checkpoint: Checkpoint, name: str) -> Checkpoint:
     return replace(checkpoint, name=name, sha256=name, folder=Path(name))
 
 
 def test_a_slow_checkpoint_holds_up_nobody_elses(checkpoint, kind, gate):
-    pool = Pool()
+    pool = Pool(trial=untried)
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(pool.detector, kind, called(checkpoint, "slow"), "cpu")
         assert pool.detector(kind, called(checkpoint, "quick"), "cpu").network
@@ -65,7 +69,7 @@ def test_a_slow_checkpoint_holds_up_nobody_elses(checkpoint, kind, gate):
 
 
 def test_one_network_is_loaded_once_however_many_ask(checkpoint, kind, gate):
-    pool, slow = Pool(), called(checkpoint, "slow")
+    pool, slow = Pool(trial=untried), called(checkpoint, "slow")
     with ThreadPoolExecutor(4) as others:
         asked = [others.submit(pool.detector, kind, slow, "cpu") for _ in range(4)]
         gate.set()
@@ -75,12 +79,12 @@ def test_one_network_is_loaded_once_however_many_ask(checkpoint, kind, gate):
 
 def test_a_checkpoint_that_hangs_is_given_up_with_a_sentence(checkpoint, kind):
     with pytest.raises(UserError, match=r"slow did not load within 0\.1 s") as caught:
-        Pool(limit_s=0.1).detector(kind, called(checkpoint, "slow"), "cpu")
+        Pool(limit_s=0.1, trial=untried).detector(kind, called(checkpoint, "slow"), "cpu")
     assert caught.value.code == "weights_refused"
 
 
 def test_a_checkpoint_that_failed_may_be_tried_again(checkpoint, kind):
-    pool, broken = Pool(), called(checkpoint, "broken")
+    pool, broken = Pool(trial=untried), called(checkpoint, "broken")
     with pytest.raises(UserError, match="Broken"):
         pool.detector(kind, broken, "cpu")
     assert pool.detector(kind, broken, "cpu").network

@@ -8,7 +8,7 @@ SIZE := "Installing into $(VENV), once: about 6 GB (PyTorch with CUDA) and five 
 LOCK := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
 	--no-annotate --custom-compile-command "make lock"
 
-.PHONY: run test check audit sbom format lock space clean help
+.PHONY: run test check fuzz audit sbom format lock space clean help
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.app  ## install if needed, then start the app on the embedded checkpoints
@@ -22,6 +22,9 @@ check: $(VENV)/.dev  ## what CI runs: format, lint, types, tests with coverage
 	$(PY) -m ruff check .
 	$(PY) -m pyright
 	$(PY) -m pytest --cov --cov-report=term:skip-covered
+
+fuzz: $(VENV)/.dev  ## read 5,000 mutated files, other ones each time (FILES=... for more)
+	FUZZ_FILES=$(or $(FILES),5000) $(PY) -m pytest -s tests/test_fuzz.py
 
 audit: $(VENV)/.venv  ## are the pinned versions named by published advisories? (asks the package index)
 	$(PY) packaging/audit.py

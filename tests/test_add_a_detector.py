@@ -185,7 +185,7 @@ def test_two_heads_share_one_backbone_that_is_loaded_once(tmp_path):
     pool, made = Pool(), []
     for name in ("first", "second"):
         kind = head(name)
-        checkpoint = Checkpoint(name, kind.role, tmp_path / TOY, card, {}, None, "0" * 64, False)
+        checkpoint = Checkpoint(name, kind.role, tmp_path / TOY, card, {}, None, "0" * 64, True)
         made.append(pool.detector(kind, checkpoint, "cpu"))
     assert loaded == [tmp_path / "backbone"]
     assert made[0].shared is made[1].shared is not None

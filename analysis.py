@@ -28,9 +28,11 @@ from hub.configs import WrongTask
 from hub.role import Crop
 from hub.store import OWNER, VISITOR, resolve, who_asks
 from media.degrade import degrade
+from media.mode import Mode
 from media.provenance import Provenance
 from media.reader import Reader, open_reader
 from media.record import Keyframe, PersonRecord, Recorder
+from media.sniff import MediaKind
 from media.tracks import FaceTrack
 from media.windows import Stretch, Window, plan
 from stop import Stop
@@ -38,7 +40,6 @@ from verdict.explain import explain
 from verdict.fusion import Verdict, fuse
 from version import __version__
 
-MODES = ("quick", "thorough")
 SHOTS_IN_REPORT = 8  # images that are kept to the end, with their faces marked
 SUSPICIOUS = 1.3  # log-odds (79 %) of a face's images, from which on they are looked at again
 CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_audio")
@@ -64,7 +65,7 @@ class Settings:
             Space may not.
     """
 
-    mode: str = "quick"
+    mode: Mode = Mode.QUICK
     detectors: tuple[str, ...] = field(default_factory=names)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     fake_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -74,10 +75,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         known = names()
-        if self.mode not in MODES:
+        try:
+            object.__setattr__(self, "mode", Mode(self.mode))  # a plain word is taken too
+        except ValueError as error:
             raise UserError(
-                "bad_settings", f"Mode must be one of {', '.join(MODES)}, got “{self.mode}”."
-            )
+                "bad_settings", f"Mode must be one of {', '.join(Mode)}, got “{self.mode}”."
+            ) from error
         for name in (*self.detectors, *self.checkpoints):
             if name not in known:
                 raise UserError(
@@ -90,6 +93,7 @@ class Analysis:
     """All that a report needs.
 
     Attributes:
+        windows: the stretches of time that were examined.
         analyzed_at: when, in UTC, to the second; ISO 8601.
     """
 
@@ -100,6 +104,7 @@ class Analysis:
     container: str
     duration_s: float
     examined_s: float
+    windows: Sequence[Stretch]
     size_wh: tuple[int, int]
     fps: float
     has_audio: bool
@@ -172,13 +177,14 @@ def analyze(
         seen = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
         findings = evidence.findings(failed)
-        verdict = fuse(findings, clip.kind == "picture", evidence.unstable())
+        verdict = fuse(findings, clip.kind == MediaKind.IMAGE, evidence.unstable())
     examined_s = _examined_s(stretches, clip.duration_s)
     sentences = explain(verdict, findings, clip.duration_s, examined_s)
     return Analysis(
         **{name: getattr(clip, name) for name in CLIP_FACTS},
         fps=float(clip.fps),
         examined_s=examined_s,
+        windows=stretches,
         speech_s=tuple(seen.speech_s),
         provenance=provenance,
         warnings=(*clip.warnings, *verdict.warnings),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from commands.arguments import add_command, add_settings, settings_from
 from commands.console import ASSESSED, ERROR, NOT_ASSESSABLE, progress_bar, say, show
 from errors import UserError, from_bug, writing
+from media.sniff import MediaKind
 
 if TYPE_CHECKING:
     from analysis import Analysis, Settings
@@ -157,7 +158,7 @@ def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
     (out / f"{stem}.html").write_text(to_html(analysis), "utf-8")
     for number, shot in enumerate(analysis.keyframes, 1):
         (out / f"{stem}.frame-{number}.jpg").write_bytes(jpeg(annotated(analysis, shot)))
-    if analysis.kind == "video":
+    if analysis.kind == MediaKind.VIDEO:
         write_video(analysis, path, out / f"{stem}.annotated.mp4")
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from commands.console import ERROR, EXIT_CODES
 from detectors.registry import names
 from errors import UserError
+from media.mode import Mode
 
 if TYPE_CHECKING:
     from analysis import Settings
@@ -75,8 +76,8 @@ def add_mode(parser: argparse.ArgumentParser) -> None:
     """``--mode``."""
     parser.add_argument(
         "--mode",
-        choices=("quick", "thorough"),
-        default="quick",
+        choices=tuple(Mode),
+        default=Mode.QUICK,
         help="quick: at most four windows of 3 s; thorough: end to end (default: quick)",
     )
 
@@ -124,7 +125,7 @@ def settings_from(chosen: argparse.Namespace) -> Settings:
     labels = [named(text, "--fake-labels") for text in chosen.fake_labels]
     choices = [checkpoint_from(text) for text in chosen.checkpoint]
     return Settings(
-        mode=chosen.mode,
+        mode=Mode(chosen.mode),
         detectors=tuple(d for d in names() if d in (chosen.detectors or names())),
         checkpoints={choice.detector: choice.spec for choice in choices},
         fake_labels={detector: _names(text) for detector, text in labels},
@@ -138,7 +139,7 @@ def settings_for_one(choice: Choice, chosen: argparse.Namespace) -> Settings:
 
     labels = fake_labels_for(choice, chosen.fake_labels)
     return Settings(
-        mode=getattr(chosen, "mode", "quick"),
+        mode=Mode(getattr(chosen, "mode", Mode.QUICK)),
         detectors=(choice.detector,),
         checkpoints={choice.detector: choice.spec},
         fake_labels={} if labels is None else {choice.detector: labels},

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +44,15 @@ REASONS: dict[str, str] = {
     "re_encoded": "Re-encoding has removed the fine detail that this detector needs.",
     "broken_output": "The checkpoint returned no finite number (its weights may be damaged).",
 }
+
+
+class Status(StrEnum):
+    """Whether a number may count, and if not, why."""
+
+    COUNTED = "counted"
+    UNCALIBRATED = "uncalibrated"
+    EXPERIMENTAL = "experimental"
+    NOT_APPLICABLE = "not_applicable"
 
 
 @dataclass(frozen=True)
@@ -98,11 +108,23 @@ class Measurement:
 
 @dataclass(frozen=True)
 class WindowScore:
-    """Calibrated log-odds of one stretch of time (raw ones where nothing is calibrated)."""
+    """What a detector says of one stretch of time.
+
+    Attributes:
+        start_s, stop_s: on the clip's clock.
+        score: log-odds as the network gives them.
+        llr: the same calibrated, a natural log-likelihood ratio; None where nothing is calibrated.
+    """
 
     start_s: float
     stop_s: float
-    log_odds: float
+    score: float
+    llr: float | None
+
+    @property
+    def value(self) -> float:
+        """What is shown: ``llr``, or the score where there is none."""
+        return self.score if self.llr is None else self.llr
 
 
 @dataclass(frozen=True)
@@ -112,8 +134,9 @@ class Finding:
     Attributes:
         role: of the detector that says it.
         person: "Face A", or None for the whole image.
-        log_odds: natural logarithm of the odds of manipulation, or None.
-        status: ``counted``, ``uncalibrated``, ``experimental`` or ``not_applicable``.
+        score: mean log-odds of the windows as the network gives them, or None.
+        llr: the same calibrated, a natural log-likelihood ratio; None where nothing is calibrated.
+        status: whether the number may count.
         reason: why there is no number.
         windows: the same over time.
         heatmaps: of the strongest images.
@@ -124,8 +147,9 @@ class Finding:
 
     role: Role
     person: str | None
-    log_odds: float | None
-    status: str
+    score: float | None
+    llr: float | None
+    status: Status
     reason: Reason | None
     windows: tuple[WindowScore, ...]
     heatmaps: tuple[Heatmap, ...]
@@ -134,13 +158,20 @@ class Finding:
     calibrated: bool
 
     def __post_init__(self) -> None:
-        if (self.log_odds is None) == (self.reason is None):
-            raise ValueError("a finding has either log-odds or a reason, never both or neither")
+        if (self.score is None) == (self.reason is None):
+            raise ValueError("a finding has either a score or a reason, never both or neither")
+        if self.status == Status.COUNTED and self.llr is None:
+            raise ValueError("only what was calibrated can be counted")
 
     @property
     def detector(self) -> str:
         """The name of its role."""
         return self.role.name
+
+    @property
+    def value(self) -> float | None:
+        """What is shown: ``llr``, or the score where nothing is calibrated."""
+        return self.score if self.llr is None else self.llr
 
 
 @dataclass(frozen=True)
@@ -224,29 +255,37 @@ def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Fi
     """
     card = detector.checkpoint.card
     scored = [(stretch, float(m.raw), m) for stretch, m in looks if m.raw is not None]
-    calibrated = card.calibration is not None
+    calibration = card.calibration
 
-    def adjusted(raw: float) -> float:
-        return card.calibration.apply(raw) if card.calibration is not None else raw
+    def llr(raw: float) -> float | None:
+        return calibration.apply(raw) if calibration is not None else None
 
     common: dict[str, Any] = dict(
         role=detector.role,
         person=person,
         measures=_typical([m.measures for _, m in looks]),
         checkpoint=detector.checkpoint.label,
-        calibrated=calibrated,
+        calibrated=calibration is not None,
     )
     if not scored:
         reason = _commonest([m.reason for _, m in looks if m.reason is not None])
         return Finding(
-            log_odds=None, status="not_applicable", reason=reason, windows=(), heatmaps=(), **common
+            score=None,
+            llr=None,
+            status=Status.NOT_APPLICABLE,
+            reason=reason,
+            windows=(),
+            heatmaps=(),
+            **common,
         )
-    status = "uncalibrated" if not calibrated else "counted" if card.votes else "experimental"
+    votes = Status.COUNTED if card.votes else Status.EXPERIMENTAL
+    score = float(np.mean([raw for _, raw, _ in scored]))
     return Finding(
-        log_odds=adjusted(float(np.mean([raw for _, raw, _ in scored]))),
-        status=status,
+        score=score,
+        llr=llr(score),
+        status=Status.UNCALIBRATED if calibration is None else votes,
         reason=None,
-        windows=tuple(WindowScore(s.start_s, s.stop_s, adjusted(raw)) for s, raw, _ in scored),
+        windows=tuple(WindowScore(s.start_s, s.stop_s, raw, llr(raw)) for s, raw, _ in scored),
         heatmaps=tuple(h for _, _, m in scored for h in m.heatmaps),
         **common,
     )
@@ -254,7 +293,9 @@ def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Fi
 
 def unavailable(role: Role, checkpoint: str, reason: Reason) -> Finding:
     """The finding of a detector whose checkpoint could not be used."""
-    return Finding(role, None, None, "not_applicable", reason, (), (), {}, checkpoint, False)
+    return Finding(
+        role, None, None, None, Status.NOT_APPLICABLE, reason, (), (), {}, checkpoint, False
+    )
 
 
 def _typical(all_measures: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from detectors.spatial import FRAMES_A_WINDOW
 from evaluation.bootstrap import RESAMPLES
 from evaluation.manifest import Item
 from evaluation.run import Setup
-from media.windows import QUICK_WINDOWS, WINDOW_S
+from media.windows import QUICK_WINDOWS, WINDOW_S, Mode
 from verdict.fusion import fusion_parameters
 
 
@@ -27,7 +27,7 @@ def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
     n_fake = sum(item.label for item in items)
     windows = (
         f"at most {QUICK_WINDOWS} windows of {WINDOW_S:g} s spread over the file"
-        if setup.settings.mode == "quick"
+        if setup.settings.mode == Mode.QUICK
         else f"windows of {WINDOW_S:g} s end to end"
     )
     fusion = fusion_parameters()

@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from analysis import POOL, Analysis, Settings, analyze, load_detector
-from detectors.base import Finding, Reason
+from detectors.base import Finding, Reason, Status
 from detectors.pool import Pool
 from detectors.registry import names, role_of, roles
 from errors import UserError, from_bug
 from evaluation.manifest import Item
 from evaluation.scores import Number, Score
 from hub.checkpoint import Checkpoint
-from verdict.fusion import NOT_ASSESSED, FusionParameters, fuse
+from media.sniff import MediaKind
+from verdict.fusion import FusionParameters, fuse
+from verdict.levels import Level
 
 VERSION = 3  # of the lines that are kept
 Progress = Callable[[int, int, str], None]  # files done, files in all, what is being done
@@ -205,11 +207,11 @@ def score_of(
         numbers: of the fusion; those of ``fusion.json`` by default.
     """
     if kept.error is not None:
-        unread = Number(None, "not_applicable", kept.error["code"])
-        return Score(item, NOT_ASSESSED, None, None, None, dict.fromkeys(names(), unread))
+        unread = Number(None, Status.NOT_APPLICABLE, kept.error["code"])
+        return Score(item, Level.NOT_ASSESSED, None, None, None, dict.fromkeys(names(), unread))
     asked = setup.settings.detectors
     findings = [_finding(entry, setup) for entry in kept.findings if entry["detector"] in asked]
-    picture = kept.facts.get("kind") == "picture"
+    picture = kept.facts.get("kind") == MediaKind.IMAGE
     opinion = fuse(findings, picture, kept.unstable, numbers).opinion
     person = opinion.person if opinion.log_odds is not None else _most_suspicious(findings)
     detectors = {name: _number(name, person, findings) for name in names()}
@@ -253,7 +255,7 @@ def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> 
         name=item.name,
         stamp=stamp,
         facts=_facts(found),
-        findings=tuple(_entry(f, setup) for f in found.findings),
+        findings=tuple(_entry(f) for f in found.findings),
         unstable=found.verdict.unstable,
         seconds={stage: round(s, 3) for stage, s in found.seconds_by_stage.items()},
         error=None,
@@ -301,17 +303,12 @@ def _facts(found: Analysis) -> dict[str, float | str]:
     }
 
 
-def _entry(finding: Finding, setup: Setup) -> dict[str, object]:
-    """A finding as it is kept: raw, because another calibration may come."""
-    checkpoint = setup.checkpoints.get(finding.detector)
-    raw = finding.log_odds
-    if raw is not None and checkpoint is not None and checkpoint.card.calibration is not None:
-        line = checkpoint.card.calibration
-        raw = (raw - line.offset) / line.scale if line.scale else None
+def _entry(finding: Finding) -> dict[str, object]:
+    """A finding as it is kept: its raw score, because another calibration may come."""
     return {
         "detector": finding.detector,
         "person": finding.person,
-        "raw": raw,
+        "raw": finding.score,
         "reason": finding.reason.code if finding.reason else None,
         "sentence": finding.reason.sentence if finding.reason else None,
         "measures": dict(finding.measures),
@@ -324,7 +321,8 @@ def _finding(entry: Mapping, setup: Setup) -> Finding:
     checkpoint = setup.checkpoints.get(name)
     calibration = checkpoint.card.calibration if checkpoint else None
     votes = checkpoint is not None and checkpoint.card.votes
-    status = "uncalibrated" if calibration is None else "counted" if votes else "experimental"
+    vote = Status.COUNTED if votes else Status.EXPERIMENTAL
+    status = Status.UNCALIBRATED if calibration is None else vote
     reason = None
     if raw is None:
         code = entry["reason"] or "broken_output"
@@ -332,8 +330,9 @@ def _finding(entry: Mapping, setup: Setup) -> Finding:
     return Finding(
         role=role_of(name),
         person=entry["person"],
-        log_odds=raw if raw is None or calibration is None else calibration.apply(raw),
-        status="not_applicable" if raw is None else status,
+        score=raw,
+        llr=None if raw is None or calibration is None else calibration.apply(raw),
+        status=Status.NOT_APPLICABLE if raw is None else status,
         reason=reason,
         windows=(),
         heatmaps=(),
@@ -345,7 +344,7 @@ def _finding(entry: Mapping, setup: Setup) -> Finding:
 
 def _most_suspicious(findings: Sequence[Finding]) -> str | None:
     """Whom the file's numbers are about when nothing could be counted."""
-    scored = [(f.log_odds, f.person) for f in findings if f.log_odds is not None and f.person]
+    scored = [(f.value, f.person) for f in findings if f.value is not None and f.person]
     if scored:
         return max(scored)[1]
     return next((f.person for f in findings if f.person is not None), None)
@@ -355,6 +354,6 @@ def _number(name: str, person: str | None, findings: Sequence[Finding]) -> Numbe
     """One detector's number for the person whom the verdict is about, or for the whole picture."""
     own = [f for f in findings if f.detector == name and f.person in (person, None)]
     if not own:
-        return Number(None, "not_applicable", "not_run")
-    chosen = next((f for f in own if f.log_odds is not None), own[0])
-    return Number(chosen.log_odds, chosen.status, chosen.reason.code if chosen.reason else "")
+        return Number(None, Status.NOT_APPLICABLE, "not_run")
+    chosen = next((f for f in own if f.score is not None), own[0])
+    return Number(chosen.value, chosen.status, chosen.reason.code if chosen.reason else "")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from detectors.base import Status
 from detectors.registry import names
 from evaluation.curves import risk_coverage
 from evaluation.metrics import (
@@ -22,10 +23,10 @@ from evaluation.metrics import (
     metrics_for,
 )
 from evaluation.scores import Score
-from verdict.fusion import LEVELS, NONE, SOME, STRONG
+from verdict.levels import Level
 
-ALARMS = (STRONG, SOME)
-ANSWERS = (STRONG, SOME, NONE)
+ALARMS = (Level.STRONG, Level.SOME)
+ANSWERS = (Level.STRONG, Level.SOME, Level.NONE)
 DETECTOR_RESAMPLES = 500
 UNNAMED = "not named"
 
@@ -109,7 +110,7 @@ def detector_figures(scores: Sequence[Score], name: str) -> dict:
     labels, values, groups = columns(scores, name)
     there = np.isfinite(values)
     numbers = [score.detectors[name] for score in scores]
-    calibrated = any(number.status in ("counted", "experimental") for number in numbers)
+    calibrated = any(number.status in (Status.COUNTED, Status.EXPERIMENTAL) for number in numbers)
     found = measure_with_intervals(
         metrics_for(calibrated), labels[there], values[there], groups[there], DETECTOR_RESAMPLES
     )
@@ -202,15 +203,15 @@ def _by_file_kind(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
 
 def _levels(scores: Sequence[Score]) -> dict[str, dict[str, int]]:
     counts = Counter((score.level, score.item.label) for score in scores)
-    return {level: {"real": counts[level, 0], "fake": counts[level, 1]} for level in LEVELS}
+    return {level: {"real": counts[level, 0], "fake": counts[level, 1]} for level in tuple(Level)}
 
 
 def _alarm_counts(own: Sequence[Score]) -> dict[str, float | int | None]:
     values = [score.log_odds for score in own if score.log_odds is not None]
     return {
         "n": len(own),
-        "strong": sum(score.level == STRONG for score in own),
-        "some": sum(score.level == SOME for score in own),
+        "strong": sum(score.level == Level.STRONG for score in own),
+        "some": sum(score.level == Level.SOME for score in own),
         "alarm_share": sum(score.level in ALARMS for score in own) / len(own),
         "not_assessed": len(own) - len(values),
         "median_log_odds": float(np.median(values)) if values else None,

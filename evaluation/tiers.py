@@ -20,6 +20,7 @@ import numpy as np
 
 from errors import UserError
 from media.clip import AUDIO_HZ, Clip
+from media.sniff import MediaKind
 
 CLOCK = Fraction(1, 90_000)  # of written time stamps: fine enough for every frame rate
 AAC_SAMPLES = 1024  # in one AAC frame
@@ -59,7 +60,7 @@ def copies(tier: Tier) -> Callable[[Path], AbstractContextManager[Path]]:
 @contextmanager
 def _copy(tier: Tier, path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder, Clip(path) as clip:
-        if clip.kind == "picture":
+        if clip.kind == MediaKind.IMAGE:
             target = Path(folder) / f"{path.stem}.jpg"
             write_picture(clip, target, tier)
         else:

@@ -35,7 +35,7 @@ from media.limits import (
     MOST_HZ,
 )
 from media.scan import DAMAGED, scan
-from media.sniff import FileKind, sniff
+from media.sniff import FileKind, MediaKind, sniff
 from stop import Stop
 
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
@@ -95,7 +95,7 @@ class Clip:
         self.bytes = self.path.stat().st_size
         self._images: list[tuple[float, np.ndarray]] = []
         self.size_wh = (0, 0)  # until the first image is there
-        if file_kind.kind == "picture":
+        if file_kind.kind == MediaKind.IMAGE:
             self._open_image(file_kind)
         else:
             self._open_video(file_kind)
@@ -210,15 +210,16 @@ class Clip:
         self._images, warnings = read_image(self.path, self.container, file_kind.pillow_formats)
         for sentence in warnings:
             self.warn(sentence)
-        self.kind, self.duration_s, self.fps, self.has_audio = "picture", 0.0, Fraction(0), False
+        self.kind, self.has_audio = MediaKind.IMAGE, False
+        self.duration_s, self.fps = 0.0, Fraction(0)
         self.size_wh = (self._images[0][1].shape[1], self._images[0][1].shape[0])
         if len(self._images) > 1:
-            self.kind = "video"
+            self.kind = MediaKind.VIDEO
             self.duration_s = self._images[-1][0] + PAGE_S
             self.fps = Fraction(len(self._images) / self.duration_s).limit_denominator(1001)
 
     def _open_video(self, file_kind: FileKind) -> None:
-        self.kind, self._kind = "video", file_kind
+        self.kind, self._kind = MediaKind.VIDEO, file_kind
         with self.opened() as container:
             self._check_streams(container)
             found = scan(container, self._stop)
@@ -233,7 +234,7 @@ class Clip:
                 "No picture in the file could be decoded: the video data is damaged.",
             )
         if self._kind.ffmpeg_format == "gif" and found.packets == 1:
-            self.kind, self.duration_s, self.fps = "picture", 0.0, Fraction(0)
+            self.kind, self.duration_s, self.fps = MediaKind.IMAGE, 0.0, Fraction(0)
             self._images = [(0.0, first)]
 
     def _check_streams(self, container: av.container.InputContainer) -> None:

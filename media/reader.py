@@ -20,7 +20,7 @@ from media.clip import Clip, open_container
 from media.faces import FaceFinder
 from media.identity import IdentityLinker
 from media.provenance import Provenance, read_provenance
-from media.sniff import sniff
+from media.sniff import MediaKind, sniff
 from media.windows import Stretch, Window, decode_window, with_speech
 from stop import Stop
 
@@ -30,7 +30,7 @@ class Reader(Protocol):
 
     path: Path
     name: str
-    kind: str
+    kind: MediaKind
     container: str
     duration_s: float
     size_wh: tuple[int, int]
@@ -127,7 +127,7 @@ def codec_of(path: str | Path) -> str:
 def local_codec_of(path: str | Path) -> str:
     """As `codec_of`, in this process."""
     kind = sniff(Path(path))
-    if kind.kind != "video":
+    if kind.kind != MediaKind.VIDEO:
         return ""
     with open_container(Path(path), kind) as container:
         streams = container.streams.video

@@ -7,6 +7,7 @@ is called. So the format is decided here, from an allow-list of magic numbers, a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from errors import UserError
@@ -17,41 +18,63 @@ MOV_ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 IMAGE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
 
 
+class MediaKind(StrEnum):
+    """What is shown; the words are those of the JSON report."""
+
+    VIDEO = "video"
+    IMAGE = "picture"
+
+
+VIDEO, IMAGE = MediaKind.VIDEO, MediaKind.IMAGE
+
+
 @dataclass(frozen=True)
 class FileKind:
     """How a file is opened.
 
     Attributes:
-        kind: ``video`` (FFmpeg decodes) or ``image`` (Pillow decodes).
+        kind: FFmpeg decodes videos, Pillow decodes images.
         ffmpeg_format: the demuxer that FFmpeg must use, or None.
         name: for people, e.g. "MP4 / QuickTime".
         suffixes: file-name endings that go with it.
         pillow_formats: the decoders that Pillow may try.
     """
 
-    kind: str
+    kind: MediaKind
     ffmpeg_format: str | None
     name: str
     suffixes: tuple[str, ...]
     pillow_formats: tuple[str, ...] = ()
 
 
-MOV = FileKind("video", "mov", "MP4 / QuickTime", (".mp4", ".mov", ".m4v", ".3gp"))
-MPEG = FileKind("video", "mpeg", "MPEG program stream", (".mpg", ".mpeg", ".vob"))
+MOV = FileKind(VIDEO, "mov", "MP4 / QuickTime", (".mp4", ".mov", ".m4v", ".3gp"))
+MPEG = FileKind(VIDEO, "mpeg", "MPEG program stream", (".mpg", ".mpeg", ".vob"))
 STARTS: tuple[tuple[bytes, FileKind], ...] = (
-    (b"\x1a\x45\xdf\xa3", FileKind("video", "matroska", "Matroska / WebM", (".mkv", ".webm"))),
+    (
+        b"\x1a\x45\xdf\xa3",
+        FileKind(VIDEO, "matroska", "Matroska / WebM", (".mkv", ".webm")),
+    ),
     (b"\x00\x00\x01\xba", MPEG),
-    (b"\x00\x00\x01\xb3", FileKind("video", "mpegvideo", "MPEG video stream", (".mpg", ".m2v"))),
-    (b"GIF87a", FileKind("video", "gif", "GIF", (".gif",))),
-    (b"GIF89a", FileKind("video", "gif", "GIF", (".gif",))),
-    (b"FLV\x01", FileKind("video", "flv", "Flash video", (".flv",))),
-    (b"OggS", FileKind("video", "ogg", "Ogg", (".ogv", ".ogg"))),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FileKind("video", "asf", "Windows Media", (".wmv",))),
-    (b"\xff\xd8\xff", FileKind("picture", None, "JPEG", (".jpg", ".jpeg", ".jfif"), ("JPEG",))),
-    (b"\x89PNG\r\n\x1a\n", FileKind("picture", None, "PNG", (".png", ".apng"), ("PNG",))),
-    (b"BM", FileKind("picture", None, "BMP", (".bmp",), ("BMP",))),
-    (b"II*\x00", FileKind("picture", None, "TIFF", (".tif", ".tiff"), ("TIFF",))),
-    (b"MM\x00*", FileKind("picture", None, "TIFF", (".tif", ".tiff"), ("TIFF",))),
+    (
+        b"\x00\x00\x01\xb3",
+        FileKind(VIDEO, "mpegvideo", "MPEG video stream", (".mpg", ".m2v")),
+    ),
+    (b"GIF87a", FileKind(VIDEO, "gif", "GIF", (".gif",))),
+    (b"GIF89a", FileKind(VIDEO, "gif", "GIF", (".gif",))),
+    (b"FLV\x01", FileKind(VIDEO, "flv", "Flash video", (".flv",))),
+    (b"OggS", FileKind(VIDEO, "ogg", "Ogg", (".ogv", ".ogg"))),
+    (
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+        FileKind(VIDEO, "asf", "Windows Media", (".wmv",)),
+    ),
+    (
+        b"\xff\xd8\xff",
+        FileKind(IMAGE, None, "JPEG", (".jpg", ".jpeg", ".jfif"), ("JPEG",)),
+    ),
+    (b"\x89PNG\r\n\x1a\n", FileKind(IMAGE, None, "PNG", (".png", ".apng"), ("PNG",))),
+    (b"BM", FileKind(IMAGE, None, "BMP", (".bmp",), ("BMP",))),
+    (b"II*\x00", FileKind(IMAGE, None, "TIFF", (".tif", ".tiff"), ("TIFF",))),
+    (b"MM\x00*", FileKind(IMAGE, None, "TIFF", (".tif", ".tiff"), ("TIFF",))),
 )
 AUDIO_STARTS = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"caff")
 
@@ -80,15 +103,17 @@ def sniff(path: Path) -> FileKind:
 
 def _by_magic(head: bytes) -> FileKind | None:
     if head[4:8] == b"ftyp" and head[8:12] in IMAGE_BRANDS:
-        return FileKind("picture", None, "AVIF / HEIF", (".avif", ".heic", ".heif"), ("AVIF",))
+        return FileKind(
+            MediaKind.IMAGE, None, "AVIF / HEIF", (".avif", ".heic", ".heif"), ("AVIF",)
+        )
     if head[4:8] in MOV_ATOMS:
         return MOV
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return FileKind("video", "avi", "AVI", (".avi",))
+        return FileKind(VIDEO, "avi", "AVI", (".avi",))
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return FileKind("picture", None, "WebP", (".webp",), ("WEBP",))
+        return FileKind(IMAGE, None, "WebP", (".webp",), ("WEBP",))
     if len(head) > 2 * TS_PACKET_BYTES and all(head[i * TS_PACKET_BYTES] == 0x47 for i in range(3)):
-        return FileKind("video", "mpegts", "MPEG transport stream", (".ts", ".mts"))
+        return FileKind(VIDEO, "mpegts", "MPEG transport stream", (".ts", ".mts"))
     return next((kind for start, kind in STARTS if head.startswith(start)), None)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from media.clip import Clip
 from media.faces import FaceFinder
 from media.identity import IdentityLinker
+from media.mode import Mode
+from media.sniff import MediaKind
 from media.speech import speech_stretches
 from media.tracks import FaceTrack, track_faces
 
@@ -93,16 +95,16 @@ class Plan(Sequence[Stretch]):
         return Stretch(*edges)
 
 
-def plan(duration_s: float, mode: str) -> Plan:
+def plan(duration_s: float, mode: Mode) -> Plan:
     """Cut a clip into the stretches that will be examined.
 
     Args:
         duration_s: length of the clip; 0 for a still image.
-        mode: ``quick`` (at most `QUICK_WINDOWS`, spread evenly) or ``thorough`` (end to end).
+        mode: at most `QUICK_WINDOWS`, spread evenly, or end to end.
     """
     count = max(1, round(duration_s / WINDOW_S))
     chosen: Sequence[int] = range(count)
-    if mode != "thorough" and count > QUICK_WINDOWS:
+    if mode is not Mode.THOROUGH and count > QUICK_WINDOWS:
         chosen = np.linspace(0, count - 1, QUICK_WINDOWS).round().astype(int).tolist()
     return Plan(duration_s + FRAME_TOLERANCE_S, count, chosen)
 
@@ -144,5 +146,5 @@ def decode_window(
         audio=audio,
         audio_start_s=stretch.start_s,
         speech_s=np.zeros((0, 2)),
-        is_image=clip.kind == "picture",
+        is_image=clip.kind == MediaKind.IMAGE,
     )

@@ -17,6 +17,7 @@ from media.clip import sha256_of, shown_name
 from media.nursery import Line, Nurseries
 from media.provenance import Provenance
 from media.provenance.mark import DeclaredMark
+from media.sniff import MediaKind
 from media.tracks import FaceTrack, Quality
 from media.windows import Stretch, Window, with_speech
 from stop import Stop
@@ -44,7 +45,7 @@ class RemoteReader:
         self.line = Line(READERS, stop or Stop())
         try:
             facts = self._ask("open", path=str(self.path.absolute()))
-            self.kind, self.container = str(facts["kind"]), str(facts["container"])
+            self.kind, self.container = MediaKind(facts["kind"]), str(facts["container"])
             self.duration_s, self.fps = float(facts["duration_s"]), Fraction(*facts["fps"])
             width, height = facts["size_wh"]
             self.size_wh = (int(width), int(height))

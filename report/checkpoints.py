@@ -137,11 +137,11 @@ def what_it_sees(language: Language = ENGLISH) -> str:
 def _cell(finding: Finding | None) -> str:
     if finding is None:
         return "–"
-    if finding.log_odds is None:
+    if finding.value is None:
         return finding.reason.sentence if finding.reason else "no number"
-    windows = ", ".join(f"{clock(w.start_s)}: {signed(w.log_odds)}" for w in finding.windows)
+    windows = ", ".join(f"{clock(w.start_s)}: {signed(w.value)}" for w in finding.windows)
     status = STATUS[finding.status]
-    said = f"{signed(finding.log_odds)}, {strength(finding.log_odds)}; {status}."
+    said = f"{signed(finding.value)}, {strength(finding.value)}; {status}."
     return f"{said} {windows}" if windows else said
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from analysis import Analysis
 from detectors.base import Finding
 from media.provenance.credentials import TRUST_LIST_DATE
+from media.sniff import MediaKind
 from report.export import to_json
 from report.language import ENGLISH, Language
 from report.roles import title
 from report.seal import FIELD
 from report.words import MOST_SHOWN, clock, measure, percent, signed, size, status
-from verdict.fusion import Verdict, fusion_parameters
+from verdict.fusion import Verdict
 
 CREDENTIALS = {
     "none": "none in the file",
@@ -119,7 +120,7 @@ def _term(name: str, weight: str, value: float) -> Term:
 def _finding(
     finding: Finding, verdict: Verdict, language: Language
 ) -> tuple[str, str, str, str, str, str]:
-    value = signed(finding.log_odds) if finding.log_odds is not None else "–"
+    value = signed(finding.value) if finding.value is not None else "–"
     counts = language(status(finding, verdict))
     if finding.reason is not None:
         counts = f"{language(finding.reason.sentence)} [{finding.reason.code}]"
@@ -131,7 +132,7 @@ def _finding(
 def _calibration(analysis: Analysis, language: Language) -> str:
     if analysis.verdict.opinion.probability is None:
         return ""
-    fitted = fusion_parameters()
+    fitted = analysis.verdict.parameters
     return language(
         "Calibrated on {data} ({date}), for equal odds beforehand. On other kinds of files it may "
         "be off.", data=fitted.fitted_on, date=fitted.date,
@@ -152,7 +153,7 @@ def _file(analysis: Analysis, language: Language) -> Facts:
         ("Kind", f"{language(analysis.kind)}, {analysis.container}"),
         ("Size", f"{size(analysis.bytes)}, {width} × {height} px"),
     ]
-    if analysis.kind == "video":
+    if analysis.kind == MediaKind.VIDEO:
         examined = language(
             "{a} of {b} examined",
             a=clock(analysis.examined_s), b=clock(analysis.duration_s),
@@ -175,7 +176,7 @@ def _audio(analysis: Analysis) -> str:
 
 
 def _made_with(analysis: Analysis, language: Language) -> Facts:
-    chosen, fitted = analysis.settings, fusion_parameters()
+    chosen, fitted = analysis.settings, analysis.verdict.parameters
     facts: list[tuple[str, str]] = [("Analyzed", when(analysis)), ("Mode", chosen.mode)]
     facts += [(language(title(n)), label) for n, label in analysis.checkpoints.items()]
     facts += list(analysis.versions.items())

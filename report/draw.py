@@ -22,8 +22,10 @@ from PIL import Image, ImageDraw, ImageFont
 from analysis import Analysis, Keyframe
 from detectors.base import Heatmap
 from media import align
+from media.sniff import MediaKind
 from report.words import AGAINST, FOR, STYLES, clock, percent
-from verdict.fusion import NOT_ASSESSED, Opinion
+from verdict.fusion import Opinion
+from verdict.levels import Level
 
 LONGEST_SIDE_PX = 1280  # of a picture in a report
 SMALL_BELOW_PX = 480  # smaller pictures are enlarged, so that the writing does not cover them
@@ -72,7 +74,7 @@ def marked(
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     text_px = max(11, round(TEXT_SHARE * max(image.size)))
-    levels = {p: opinions[p].level if p in opinions else NOT_ASSESSED for p in boxes_xyxy}
+    levels = {p: opinions[p].level if p in opinions else Level.NOT_ASSESSED for p in boxes_xyxy}
     for person, box in boxes_xyxy.items():
         _box(draw, box, levels[person], text_px, image.size)
     taken: list[Place] = []
@@ -96,7 +98,7 @@ def annotated(analysis: Analysis, shot: Keyframe) -> np.ndarray:
     """One kept picture with its faces marked, (h, w, 3) uint8 RGB, at a size fit for a report."""
     picture, factor = fit(shot.image)
     boxes = {person: box * factor for person, (box, _) in shot.faces.items()}
-    note = clock(shot.time_s) if analysis.kind == "video" else ""
+    note = clock(shot.time_s) if analysis.kind == MediaKind.VIDEO else ""
     return marked(picture, boxes, opinions_by_person(analysis), note)
 
 

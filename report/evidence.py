@@ -13,6 +13,7 @@ import numpy as np
 
 from analysis import Analysis
 from detectors.base import Finding, Heatmap
+from media.sniff import MediaKind
 from report.draw import data_uri, heatmap_pair
 from report.language import ENGLISH, Language
 from report.roles import phrase, question, title
@@ -77,7 +78,7 @@ def evidence_cards(analysis: Analysis, language: Language = ENGLISH) -> tuple[Ca
     opinion = analysis.verdict.opinion
     own = [
         f for f in analysis.findings
-        if f.person in (opinion.person, None) and f.log_odds is not None
+        if f.person in (opinion.person, None) and f.score is not None
     ]  # fmt: skip
     own.sort(key=lambda f: _order(f, opinion))
     return tuple(_card(analysis, finding, language) for finding in own)
@@ -86,7 +87,7 @@ def evidence_cards(analysis: Analysis, language: Language = ENGLISH) -> tuple[Ca
 def _order(finding: Finding, opinion: Opinion) -> tuple[bool, float]:
     return (
         finding.detector not in opinion.contributions,
-        -abs(opinion.contributions.get(finding.detector, finding.log_odds or 0.0)),
+        -abs(opinion.contributions.get(finding.detector, finding.value or 0.0)),
     )
 
 
@@ -94,7 +95,7 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
     opinion = analysis.verdict.opinion
     contributions = opinion.contributions
     counted = finding.detector in contributions
-    value = contributions.get(finding.detector, finding.log_odds or 0.0)
+    value = contributions.get(finding.detector, finding.value or 0.0)
     side = "neither" if abs(value) < NOTABLE else "for" if value > 0 else "against"
     says = language("It does not lean to either side.")
     untouched = sees_nothing(finding, opinion)
@@ -105,8 +106,8 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
     elif side != "neither":
         text = language(phrase(finding, side == "for"))
         says = text[:1].upper() + text[1:] + "."
-    top = max(finding.windows, key=lambda w: w.log_odds, default=None)
-    timed = top is not None and analysis.kind == "video" and len(finding.windows) > 1
+    top = max(finding.windows, key=lambda w: w.value, default=None)
+    timed = top is not None and analysis.kind == MediaKind.VIDEO and len(finding.windows) > 1
     figure, note = _figure(analysis, finding, language)
     return Card(
         title=language(title(finding.detector)),
@@ -157,7 +158,7 @@ def strongest(heatmaps: Sequence[Heatmap]) -> Heatmap:
 def _heat_figure(
     analysis: Analysis, heatmap: Heatmap, pair: np.ndarray, language: Language
 ) -> Figure:
-    when = "" if analysis.kind != "video" else f", {clock(heatmap.time_s)}"
+    when = "" if analysis.kind != MediaKind.VIDEO else f", {clock(heatmap.time_s)}"
     return Figure(
         picture=data_uri(pair, PICTURE_PX),
         bars=(),
@@ -168,13 +169,13 @@ def _heat_figure(
 
 
 def _bars(analysis: Analysis, finding: Finding, language: Language) -> Figure:
-    most = max(1.0, *(abs(w.log_odds) for w in finding.windows))
+    most = max(1.0, *(abs(w.value) for w in finding.windows))
     bars = []
     for window in finding.windows:
         left = 100 * window.start_s / analysis.duration_s
         stop = 100 * min(window.stop_s, analysis.duration_s) / analysis.duration_s
-        height, side = 50 * abs(window.log_odds) / most, "for" if window.log_odds > 0 else "against"
-        words = f"{clock(window.start_s)}: {signed(window.log_odds)}"
+        height, side = 50 * abs(window.value) / most, "for" if window.value > 0 else "against"
+        words = f"{clock(window.start_s)}: {signed(window.value)}"
         bars.append((round(left, 2), round(stop - left, 2), round(height, 2), side, words))
     caption = language("Over time: up for manipulation, down against it.")
     return Figure(None, tuple(bars), caption)

@@ -17,7 +17,7 @@ from analysis import Analysis, PersonRecord
 from detectors.base import Finding
 from report.schema import SCHEMA_FILE, Content, Report
 from report.seal import sealed
-from verdict.fusion import Opinion, fusion_parameters
+from verdict.fusion import Opinion
 
 
 @cache
@@ -95,7 +95,7 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
 
 
 def _verdict(analysis: Analysis) -> dict[str, Any]:
-    fitted = fusion_parameters()
+    fitted = analysis.verdict.parameters
     return {
         **_opinion(analysis.verdict.opinion),
         "prior_log_odds": float(analysis.verdict.intercept),
@@ -129,12 +129,20 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "detector": finding.detector,
         "person": finding.person,
-        "log_odds": finding.log_odds,
+        "score": finding.score,
+        "llr": finding.llr,
+        "log_odds": finding.value,
         "status": finding.status,
         "reason": {"code": reason.code, "sentence": reason.sentence} if reason else None,
         "measures": dict(finding.measures),
         "windows": [
-            {"start_s": float(w.start_s), "stop_s": float(w.stop_s), "log_odds": w.log_odds}
+            {
+                "start_s": float(w.start_s),
+                "stop_s": float(w.stop_s),
+                "score": w.score,
+                "llr": w.llr,
+                "log_odds": w.value,
+            }
             for w in finding.windows
         ],
         "checkpoint": finding.checkpoint,

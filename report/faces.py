@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from analysis import Analysis
+from media.sniff import MediaKind
 from report.draw import data_uri, face_of
 from report.language import ENGLISH, Language
 from report.words import STYLES, LevelStyle, clock, percent
-from verdict.fusion import NOT_ASSESSED, Opinion
+from verdict.fusion import Opinion
+from verdict.levels import Level
 
 FACE_PX = 144  # of a portrait on a card
 MOST_BOXES_HZ = 10.0  # boxes a second that are sent to the player, which draws between them
@@ -60,7 +62,7 @@ def face_cards(analysis: Analysis, language: Language = ENGLISH) -> tuple[FaceCa
 
 
 def _card(analysis: Analysis, person: Any, opinion: Opinion | None, language: Language) -> FaceCard:
-    level = opinion.level if opinion is not None else NOT_ASSESSED
+    level = opinion.level if opinion is not None else Level.NOT_ASSESSED
     probability = opinion.probability if opinion is not None else None
     quality = person.quality
     words = language("{px} px wide", px=round(quality.face_px))
@@ -84,7 +86,7 @@ def _portrait(analysis: Analysis, person: str) -> str | None:
 
 
 def _seen(analysis: Analysis, stretches: tuple, language: Language) -> str:
-    if analysis.kind != "video":
+    if analysis.kind != MediaKind.VIDEO:
         return language("in the picture")
     total = sum(stop - start for start, stop in stretches)
     first, last = stretches[0][0], stretches[-1][1]
@@ -113,7 +115,7 @@ def overlay(analysis: Analysis, language: Language = ENGLISH) -> dict[str, Any]:
 
 
 def _level(opinions: Mapping[str | None, Opinion], person: str) -> str:
-    return opinions[person].level if person in opinions else NOT_ASSESSED
+    return opinions[person].level if person in opinions else Level.NOT_ASSESSED
 
 
 def _label(opinion: Opinion | None, person: str, language: Language) -> str:

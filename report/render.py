@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import Analysis
+from media.sniff import MediaKind
 from report.details import details, when
 from report.draw import annotated, data_uri
 from report.faces import overlay
@@ -105,4 +106,4 @@ def _spread(shots: tuple, most: int) -> list:
 
 
 def _shot_caption(analysis: Analysis, time_s: float) -> str:
-    return clock(time_s) if analysis.kind == "video" else ""
+    return clock(time_s) if analysis.kind == MediaKind.VIDEO else ""

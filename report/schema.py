@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-SCHEMA_VERSION = "1.4"
+from detectors.base import Status
+from media.mode import Mode
+from verdict.levels import Level
+
+SCHEMA_VERSION = "1.5"
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
-Level = Literal[
-    "Strong signs of manipulation", "Some signs", "Inconclusive", "No signs found", "Not assessed"
-]
 
 
 def finite(value: float | None) -> float | None:
@@ -28,7 +29,10 @@ def finite(value: float | None) -> float | None:
 Number = Annotated[float | None, BeforeValidator(finite)]
 LogOdds = Annotated[
     float | None, BeforeValidator(finite),
-    Field(description="natural log-likelihood ratio; positive speaks for manipulation"),
+    Field(
+        description="calibrated natural log-likelihood ratio, positive speaks for manipulation; "
+        "null where nothing is calibrated"
+    ),
 ]  # fmt: skip
 Share = Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(finite)]
 Stretch = Annotated[
@@ -166,7 +170,9 @@ class Window(Part):
 
     start_s: float
     stop_s: float
-    log_odds: Number
+    score: Number = Field(description="log-odds as the network gives them")
+    llr: LogOdds
+    log_odds: Number = Field(description="llr, or score where nothing is calibrated")
 
 
 class Finding(Part):
@@ -174,8 +180,10 @@ class Finding(Part):
 
     detector: str
     person: Person
-    log_odds: LogOdds
-    status: Literal["counted", "uncalibrated", "experimental", "not_applicable"]
+    score: Number = Field(description="mean log-odds of the windows as the network gives them")
+    llr: LogOdds
+    log_odds: Number = Field(description="llr, or score where nothing is calibrated")
+    status: Status
     reason: Reason | None
     measures: dict[str, Number] = Field(
         description="named quantities; the unit is the last part of the name"
@@ -188,7 +196,7 @@ class Finding(Part):
 class Settings(Part):
     """What the user chose."""
 
-    mode: Literal["quick", "thorough"]
+    mode: Mode
     detectors: list[str]
     checkpoints: dict[str, str]
     fake_labels: dict[str, list[str]]
@@ -199,7 +207,7 @@ class Settings(Part):
 class Content(Part):
     """Everything in a report but its own hash."""
 
-    schema_version: Literal["1.4"] = SCHEMA_VERSION
+    schema_version: Literal["1.5"] = SCHEMA_VERSION
     analyzed_at: str = Field(description="date and time of the analysis, UTC, ISO 8601")
     file: File
     verdict: Verdict

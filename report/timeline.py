@@ -7,14 +7,12 @@ examined, and a row for speech. The templates draw them; nothing here draws. Imp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis import Analysis
-from detectors.base import Finding
-from media.windows import Stretch, plan
+from detectors.base import Finding, WindowScore
 from report.language import ENGLISH, Language
 from report.roles import title
 from report.words import MOST_SHOWN, clock, signed, strength
@@ -96,7 +94,7 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
     several = len({f.person for f in own if f.person is not None}) > 1
     counted = {name for o in analysis.verdict.people for name in o.contributions}
     rows = [_row(finding, finding.detector in counted, several, end, language) for finding in own]
-    examined = _examined(analysis)
+    examined = analysis.windows
     return Timeline(
         duration_s=end,
         rows=(*rows, _speech(analysis, language)),
@@ -104,10 +102,6 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
         stops=tuple(round(s.start_s, 3) for s in examined),
         ticks=_ticks(end),
     )
-
-
-def _examined(analysis: Analysis) -> Sequence[Stretch]:
-    return plan(analysis.duration_s, analysis.settings.mode)
 
 
 def _place(start_s: float, stop_s: float, end_s: float) -> tuple[float, float]:
@@ -122,12 +116,12 @@ def _row(finding: Finding, counted: bool, several: bool, end_s: float, language:
     cells = tuple(_cell(w, end_s, language) for w in finding.windows)
     note = language(finding.reason.sentence) if finding.reason is not None else ""
     who = f" ({finding.person})" if person else ""
-    words = note or strength(finding.log_odds or 0.0, language)
+    words = note or strength(finding.value or 0.0, language)
     return Row(name, person, cells, counted, note, f"{name}{who}: {words}")
 
 
-def _cell(window: object, end_s: float, language: Language) -> Cell:
-    start_s, stop_s, value = window.start_s, window.stop_s, window.log_odds  # type: ignore
+def _cell(window: WindowScore, end_s: float, language: Language) -> Cell:
+    start_s, stop_s, value = window.start_s, window.stop_s, window.value
     left, width = _place(start_s, stop_s, end_s)
     height = 50 * float(np.clip(abs(value) / MOST_SHOWN, 0.0, 1.0))
     words = language(

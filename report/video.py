@@ -19,7 +19,8 @@ from analysis import Analysis
 from errors import UserError
 from media.audio import AUDIO_HZ
 from media.reader import Reader, open_reader
-from media.windows import Stretch, plan
+from media.sniff import MediaKind
+from media.windows import Stretch
 from report.draw import fit, marked, opinions_by_person
 from report.words import clock
 from stop import Stop
@@ -52,7 +53,7 @@ def write_video(
     Raises:
         UserError: ``single_picture`` when there is no video to annotate; what ``stop`` says.
     """
-    if analysis.kind != "video":
+    if analysis.kind != MediaKind.VIDEO:
         raise UserError("single_picture", "A single picture has no video to annotate.")
     target = Path(target)
     stretches = _stretches(analysis)
@@ -83,7 +84,7 @@ def boxes_at(analysis: Analysis, time_s: float) -> dict[str, np.ndarray]:
 def _stretches(analysis: Analysis) -> Sequence[Stretch]:
     if analysis.duration_s <= WHOLE_UP_TO_S:
         return (Stretch(0.0, analysis.duration_s),)
-    return plan(analysis.duration_s, analysis.settings.mode)
+    return analysis.windows
 
 
 def _write(
@@ -144,9 +145,7 @@ def _frame(
 ) -> av.VideoFrame:
     picture, factor = fit(picture)
     boxes = {name: box * factor for name, box in boxes_at(analysis, time_s).items()}
-    examined = any(
-        s.start_s <= time_s < s.stop_s for s in plan(analysis.duration_s, analysis.settings.mode)
-    )
+    examined = any(s.start_s <= time_s < s.stop_s for s in analysis.windows)
     note = clock(time_s) + ("" if examined else ", not examined")
     drawn = marked(picture, boxes, opinions_by_person(analysis), note)
     width, height = size_wh

@@ -19,19 +19,10 @@ from report.roles import phrase, title
 from report.timeline import Timeline, timeline
 from report.words import STYLES, LevelStyle, clock, likelihood, percent
 from verdict.explain import sees_nothing
-from verdict.fusion import (
-    INCONCLUSIVE,
-    NONE,
-    NOT_ASSESSED,
-    NOTABLE,
-    SOME,
-    STRONG,
-    Opinion,
-    Thresholds,
-    in_conflict,
-)
+from verdict.fusion import NOTABLE, Opinion
+from verdict.levels import Level, Thresholds, in_conflict
 
-GAUGE_LEVELS = (NONE, INCONCLUSIVE, SOME, STRONG)
+GAUGE_LEVELS = (Level.NONE, Level.INCONCLUSIVE, Level.SOME, Level.STRONG)
 ON_CARDS = "its number is shown but not counted."  # the detector's own card says so already
 OUTER_LOG_ODDS = 3.0  # beyond the outer thresholds, where the gauge ends
 
@@ -115,15 +106,7 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
 
 def _by_sum(opinion: Opinion, limits: Thresholds) -> bool:
     """The level is the one that the sum alone gives: not lowered by conflict or by instability."""
-    return opinion.level == _zone(opinion.log_odds or 0.0, limits)
-
-
-def _zone(log_odds: float, limits: Thresholds) -> str:
-    if log_odds >= limits.strong:
-        return STRONG
-    if log_odds >= limits.some:
-        return SOME
-    return NONE if log_odds <= limits.none else INCONCLUSIVE
+    return opinion.level == limits.level_of(opinion.log_odds or 0.0)
 
 
 def gauge_place(log_odds: float, limits: Thresholds) -> float:
@@ -132,7 +115,7 @@ def gauge_place(log_odds: float, limits: Thresholds) -> float:
         limits.none - OUTER_LOG_ODDS, limits.none, limits.some, limits.strong,
         limits.strong + OUTER_LOG_ODDS,
     )  # fmt: skip
-    zone = GAUGE_LEVELS.index(_zone(log_odds, limits))
+    zone = GAUGE_LEVELS.index(limits.level_of(log_odds))
     share = (log_odds - edges[zone]) / (edges[zone + 1] - edges[zone])
     return 25 * (zone + min(0.94, max(0.06, share)))
 
@@ -164,7 +147,7 @@ def _name(person: str, language: Language) -> str:
 
 def heaviest(opinion: Opinion, own: Sequence[Finding], side: int) -> Finding | None:
     """The counted finding that moves the sum most to a side, +1 for manipulation and -1 against."""
-    counted = {f.detector: f for f in own if f.log_odds is not None}
+    counted = {f.detector: f for f in own if f.llr is not None}
     moved = [
         (side * value, name)
         for name, value in opinion.contributions.items()
@@ -177,14 +160,14 @@ def _reason(analysis: Analysis, own: Sequence[Finding], language: Language) -> s
     """Why this level, in one sentence."""
     opinion = analysis.verdict.opinion
     for_it, against = (heaviest(opinion, own, side) for side in (1, -1))
-    if opinion.level == NOT_ASSESSED:
+    if opinion.level == Level.NOT_ASSESSED:
         reasons = [f.reason.sentence for f in own if f.reason is not None]
         return language(reasons[0]) if reasons else language("No detector was asked.")
-    if opinion.level in (STRONG, SOME) and for_it is not None:
+    if opinion.level in (Level.STRONG, Level.SOME) and for_it is not None:
         return _sentence(language(phrase(for_it, True)) + _most(for_it, language))
-    if opinion.level == NONE and against is not None:
+    if opinion.level == Level.NONE and against is not None:
         return _sentence(language(phrase(against, False)))
-    if opinion.level == NONE:
+    if opinion.level == Level.NONE:
         return language("Nothing that these detectors know was seen.")
     if opinion.log_odds is None:
         return language("The numbers that there are come from checkpoints that are not counted.")
@@ -199,7 +182,7 @@ def _most(finding: Finding, language: Language) -> str:
     """The strongest moment, where windows differ."""
     if len(finding.windows) < 2:
         return ""
-    top = max(finding.windows, key=lambda w: w.log_odds)
+    top = max(finding.windows, key=lambda w: w.value)
     return language(", most from {a} to {b}", a=clock(top.start_s), b=clock(top.stop_s))
 
 
@@ -220,20 +203,20 @@ def _sentences(analysis: Analysis, own: Sequence[Finding], language: Language) -
 
 def _other_side(opinion: Opinion, own: Sequence[Finding], language: Language) -> str:
     for_it, against = (heaviest(opinion, own, side) for side in (1, -1))
-    if opinion.level == INCONCLUSIVE and for_it is not None and against is not None:
+    if opinion.level == Level.INCONCLUSIVE and for_it is not None and against is not None:
         return language(
             "For manipulation: {a}. Against it: {b}.",
             a=language(phrase(for_it, True)), b=language(phrase(against, False)),
         )  # fmt: skip
-    if opinion.level == INCONCLUSIVE:
+    if opinion.level == Level.INCONCLUSIVE:
         one = for_it or against
         if one is None:
             return language("No detector that counts leans clearly to either side.")
         return language("It leans this way: {a}.", a=language(phrase(one, one is for_it)))
-    other = against if opinion.level in (STRONG, SOME) else for_it
+    other = against if opinion.level in (Level.STRONG, Level.SOME) else for_it
     if (
         other is None
-        and opinion.level in (STRONG, SOME)
+        and opinion.level in (Level.STRONG, Level.SOME)
         and any(sees_nothing(f, opinion) for f in own)
     ):
         return language(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from detectors.base import Finding
+from detectors.base import Finding, Status
 from report.language import ENGLISH, Language
 from verdict.explain import STRENGTH
-from verdict.fusion import INCONCLUSIVE, NONE, NOT_ASSESSED, SOME, STRONG, Opinion, Verdict
+from verdict.fusion import Opinion, Verdict
+from verdict.levels import Level
 
 MOST_SHOWN = 4.0  # log-odds at which every scale is full: 98 to 2, more adds nothing for the eye
 HARDLY = 1.5  # to one: a likelihood ratio below this favors nobody
@@ -44,23 +45,23 @@ class LevelStyle:
 
 
 STYLES: dict[str, LevelStyle] = {
-    STRONG: LevelStyle(
+    Level.STRONG: LevelStyle(
         "strong", "#D55E00", "#000000", (1, 0), "▲▲", "Strong signs",
         "This is evidence, not proof: somebody who knows the case should look at it.",
     ),
-    SOME: LevelStyle(
+    Level.SOME: LevelStyle(
         "some", "#E69F00", "#000000", (6, 3), "▲", "Some signs",
         "Manipulation often leaves such traces, but real files sometimes show them too.",
     ),
-    INCONCLUSIVE: LevelStyle(
+    Level.INCONCLUSIVE: LevelStyle(
         "inconclusive", "#64707D", "#FFFFFF", (2, 2), "◆", "Inconclusive",
         "Neither side is favored: look for the source, or try a better copy of the file.",
     ),
-    NONE: LevelStyle(
+    Level.NONE: LevelStyle(
         "none", "#0072B2", "#FFFFFF", (1, 0), "○", "No signs",
         "That does not prove that the file is genuine: new kinds of fakes can pass unnoticed.",
     ),
-    NOT_ASSESSED: LevelStyle(
+    Level.NOT_ASSESSED: LevelStyle(
         "unassessed", "#3D4650", "#FFFFFF", (1, 3), "–", "Not assessed",
         "Nothing in this file could be judged, so nothing is said about it.",
     ),
@@ -68,10 +69,10 @@ STYLES: dict[str, LevelStyle] = {
 FOR, AGAINST = "#D55E00", "#0072B2"  # the two sides of every diverging scale
 
 STATUS = {
-    "counted": "counted",
-    "uncalibrated": "shown, not counted: not calibrated",
-    "experimental": "shown, not counted: experimental",
-    "not_applicable": "could not judge",
+    Status.COUNTED: "counted",
+    Status.UNCALIBRATED: "shown, not counted: not calibrated",
+    Status.EXPERIMENTAL: "shown, not counted: experimental",
+    Status.NOT_APPLICABLE: "could not judge",
 }
 NO_VOTE = "shown, not counted: no vote"
 
@@ -79,7 +80,7 @@ NO_VOTE = "shown, not counted: no vote"
 def status(finding: Finding, verdict: Verdict) -> str:
     """Whether a number is part of the sum, and why not; one of `STATUS`, or `NO_VOTE`."""
     counted = any(finding.detector in opinion.contributions for opinion in verdict.people)
-    if finding.status == "counted" and not counted:
+    if finding.status == Status.COUNTED and not counted:
         return NO_VOTE
     return STATUS[finding.status]
 

@@ -10,11 +10,14 @@ import numpy as np
 from analysis import Analysis, Settings
 from detectors.base import Finding, Heatmap, Reason, WindowScore
 from detectors.registry import role_of
+from media.mode import Mode
 from media.provenance import Provenance
 from media.record import Keyframe, PersonRecord, TrackRecord
 from media.tracks import Quality
+from media.windows import plan
 from verdict.explain import explain
-from verdict.fusion import FusionParameters, Thresholds, fuse
+from verdict.fusion import FusionParameters, fuse
+from verdict.levels import Thresholds
 
 SIZE_WH, FPS, DURATION_S = (640, 360), 25, 6.0
 NUMBERS = FusionParameters(
@@ -72,19 +75,23 @@ def finding(
 ) -> Finding:
     """A finding whose windows have these log-odds."""
     span = DURATION_S / max(1, len(values))
-    windows = tuple(WindowScore(i * span, (i + 1) * span, v) for i, v in enumerate(values))
     calibrated = status != "uncalibrated"
+    windows = tuple(
+        WindowScore(i * span, (i + 1) * span, v, v if calibrated else None)
+        for i, v in enumerate(values)
+    )
+    score = float(np.mean(values))
     measures = {"lag_ms": -80.0} if detector == "sync" else {"pictures": 8.0}
     return Finding(
-        role_of(detector), person, float(np.mean(values)), status, None, windows, heatmaps,
-        measures, f"{detector}@0123456789ab", calibrated,
+        role_of(detector), person, score, score if calibrated else None, status, None, windows,
+        heatmaps, measures, f"{detector}@0123456789ab", calibrated,
     )  # fmt: skip
 
 
 def no_finding(detector: str, person: str | None, code: str) -> Finding:
     """A finding with a reason in place of a number."""
     return Finding(
-        role_of(detector), person, None, "not_applicable", Reason.of(code), (), (), {},
+        role_of(detector), person, None, None, "not_applicable", Reason.of(code), (), (), {},
         f"{detector}@0123456789ab", False,
     )  # fmt: skip
 
@@ -123,6 +130,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         container="MP4 / QuickTime",
         duration_s=DURATION_S,
         examined_s=DURATION_S,
+        windows=plan(DURATION_S, Mode.QUICK),
         size_wh=SIZE_WH,
         fps=float(FPS),
         has_audio=True,

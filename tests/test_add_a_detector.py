@@ -102,7 +102,7 @@ def test_it_is_asked_counted_and_explained(toy, face):
     only = Settings(detectors=("spatial", TOY))  # one way to fake, so that the weight counts whole
     analysis = analyze(face, only, pool=Pool())
     finding = next(f for f in analysis.findings if f.detector == TOY)
-    assert finding.log_odds == pytest.approx(LINE.apply(0.9), abs=1e-6)
+    assert finding.value == pytest.approx(LINE.apply(0.9), abs=1e-6)
     opinion = analysis.verdict.opinion
     assert opinion.contributions[TOY] == pytest.approx(0.8 * LINE.apply(0.9), abs=1e-6)
     assert any("the light is a toy's (brightness" in line for line in analysis.explanation)
@@ -158,7 +158,7 @@ def test_without_a_weight_it_is_shown_without_a_vote(toy, face, monkeypatch, tmp
     monkeypatch.setattr(fusion, "PARAMETERS_FILE", tmp_path / "none.json")
     fusion.fusion_parameters.cache_clear()
     analysis = analyze(face, Settings(detectors=(TOY,)), pool=Pool())
-    assert analysis.findings[0].log_odds is not None
+    assert analysis.findings[0].value is not None
     assert analysis.verdict.opinion.contributions == {}
     assert any(f"{TOY} detector has no vote" in line for line in analysis.explanation)
 

@@ -23,7 +23,7 @@ def test_every_detector_says_something_about_the_person(analysis):
     assert [p.name for p in analysis.people] == ["Face A"]
     assert [f.detector for f in analysis.findings] == list(names())
     for finding in analysis.findings:
-        assert finding.log_odds is not None or finding.reason is not None
+        assert finding.value is not None or finding.reason is not None
 
 
 def test_contributions_add_up_to_the_verdict_of_a_real_file(analysis):
@@ -56,8 +56,8 @@ def test_findings_are_told_one_after_the_other_and_end_as_they_are_weighed():
     last = {finding.detector: (finding, share) for finding, share in told}
     assert list(last) == list(names())
     assert all(share == 1.0 for _, share in last.values())
-    assert {n: f.log_odds for n, (f, _) in last.items()} == {
-        f.detector: f.log_odds for f in whole.findings
+    assert {n: f.value for n, (f, _) in last.items()} == {
+        f.detector: f.value for f in whole.findings
     }
 
 
@@ -72,7 +72,7 @@ def test_a_picture_is_judged_by_what_can_be_seen_in_it(tmp_path, portrait):
     Image.fromarray(portrait).save(tmp_path / "portrait.jpg", quality=92)
     found = analyze(tmp_path / "portrait.jpg")
     by_name = {f.detector: f for f in found.findings}
-    assert by_name["spatial"].log_odds is not None
+    assert by_name["spatial"].value is not None
     for name in ("temporal", "sync", "landmarks"):
         assert by_name[name].reason.code == "single_picture"
 
@@ -93,7 +93,7 @@ def test_a_moving_picture_is_examined_like_a_silent_clip(tmp_path, portrait):
     pages[0].save(path, save_all=True, append_images=pages[1:], duration=66, quality=90)
     found = analyze(path, Settings(detectors=("spatial", "sync")))
     told = {finding.detector: finding for finding in found.findings}
-    assert told["spatial"].log_odds is not None
+    assert told["spatial"].value is not None
     assert told["sync"].reason.code == "no_audio"
 
 

@@ -156,8 +156,8 @@ def load_file_any(path) -> dict[str, np.ndarray]:
 def test_a_finding_keeps_windows_apart_and_averages_them(detector, fine):
     looks = [(fine.stretch, detector.look(fine, fine.tracks[0]))] * 2
     finding = collect(detector, "Face A", looks)
-    if finding.log_odds is not None:
-        assert finding.log_odds == pytest.approx(np.mean([w.log_odds for w in finding.windows]))
+    if finding.value is not None:
+        assert finding.value == pytest.approx(np.mean([w.value for w in finding.windows]))
         assert len(finding.windows) == 2
 
 

@@ -16,7 +16,8 @@ from evaluation.run import Kept
 from hub.checkpoint import Calibration
 from training.fusion.evidence import folds, read_held_out, read_table
 from training.fusion.fit import WAY_SHARES, fit_all, held_out, sums, thresholds
-from verdict.fusion import FusionParameters, Thresholds, fuse
+from verdict.fusion import FusionParameters, fuse
+from verdict.levels import Thresholds
 
 DETECTORS = names()
 KINDS, SOURCES = ("swap", "head", "head+superres", "lips"), ("phone", "studio", "lab", "web")
@@ -102,6 +103,7 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
             Finding(
                 role_of(name),
                 f"Face {row}",
+                None if np.isnan(v) else float(v),
                 None if np.isnan(v) else float(v),
                 "not_applicable" if np.isnan(v) else "counted",
                 reason if np.isnan(v) else None,

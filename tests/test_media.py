@@ -19,6 +19,7 @@ from media import image as image_room
 from media.clip import Clip
 from media.faces import MOST_PROPOSALS, Face, FaceFinder, Region
 from media.identity import IdentityLinker
+from media.mode import Mode
 from media.provenance import read_provenance
 from media.tracks import MOST_FACES, MOST_FOLLOWED, track_faces
 from media.windows import plan, read_window
@@ -225,7 +226,7 @@ def test_a_far_time_stamp_in_a_tiny_file_is_refused(tmp_path):
 
 
 def test_stretches_are_made_when_they_are_asked_for():
-    year = plan(365 * 86_400.0, "thorough")
+    year = plan(365 * 86_400.0, Mode.THOROUGH)
     tracemalloc.start()
     assert len(year) == 10_512_000
     assert year[-1].stop_s == pytest.approx(365 * 86_400, abs=0.01)
@@ -317,7 +318,7 @@ def test_a_size_that_changes_midway_is_brought_to_the_first_one(tmp_path):
                 packet.stream = stream
                 container.mux(packet)
     with Clip(path) as clip, FaceFinder() as finder:
-        window = read_window(clip, plan(clip.duration_s, "quick")[0], finder, IdentityLinker())
+        window = read_window(clip, plan(clip.duration_s, Mode.QUICK)[0], finder, IdentityLinker())
         pictures = [p for _, p in clip.frames()]
         assert any("size of the pictures changes" in warning for warning in clip.warnings)
     assert window.stills.shape[1:] == (64, 64, 3)
@@ -367,11 +368,11 @@ def test_noise_holds_no_faces():
 
 
 def test_quick_is_bounded_and_thorough_is_whole():
-    assert len(plan(7200.0, "quick")) == 4
-    whole = plan(100.0, "thorough")
+    assert len(plan(7200.0, Mode.QUICK)) == 4
+    whole = plan(100.0, Mode.THOROUGH)
     assert whole[0].start_s == 0 and whole[-1].stop_s == pytest.approx(100.0, abs=0.01)
     assert all(a.stop_s == b.start_s for a, b in pairwise(whole))
-    assert len(plan(0.0, "quick")) == 1
+    assert len(plan(0.0, Mode.QUICK)) == 1
 
 
 def moving_noise(count: int) -> list[np.ndarray]:

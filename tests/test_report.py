@@ -8,7 +8,6 @@ import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import get_args
 
 import av
 import jsonschema
@@ -37,7 +36,7 @@ from report.faces import overlay
 from report.roles import title
 from tests.conftest import ROOT
 from tests.made_analysis import DURATION_S, SIZE_WH, drawn_picture, made_analysis, made_picture
-from verdict.fusion import LEVELS
+from verdict.levels import Level
 
 CASES = {"two people": made_analysis, "nothing assessable": made_picture}
 
@@ -68,10 +67,6 @@ def test_the_published_schema_is_the_one_that_the_models_generate():
     assert export.schema() == schema.generated()
 
 
-def test_levels_in_the_schema_are_the_levels_of_the_verdict():
-    assert get_args(schema.Level) == LEVELS
-
-
 def test_a_report_is_dated():
     assert export.to_json(made_analysis())["analyzed_at"] == "2026-01-02T03:04:05+00:00"
 
@@ -89,7 +84,7 @@ def test_a_measure_that_is_not_a_number_becomes_null():
 def test_no_word_calls_a_file_fake_or_authentic():
     said = " ".join(look.meaning for look in words.STYLES.values()).lower()
     assert not re.search(r"\b(is fake|authentic)\b", said)
-    assert set(words.STYLES) == set(LEVELS)
+    assert set(words.STYLES) == set(tuple(Level))
 
 
 def test_levels_differ_in_line_or_sign_not_only_in_colour():
@@ -211,7 +206,7 @@ def test_ticks_are_few_and_round():
 
 def test_a_number_without_a_vote_is_nowhere_called_counted():
     found = made_analysis()
-    silent = next(f for f in found.findings if f.status == "counted" and f.log_odds is not None)
+    silent = next(f for f in found.findings if f.status == "counted" and f.value is not None)
     opinion = found.verdict.opinion
     left = {n: v for n, v in opinion.contributions.items() if n != silent.detector}
     opinion = replace(opinion, contributions=left)
@@ -265,7 +260,7 @@ def test_the_needle_stands_in_the_zone_of_its_level(value):
     limits = made_analysis().verdict.thresholds
     place = view.gauge_place(value, limits)
     zone = min(3, int(place // 25))
-    assert view.GAUGE_LEVELS[zone] == view._zone(value, limits)
+    assert view.GAUGE_LEVELS[zone] == limits.level_of(value)
 
 
 def test_a_heatmap_on_which_nothing_stands_out_is_not_shown():
@@ -414,7 +409,7 @@ def test_a_report_holds_against_itself(tmp_path):
 def test_every_change_is_named():
     stored = export.to_json(made_analysis())
     fresh = made_analysis()
-    changed = replace(fresh.findings[0], log_odds=1.0)
+    changed = replace(fresh.findings[0], score=1.0, llr=1.0)
     fresh = replace(
         fresh,
         sha256="cd" * 32,

@@ -25,6 +25,7 @@ from hub import store
 from media.clip import Clip
 from media.faces import FaceFinder
 from media.identity import IdentityLinker
+from media.mode import Mode
 from media.tracks import FaceTrack
 from media.windows import Window, plan, read_window
 from tests.conftest import moving_portrait, write_clip
@@ -279,7 +280,7 @@ def speaking(tmp_path_factory, portrait) -> tuple[Window, FaceTrack]:
     path = tmp_path_factory.mktemp("clips") / "buzz.mp4"
     write_clip(path, moving_portrait(portrait, 63), sound=buzz.astype(np.float32))
     with Clip(path) as clip, FaceFinder() as finder:
-        window = read_window(clip, plan(clip.duration_s, "quick")[0], finder, IdentityLinker())
+        window = read_window(clip, plan(clip.duration_s, Mode.QUICK)[0], finder, IdentityLinker())
     (track,) = window.tracks
     landmarks = track.landmarks.copy()
     opening = 8 * (1 + np.sin(2 * np.pi * 4 * track.times_s))

@@ -14,17 +14,8 @@ from detectors.base import Finding, Reason, WindowScore
 from detectors.registry import names, role_of
 from verdict import fusion
 from verdict.explain import explain, sees_nothing
-from verdict.fusion import (
-    INCONCLUSIVE,
-    LEVELS,
-    NONE,
-    NOT_ASSESSED,
-    SOME,
-    STRONG,
-    FusionParameters,
-    Thresholds,
-    fusion_parameters,
-)
+from verdict.fusion import FusionParameters, fusion_parameters
+from verdict.levels import Level, Thresholds
 from verdict.ways import attribution
 
 fuse = partial(fusion.fuse, image=False)
@@ -38,20 +29,31 @@ NUMBERS = FusionParameters(-0.3, FITTED, 4.0, LIMITS, LIMITS, "test", "", WAYS)
 def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
     if log_odds is None:
         return Finding(
-            role_of(name), person, None, "not_applicable", Reason.of(code), (), (), {}, "x", True
+            role_of(name),
+            person,
+            None,
+            None,
+            "not_applicable",
+            Reason.of(code),
+            (),
+            (),
+            {},
+            "x",
+            True,
         )
-    windows = (WindowScore(0, 3, log_odds),)
-    return Finding(role_of(name), person, log_odds, status, None, windows, (), {}, "x", True)
+    llr = None if status == "uncalibrated" else log_odds
+    windows = (WindowScore(0, 3, log_odds, llr),)
+    return Finding(role_of(name), person, log_odds, llr, status, None, windows, (), {}, "x", True)
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.none() | st.floats(-20, 20), min_size=1))
 def test_contributions_add_up_to_the_verdict(values):
     verdict = fuse([finding(n, v) for n, v in values.items()], numbers=NUMBERS)
     chosen = verdict.opinion
-    assert chosen.level in LEVELS
+    assert chosen.level in tuple(Level)
     if chosen.log_odds is None:
         assert all(v is None for v in values.values())
-        assert chosen.level == NOT_ASSESSED
+        assert chosen.level == Level.NOT_ASSESSED
     else:
         total = verdict.intercept + math.fsum(chosen.contributions.values())
         assert total == pytest.approx(chosen.log_odds, abs=1e-9)
@@ -62,7 +64,7 @@ def test_no_number_is_not_zero():
     verdict = fuse(
         [finding("spatial", None), finding("sync", None, code="no_speech")], numbers=NUMBERS
     )
-    assert verdict.level == NOT_ASSESSED
+    assert verdict.level == Level.NOT_ASSESSED
     assert verdict.opinion.probability is None
 
 
@@ -75,7 +77,7 @@ def test_an_absent_detector_adds_nothing_and_leaves_the_others_as_they_are():
 
 def test_uncalibrated_is_shown_and_not_counted():
     verdict = fuse([finding("spatial", 9.0, status="uncalibrated")], numbers=NUMBERS)
-    assert verdict.level == INCONCLUSIVE
+    assert verdict.level == Level.INCONCLUSIVE
     assert verdict.opinion.probability is None
     assert any("not calibrated" in w for w in verdict.warnings)
 
@@ -116,13 +118,18 @@ def test_where_all_faces_look_made_the_file_is_as_suspicious_as_one():
 
 
 def test_levels_follow_their_thresholds():
-    for value, level in ((3.9, STRONG), (2.5, SOME), (0.5, INCONCLUSIVE), (-2.0, NONE)):
+    for value, level in (
+        (3.9, Level.STRONG),
+        (2.5, Level.SOME),
+        (0.5, Level.INCONCLUSIVE),
+        (-2.0, Level.NONE),
+    ):
         assert fuse([finding("spatial", value)], numbers=NUMBERS).level == level
 
 
 def test_evidence_that_does_not_survive_re_encoding_is_no_alarm():
     verdict = fuse([finding("spatial", 3.9)], unstable=True, numbers=NUMBERS)
-    assert verdict.level == INCONCLUSIVE
+    assert verdict.level == Level.INCONCLUSIVE
     assert any("re-encoding" in w for w in verdict.warnings)
 
 
@@ -141,7 +148,7 @@ def test_unstable_evidence_weakens_itself_and_nothing_else():
     found = [finding("spatial", 3.0), finding("generation", 2.0)]
     verdict = fuse(found, unstable=True, numbers=numbers)
     assert verdict.opinion.contributions == {"spatial": 0.0, "generation": pytest.approx(2.0)}
-    assert verdict.level == SOME
+    assert verdict.level == Level.SOME
 
 
 def test_one_detector_cannot_decide_without_limit():
@@ -163,7 +170,7 @@ def test_disagreement_is_said_and_lowers_the_level():
     weights = dict.fromkeys(NAMES, 1.0)
     numbers = FusionParameters(0, weights, 6.0, LIMITS, LIMITS, "test", "", WAYS)
     verdict = fuse([finding("spatial", 4.0), finding("landmarks", -2.0)], numbers=numbers)
-    assert verdict.level == INCONCLUSIVE
+    assert verdict.level == Level.INCONCLUSIVE
     assert any("disagree" in w for w in verdict.warnings)
     assert any("landmarks" in sentence for sentence in verdict.against)
 
@@ -182,7 +189,7 @@ def test_a_spotless_face_does_not_clear_a_redrawn_mouth():
     numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", WAYS)
     found = [finding("spatial", -2.0), finding("generation", -2.0), finding("mouth", 4.0)]
     opinion = fuse(found, numbers=numbers).opinion
-    assert opinion.level == SOME
+    assert opinion.level == Level.SOME
     assert opinion.contributions["mouth"] > 1.5
     assert opinion.contributions["spatial"] == opinion.contributions["generation"]
 
@@ -193,7 +200,7 @@ def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_rou
     dubbed = fuse([finding("spatial", -3.0), finding("sync", 3.4)], numbers=numbers)
     swapped = fuse([finding("spatial", 3.0), finding("sync", -2.3)], numbers=numbers)
     clean = fuse([finding("spatial", -3.0), finding("sync", -2.3)], numbers=numbers)
-    assert dubbed.level == swapped.level == SOME
+    assert dubbed.level == swapped.level == Level.SOME
     assert clean.opinion.log_odds == pytest.approx(-2.75, abs=0.1)
     silent = fuse([finding("spatial", -3.0), finding("sync", None)], numbers=numbers)
     assert silent.opinion.log_odds == pytest.approx(-3.0)
@@ -219,6 +226,6 @@ def test_the_fitted_numbers_are_complete():
 def test_a_picture_and_a_clip_have_levels_of_their_own():
     numbers = replace(NUMBERS, image=Thresholds(2.8, 2.0, -0.5))
     found = [finding("spatial", 2.5)]  # 1.7 in all
-    assert fuse(found, image=True, numbers=numbers).level == INCONCLUSIVE
+    assert fuse(found, image=True, numbers=numbers).level == Level.INCONCLUSIVE
     verdict = fuse(found, numbers=numbers)
-    assert verdict.level == SOME and verdict.thresholds == LIMITS
+    assert verdict.level == Level.SOME and verdict.thresholds == LIMITS

@@ -47,7 +47,7 @@ def test_an_image_without_a_face_is_assessed_by_a_checkpoint_that_looks_at_all_o
         counted = examined(landscape, ORGANIKA)
         faces = examined(landscape, "someone/faces")
     (finding,) = shown.findings
-    assert finding.person is None and finding.log_odds is not None
+    assert finding.person is None and finding.value is not None
     assert finding.status == "uncalibrated" and shown.verdict.opinion.probability is None
     assert counted.findings[0].status == "counted"
     assert counted.verdict.opinion.probability is not None

@@ -27,6 +27,7 @@ from detectors.registry import names
 from errors import UserError
 from hub import catalog
 from hub.spacefile import Space, read_spacefile
+from media.mode import Mode
 from report.export import to_report
 from report.schema import Report
 from ui.batch import MOST_FILES, MOST_HOSTED
@@ -35,7 +36,6 @@ from ui.keeping import fresh_folder
 from ui.session import QUEUE, Listener, check_limits, chosen_settings, examine
 
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*((?:;[\w=.+-]+)*?)(;base64)?,", re.ASCII)
-MODES = ("quick", "thorough")
 CALL = re.compile(r"/gradio_api/call/(v2/)?([^/]+)/?")
 
 
@@ -177,7 +177,7 @@ def asked_settings(mode: Any, checkpoints: Any, fake_labels: Any, space: Space) 
     Raises:
         UserError: ``bad_settings`` when they are not of the type that was declared.
     """
-    if mode not in MODES:
+    if mode not in tuple(Mode):
         raise UserError("bad_settings", f"mode must be quick or thorough, got “{mode}”.")
     specs, labels = checkpoints or {}, fake_labels or {}
     if not _is_mapping(specs, str):

@@ -11,6 +11,7 @@ from detectors.registry import names, roles
 from errors import UserError
 from hub.spacefile import Space
 from hub.store import EMBEDDED
+from media.mode import Mode
 from report.checkpoints import side_by_side
 from ui.jobs import stoppable
 from ui.session import (
@@ -61,7 +62,7 @@ def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
             raise UserError("no_file", "Choose a video or an image first.")
         found = []
         for place, spec in enumerate((first, second)):
-            settings = chosen_settings("quick", [role], False, {role: spec})
+            settings = chosen_settings(Mode.QUICK, [role], False, {role: spec})
 
             def told(step: Step, place: int = place) -> None:
                 text = f"Checkpoint {place + 1} of 2: {step.text}"

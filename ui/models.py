@@ -23,6 +23,7 @@ from hub.selfcheck import MIN_OF_EACH as MIN_FOR_DIRECTION
 from hub.selfcheck import check_sign
 from hub.spacefile import Space
 from hub.store import empty_cache, list_cache
+from media.mode import Mode
 from report import checkpoints as shown
 from ui.jobs import current_stop, is_hosted, stoppable
 from ui.keeping import fresh_folder
@@ -97,7 +98,7 @@ def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None
 def check_spec(spec: str, role: str, answer: str) -> str:
     """Resolve a checkpoint and build its network, or say exactly why not."""
     try:
-        settings = chosen_settings("quick", [role], True, {role: spec}, {role: answer})
+        settings = chosen_settings(Mode.QUICK, [role], True, {role: spec}, {role: answer})
         checkpoint = load_detector(role, settings).checkpoint
         if settings.fake_labels and not is_hosted():
             save_answer(checkpoint.sha256, settings.fake_labels[role])
@@ -115,7 +116,7 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
             (folder / name).mkdir()
             for place, path in enumerate(files or []):
                 shutil.copy(path, folder / name / f"{place:04d}{Path(path).suffix}")
-        settings = chosen_settings("quick", [role], False, {role: spec}, {role: answer})
+        settings = chosen_settings(Mode.QUICK, [role], False, {role: spec}, {role: answer})
         items, lines = read_manifest(folder), folder / "measured.jsonl"
 
         stop = current_stop()

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from errors import UserError, writing
+from media.sniff import MediaKind
 from report import export, feedback, render, video
 from ui.jobs import current_stop, stoppable
 from ui.keeping import fresh_folder
@@ -71,7 +72,7 @@ def kept(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]:
         keep.shown: gr.Column(visible=True),
         keep.as_json: gr.DownloadButton(value=str(as_json)),
         keep.as_html: gr.DownloadButton(value=str(as_html)),
-        keep.draw: gr.Button(visible=done.analysis.kind == "video"),
+        keep.draw: gr.Button(visible=done.analysis.kind == MediaKind.VIDEO),
         keep.marked: gr.Video(value=None, visible=False),
     }
 

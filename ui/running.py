@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from detectors.base import Finding
+from detectors.base import Finding, Status
 from detectors.registry import names
 from report.language import ENGLISH, Language
 from report.render import render
@@ -64,13 +64,13 @@ class Board:
         say, told = self._language, self._findings.get(name)
         if not told:
             return say(title(name)), "…", "later"
-        with_number = [pair for pair in told.values() if pair[0].log_odds is not None]
+        with_number = [pair for pair in told.values() if pair[0].value is not None]
         if not with_number:
             (finding, _) = next(iter(told.values()))
             return say(title(name)), say(finding.reason.sentence if finding.reason else ""), "in"
-        finding, share = max(with_number, key=lambda pair: pair[0].log_odds or 0.0)
-        words = strength(finding.log_odds or 0.0, say)
-        if finding.status != "counted":
+        finding, share = max(with_number, key=lambda pair: pair[0].value or 0.0)
+        words = strength(finding.value or 0.0, say)
+        if finding.status != Status.COUNTED:
             words = say("not counted")
         return say(title(name)), words if share >= 1 else say("so far: {words}", words=words), "in"
 

@@ -20,6 +20,7 @@ from errors import UserError
 from hub import catalog
 from hub.spacefile import Space
 from hub.store import EMBEDDED, looks_like_folder
+from media.mode import Mode
 from media.reader import open_reader
 from report.export import to_json
 from report.language import ENGLISH, Language
@@ -69,7 +70,7 @@ Listener = Callable[[Step], None]
 
 def gpu_seconds(path: str, settings: Settings, stop: Stop) -> int:
     """ZeroGPU time to ask for: what the window plan needs, no more."""
-    windows = 4 if settings.mode == "quick" else 16
+    windows = 4 if settings.mode == Mode.QUICK else 16
     return min(GPU_WINDOWS_S, GPU_BASE_S + GPU_WINDOW_S * windows)
 
 
@@ -141,7 +142,7 @@ def chosen_settings(
             raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
     said = {r: a for r, a in (answers or {}).items() if r in picked and a and a.strip()}
     labels = {r: _labels(text) for r, text in said.items()}
-    return Settings(mode, tuple(detectors or names()), picked, labels, stability=stability)
+    return Settings(Mode(mode), tuple(detectors or names()), picked, labels, stability=stability)
 
 
 def _labels(text: str) -> tuple[str, ...]:
@@ -152,7 +153,7 @@ def _labels(text: str) -> tuple[str, ...]:
 
 def check_limits(path: str, settings: Settings, space: Space) -> None:
     """Refuse what would hold up all other visitors of a Space."""
-    if not is_hosted() or settings.mode != "thorough":
+    if not is_hosted() or settings.mode != Mode.THOROUGH:
         return
     with open_reader(path) as clip:
         if clip.duration_s > space.max_minutes * 60:

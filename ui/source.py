@@ -16,7 +16,7 @@ from errors import UserError
 from hub.spacefile import Space
 from media.clip import Clip
 from media.reader import codec_of, open_reader
-from media.sniff import sniff
+from media.sniff import MediaKind, sniff
 from report.draw import data_uri
 from report.language import ENGLISH, Language
 from report.preview import write_preview
@@ -58,9 +58,9 @@ def plays(path: str) -> bool:
 def preview(path: str, language: Language = ENGLISH) -> str:
     """The player, the picture, or a still of what the browser cannot play."""
     kind = sniff(Path(path))
-    if kind.kind == "video" and plays(path):
+    if kind.kind == MediaKind.VIDEO and plays(path):
         return player(path, language)
-    if kind.kind != "video" and kind.name in BROWSER_IMAGES:
+    if kind.kind != MediaKind.VIDEO and kind.name in BROWSER_IMAGES:
         return render("stage", language, kind="image", address=address(path), note="")
     with open_reader(path) as clip:
         frame = next(iter(clip.frames()), None)
@@ -69,7 +69,7 @@ def preview(path: str, language: Language = ENGLISH) -> str:
         return ""
     return render(
         "stage", language, kind="image", address=data_uri(frame[1], STILL_PX),
-        note=note if kind.kind == "video" else "",
+        note=note if kind.kind == MediaKind.VIDEO else "",
     )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def welcome(language: Language = ENGLISH) -> str:
 
 def is_shown(path: str) -> bool:
     """The player shows the file itself, so no copy is needed."""
-    return sniff(Path(path)).kind != "video" or plays(path)
+    return sniff(Path(path)).kind != MediaKind.VIDEO or plays(path)
 
 
 def proxy(path: str, folder: Path) -> str:

@@ -7,18 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detectors.base import Finding
-from verdict.fusion import (
-    INCONCLUSIVE,
-    NONE,
-    NOT_ASSESSED,
-    NOTABLE,
-    SOME,
-    STRONG,
-    Opinion,
-    Verdict,
-    fusion_parameters,
-)
+from detectors.base import Finding, Status
+from verdict.fusion import NOTABLE, Opinion, Verdict
+from verdict.levels import Level
 
 STRENGTH = ((2.5, "strongly"), (1.0, "clearly"), (NOTABLE, "weakly"))
 UNTOUCHED = 1.0  # log-likelihood ratio below minus this: no trace of the way that it knows
@@ -36,7 +27,7 @@ def explain(
     sentences = [_headline(chosen)]
     sentences += _evidence(chosen, findings)
     sentences += _other_people(verdict)
-    sentences += _not_judged(chosen, findings)
+    sentences += _not_judged(verdict, findings)
     if 0 < examined_s < duration_s - 0.5:
         sentences.append(
             f"{examined_s:.0f} of {duration_s:.0f} seconds were examined, spread over the clip; "
@@ -47,17 +38,17 @@ def explain(
 
 def _headline(opinion: Opinion) -> str:
     who = opinion.person or "the picture"
-    if opinion.level == STRONG:
+    if opinion.level == Level.STRONG:
         return f"Strong signs of manipulation were found in {who}."
-    if opinion.level == SOME:
+    if opinion.level == Level.SOME:
         return f"Some signs of manipulation were found in {who}; they are not enough to be sure."
-    if opinion.level == NONE:
+    if opinion.level == Level.NONE:
         return "No signs of manipulation were found. That is not a proof that the file is genuine."
-    if opinion.level == INCONCLUSIVE and opinion.log_odds is None:
+    if opinion.level == Level.INCONCLUSIVE and opinion.log_odds is None:
         return (
             "Inconclusive: the numbers that there are come from checkpoints that are not counted."
         )
-    if opinion.level == INCONCLUSIVE:
+    if opinion.level == Level.INCONCLUSIVE:
         return "Inconclusive: the evidence is too weak or contradicts itself."
     return "Not assessed: none of the detectors could judge this file."
 
@@ -65,9 +56,7 @@ def _headline(opinion: Opinion) -> str:
 def _evidence(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
     """One sentence for each counted detector, the heaviest first."""
     by_name = {
-        f.detector: f
-        for f in findings
-        if f.person in (opinion.person, None) and f.log_odds is not None
+        f.detector: f for f in findings if f.person in (opinion.person, None) and f.llr is not None
     }
     order = sorted(opinion.contributions.items(), key=lambda item: -abs(item[1]))
     return [_one(name, value, by_name[name], opinion) for name, value in order if name in by_name]
@@ -76,14 +65,14 @@ def _evidence(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
 def sees_nothing(finding: Finding, opinion: Opinion) -> bool:
     """It finds no trace of the way to fake that it knows, which hardly moves the whole sum."""
     value = opinion.contributions.get(finding.detector)
-    own = finding.log_odds or 0.0
+    own = finding.llr or 0.0
     return value is not None and abs(value) < NOTABLE and own <= -UNTOUCHED
 
 
 def _one(name: str, value: float, finding: Finding, opinion: Opinion) -> str:
     if sees_nothing(finding, opinion):
         return (
-            f"The {name} evidence finds no trace of what it looks for ({finding.log_odds:+.1f}), "
+            f"The {name} evidence finds no trace of what it looks for ({finding.llr:+.1f}), "
             f"which says little about other ways to fake a file ({value:+.1f} in the sum)."
         )
     if abs(value) < NOTABLE:
@@ -99,7 +88,7 @@ def _when(finding: Finding, value: float) -> str:
     """The strongest moment, where the windows differ."""
     if len(finding.windows) < 2 or value <= 0:
         return ""
-    top = max(finding.windows, key=lambda w: w.log_odds)
+    top = max(finding.windows, key=lambda w: w.value)
     return f", most at {top.start_s:.1f}–{top.stop_s:.1f} s"
 
 
@@ -119,7 +108,7 @@ def _other_people(verdict: Verdict) -> list[str]:
         if o.log_odds is not None
     ]
     if verdict.judged > 1:
-        lower = fusion_parameters().intercept - verdict.intercept
+        lower = verdict.parameters.intercept - verdict.intercept
         sentences.append(
             f"{verdict.judged} people were judged, and each is a chance of a false alarm, so every "
             f"sum starts {lower:.1f} lower."
@@ -127,9 +116,9 @@ def _other_people(verdict: Verdict) -> list[str]:
     return sentences
 
 
-def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
+def _not_judged(verdict: Verdict, findings: Sequence[Finding]) -> list[str]:
     """Which detectors gave no number or did not count, and why."""
-    sentences = []
+    opinion, sentences = verdict.opinion, []
     for finding in findings:
         if finding.person not in (opinion.person, None):
             continue
@@ -137,14 +126,14 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
             sentences.append(
                 f"Not judged by the {finding.detector} detector: {finding.reason.sentence}"
             )
-        elif finding.status != "counted":
+        elif finding.status != Status.COUNTED:
             sentences.append(
-                f"The {finding.detector} detector's number ({finding.log_odds:+.1f}) is not "
+                f"The {finding.detector} detector's number ({finding.value:+.1f}) is not "
                 f"counted: its checkpoint is {finding.status}."
             )
         elif finding.detector not in opinion.contributions:
             sentences.append(f"The {finding.detector} detector has no vote in the fusion.")
-    weights = fusion_parameters().weights
+    weights = verdict.parameters.weights
     used = [f"{n} {weights.get(n, 0):.2f} → {w:.2f}" for n, w in opinion.weights.items()]
     if used:
         sentences.append(
@@ -157,6 +146,6 @@ def _not_judged(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
             "counts by its share of the evidence, so that a spotless picture does not clear a "
             "foreign voice."
         )
-    if opinion.level == NOT_ASSESSED and not sentences:
+    if opinion.level == Level.NOT_ASSESSED and not sentences:
         sentences.append("No detector was asked.")
     return sentences

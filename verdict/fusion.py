@@ -16,25 +16,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from detectors.base import Finding
+from detectors.base import Finding, Status
 from hub.role import Role
+from verdict.levels import Level, Thresholds, in_conflict, level
 from verdict.ways import attribution
 
-STRONG, SOME = "Strong signs of manipulation", "Some signs"
-INCONCLUSIVE, NONE, NOT_ASSESSED = "Inconclusive", "No signs found", "Not assessed"
-LEVELS = (STRONG, SOME, INCONCLUSIVE, NONE, NOT_ASSESSED)
 NOTABLE = 0.2  # log-odds; a smaller contribution is not worth a sentence
-CONFLICT = 1.5  # log-odds; two contributions beyond this with opposite signs disagree
 PARAMETERS_FILE = Path(__file__).with_name("fusion.json")
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Where the levels begin, log-odds; between ``none`` and ``some`` is inconclusive."""
-
-    strong: float
-    some: float
-    none: float
 
 
 @dataclass(frozen=True)
@@ -69,14 +57,14 @@ class FusionParameters:
         limits = {medium: Thresholds(**told[medium]) for medium in ("image", "video")}
         return cls(**{**told, **limits})
 
-    def evidence(self, detector: str, log_odds: float) -> float:
+    def evidence(self, detector: str, llr: float) -> float:
         """What a finding says about all fakes, limited to plus or minus ``llr_clip``.
 
         Where a detector sees a share s of them, the others look real to it, and a likelihood ratio
         r becomes s r + 1 - s: what speaks for a fake is hardly less, what speaks against one never
         goes below log(1 - s).
         """
-        value = max(-self.llr_clip, min(self.llr_clip, log_odds))
+        value = max(-self.llr_clip, min(self.llr_clip, llr))
         share = self.coverage.get(detector, 1.0)
         return value if share >= 1 else math.log(share * math.exp(value) + 1 - share)
 
@@ -93,7 +81,7 @@ class Opinion:
 
     Attributes:
         person: "Face A", or None when only the whole image could be judged.
-        level: one of `LEVELS`.
+        level: the word for it.
         log_odds: prior plus contributions, or None when nothing could be counted.
         probability: the same as 0..1, at equal odds beforehand; None where nothing was calibrated.
         contributions: log-odds by detector; with the prior they add up to ``log_odds`` exactly.
@@ -101,7 +89,7 @@ class Opinion:
     """
 
     person: str | None
-    level: str
+    level: Level
     log_odds: float | None
     probability: float | None
     contributions: Mapping[str, float]
@@ -121,6 +109,7 @@ class Verdict:
         unstable: the strongest evidence vanished when the file was re-encoded and rescaled.
         against: sentences with the evidence for the other side.
         warnings: sentences on what weakens the verdict.
+        parameters: the fitted numbers that it was made with.
     """
 
     opinion: Opinion
@@ -130,6 +119,7 @@ class Verdict:
     unstable: bool
     against: tuple[str, ...]
     warnings: tuple[str, ...]
+    parameters: FusionParameters
 
     @property
     def judged(self) -> int:
@@ -137,7 +127,7 @@ class Verdict:
         return sum(opinion.log_odds is not None for opinion in self.people)
 
     @property
-    def level(self) -> str:
+    def level(self) -> Level:
         """The level shown for the file."""
         return self.opinion.level
 
@@ -178,6 +168,7 @@ def fuse(
         unstable=unstable,
         against=_against(chosen),
         warnings=_warnings(chosen, findings, unstable),
+        parameters=numbers,
     )
 
 
@@ -193,11 +184,11 @@ def _votes(findings: Sequence[Finding], numbers: FusionParameters, unstable: boo
     """Evidence that did not survive a degraded copy speaks for nothing; all other stays."""
     voters = {
         f.role: numbers.evidence(
-            f.detector, min(f.log_odds, 0.0) if unstable and f.role.recheck else f.log_odds
+            f.detector, min(f.llr, 0.0) if unstable and f.role.recheck else f.llr
         )
         for f in findings
-        if f.status == "counted"
-        and f.log_odds is not None
+        if f.status == Status.COUNTED
+        and f.llr is not None
         and numbers.weights.get(f.detector, 0) > 0
     }
     if not voters:
@@ -228,12 +219,14 @@ def _opinion(
     thresholds: Thresholds,
 ) -> Opinion:
     if not votes.contributions:
-        shown = any(f.log_odds is not None for f in findings)
-        return Opinion(person, INCONCLUSIVE if shown else NOT_ASSESSED, None, None, {}, {})
+        shown = any(f.score is not None for f in findings)
+        return Opinion(
+            person, Level.INCONCLUSIVE if shown else Level.NOT_ASSESSED, None, None, {}, {}
+        )
     log_odds = start + math.fsum(votes.contributions.values())
-    level = _level(log_odds, votes.contributions, thresholds)
+    chosen = level(log_odds, votes.contributions, thresholds)
     return Opinion(
-        person, level, log_odds, _probability(log_odds), votes.contributions, votes.weights
+        person, chosen, log_odds, _probability(log_odds), votes.contributions, votes.weights
     )
 
 
@@ -256,22 +249,6 @@ def _probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
 
 
-def _level(log_odds: float, contributions: Mapping[str, float], limits: Thresholds) -> str:
-    if log_odds >= limits.some and in_conflict(contributions):
-        return SOME if log_odds >= limits.strong else INCONCLUSIVE
-    if log_odds >= limits.strong:
-        return STRONG
-    if log_odds >= limits.some:
-        return SOME
-    return NONE if log_odds <= limits.none else INCONCLUSIVE
-
-
-def in_conflict(contributions: Mapping[str, float]) -> bool:
-    """Two detectors speak clearly for opposite sides."""
-    values = contributions.values()
-    return max(values, default=0) >= CONFLICT and min(values, default=0) <= -CONFLICT
-
-
 def _against(opinion: Opinion) -> tuple[str, ...]:
     """Sentences for each notable contribution that speaks against the sum."""
     if opinion.log_odds is None:
@@ -292,8 +269,8 @@ def _warnings(opinion: Opinion, findings: Sequence[Finding], unstable: bool) -> 
     if in_conflict(opinion.contributions):
         warnings.append("The detectors disagree clearly with each other.")
     for status, words in (
-        ("uncalibrated", "is not calibrated yet: its number is shown but not counted"),
-        ("experimental", "is experimental: its number is shown but not counted"),
+        (Status.UNCALIBRATED, "is not calibrated yet: its number is shown but not counted"),
+        (Status.EXPERIMENTAL, "is experimental: its number is shown but not counted"),
     ):
         names = dict.fromkeys(f.detector for f in findings if f.status == status)
         warnings += [f"The {name} checkpoint {words}." for name in names]

@@ -25,6 +25,7 @@ from media.provenance.mark import DeclaredMark, plain, unsigned
 from media.provenance.tags import Tags, container_tags, image_tags
 from media.provenance.times import contradictions, movie_notes
 from media.provenance.watermark import find_watermark
+from media.sniff import MediaKind
 
 Read = TypeVar("Read")
 LOG = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ def read_provenance(clip: Clip) -> Provenance:
         )
     facts |= credentials.facts
     notes = _program_notes(tags) + notes + ([credentials.note] if credentials.note else [])
-    if credentials.state == "none" and clip.kind == "picture" and "camera" not in facts:
+    if credentials.state == "none" and clip.kind == MediaKind.IMAGE and "camera" not in facts:
         notes.append(
             "It carries no camera data and no content credentials, as is usual after sharing."
         )

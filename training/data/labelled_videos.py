@@ -24,7 +24,7 @@ from media.clip import Clip
 from media.faces import FaceFinder
 from media.identity import IdentityLinker
 from media.tracks import FaceTrack
-from media.windows import Window, plan, read_window
+from media.windows import Mode, Window, plan, read_window
 from training.data.manifests import devset_items
 from training.data.talking_people import person_by_name
 
@@ -56,7 +56,7 @@ def windows(path: Path, most: int) -> Iterator[tuple[Window, FaceTrack]]:
     """The windows of a clip, each with its largest face."""
     with Clip(path) as clip, FaceFinder() as finder:
         people = IdentityLinker()
-        for stretch in plan(clip.duration_s, "thorough")[:most]:
+        for stretch in plan(clip.duration_s, Mode.THOROUGH)[:most]:
             window = read_window(clip, stretch, finder, people)
             if window.tracks and window.tracks[0].quality.problem is None:
                 yield window, window.tracks[0]

@@ -21,6 +21,7 @@ from evaluation.evaluate import LINES
 from evaluation.manifest import Item, read_manifest
 from evaluation.run import Kept, read_lines
 from hub.checkpoint import Calibration
+from media.sniff import MediaKind
 
 DETECTORS = names()
 MIN_OF_EACH = 8  # files of each class with a number, below which a weight cannot be fitted
@@ -123,7 +124,7 @@ def read_table(folders: Sequence[Path], held_out: HeldOut | None = None) -> Tabl
             kinds.append(item.kind.split("+")[0] if item.label else "real")
             sources.append(f"{folder.name}/{item.source or item.kind}")
             units.append(f"{folder.name}/{item.unit}")
-            pictures.append(kept.facts.get("kind") == "picture")
+            pictures.append(kept.facts.get("kind") == MediaKind.IMAGE)
             origins.append(folder.name)
     all_labels = np.array(labels)
     return Table(

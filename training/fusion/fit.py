@@ -26,7 +26,8 @@ from detectors.registry import names, roles
 from evaluation.bootstrap import interval
 from evaluation.metrics import auc, measure, metrics_for
 from training.fusion.evidence import Table, folds, read_held_out, read_table, usable
-from verdict.fusion import PARAMETERS_FILE, FusionParameters, Thresholds
+from verdict.fusion import PARAMETERS_FILE, FusionParameters
+from verdict.levels import Thresholds
 
 DETECTORS = names()
 MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more

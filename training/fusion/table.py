@@ -39,7 +39,7 @@ from report.cells import plain_text
 from training.data.appearance import skin_tone
 from training.fusion.evidence import read_table
 from training.fusion.fit import MOST_LOG_ODDS, SEES, held_out
-from verdict.fusion import SOME, STRONG
+from verdict.levels import Level
 
 RIDGE = 0.01  # of the fusion that is fitted anew
 HOMES = {"stylegan": "ffhq"}  # source of fakes → the source of reals that belongs to it
@@ -202,7 +202,9 @@ def slices(table: pd.DataFrame, lines: Sequence[Outcome]) -> dict[str, dict[str,
 def signs(table: pd.DataFrame) -> Outcome:
     """The program's own levels as a line: flagged means some signs or more."""
     truth, values = truth_of(table), table["log_odds"].to_numpy(float)
-    judged = Judged(values, np.zeros(len(table)), table["level"].isin((SOME, STRONG)).to_numpy())
+    judged = Judged(
+        values, np.zeros(len(table)), table["level"].isin((Level.SOME, Level.STRONG)).to_numpy()
+    )
     return Outcome(row(SIGNS, judged, truth), judged)
 
 

@@ -14,13 +14,16 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
 import app
 from analysis import Settings, analyze
 from errors import UserError
+from media import worker
 from stop import Stop
 from tests.conftest import ROOT, moving_portrait, write_clip
+from tests.tiny_models import bright_is_fake
 from ui import jobs, keeping, session
 
 PICTURE = ROOT / "examples" / "portrait.jpg"
@@ -143,6 +146,70 @@ def test_a_client_that_goes_away_stops_its_analysis(address, clip, watch):
     stream.close()
     watch.wait_for_end()
     assert watch.ended_at - gone_at < AT_ONCE_S
+
+
+# ------------------------------------------------------------------ many at once
+
+
+def cells() -> list[psutil.Process]:
+    """The processes that read files for this one now."""
+    return psutil.Process(worker.READERS.get()._process.pid).children()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reads files in other processes")
+def test_a_reader_that_is_killed_in_the_middle_costs_its_file_only(address, clip, watch):
+    client = connected(address)
+    job = client.submit(file=uploaded(clip), mode="thorough", api_name="/analyze")
+    assert watch.working.wait(START_S)
+    (cell,) = cells()
+    cell.kill()
+    with pytest.raises(Exception, match="reader_crashed"):
+        job.result()
+    report = client.predict(file=uploaded(PICTURE), api_name="/analyze")
+    assert report["file"]["kind"] == "picture"
+    assert cells() == []
+
+
+def test_two_visitors_with_two_checkpoints_do_not_cross(address, tmp_path):
+    folders = {
+        "right": bright_is_fake(tmp_path / "right"),
+        "inverted": bright_is_fake(tmp_path / "inverted", inverted=True),
+    }
+    told: dict[str, list[tuple]] = {name: [] for name in folders}
+
+    def visit(name: str) -> None:
+        client, chosen = connected(address), {"spatial": str(folders[name])}
+        for _ in range(2):
+            report = client.predict(file=uploaded(PICTURE), checkpoints=chosen, api_name="/analyze")
+            told[name].append((report["checkpoints"], report["findings"]))
+
+    visitors = [threading.Thread(target=visit, args=(name,)) for name in folders]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    for name in folders:
+        assert [labels["spatial"].split("@")[0] for labels, _ in told[name]] == [name, name]
+        first, second = (findings for _, findings in told[name])
+        assert first == second
+    assert told["right"][0][1] != told["inverted"][0][1]
+
+
+def test_the_page_answers_while_an_analysis_runs(address, clip, watch):
+    job = connected(address).submit(file=uploaded(clip), mode="thorough", api_name="/analyze")
+    assert watch.working.wait(START_S)
+    waited_s = [asked_s(address) for _ in range(30)]
+    assert watch.at_once == 1  # it ran all the time
+    job.cancel()
+    watch.wait_for_end()
+    assert sorted(waited_s)[15] < 0.25
+
+
+def asked_s(address: str) -> float:
+    """Seconds that the event loop takes to answer the smallest of questions."""
+    begun = time.monotonic()
+    urllib.request.urlopen(f"{address}gradio_api/app_id", timeout=60).close()
+    return time.monotonic() - begun
 
 
 def connected(address: str):

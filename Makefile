@@ -8,7 +8,7 @@ SIZE := "Installing into $(VENV), once: about 6 GB (PyTorch with CUDA) and five 
 LOCK := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
 	--no-annotate --custom-compile-command "make lock"
 
-.PHONY: run test check fuzz audit sbom format lock space clean help
+.PHONY: run test check fuzz soak audit sbom format lock space clean help
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.app  ## install if needed, then start the app on the embedded checkpoints
@@ -25,6 +25,9 @@ check: $(VENV)/.dev  ## what CI runs: format, lint, types, tests with coverage
 
 fuzz: $(VENV)/.dev  ## read 5,000 mutated files, other ones each time (FILES=... for more)
 	FUZZ_FILES=$(or $(FILES),5000) $(PY) -m pytest -s tests/test_fuzz.py
+
+soak: $(VENV)/.dev  ## two visitors for half an hour: does the memory stay flat? (MINUTES=... for others)
+	$(PY) -m tests.load --minutes $(or $(MINUTES),30)
 
 audit: $(VENV)/.venv  ## are the pinned versions named by published advisories? (asks the package index)
 	$(PY) packaging/audit.py

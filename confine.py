@@ -13,6 +13,7 @@ import platform
 import resource
 import signal
 import struct
+import sys
 from dataclasses import dataclass
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38  # linux/prctl.h
@@ -92,7 +93,11 @@ def die_with_parent() -> None:
 
 def _filter_calls() -> bool:
     """No sockets, no programs, no other processes; False where the kernel does not allow it."""
-    if platform.machine() not in MACHINES or ctypes.sizeof(ctypes.c_void_p) != 8:
+    if (
+        sys.platform != "linux"
+        or platform.machine() not in MACHINES
+        or ctypes.sizeof(ctypes.c_void_p) != 8
+    ):
         return False
     code = _bpf(*MACHINES[platform.machine()])
     program = _Program(len(code) // 8, code)

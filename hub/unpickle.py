@@ -1,26 +1,27 @@
 """The child process that opens one pickled checkpoint, and nothing else.
 
-``python -m hub.unpickle FILE OUT`` (OUT: a safetensors file). It gives up the network, bounds its
-own memory, time and output, and lets torch's restricted unpickler build tensors only
+``python -m hub.unpickle FILE OUT`` (OUT: a safetensors file). It bounds its own memory, time
+and output, gives up the network and the means to start programs (`confine`), and lets torch's
+restricted unpickler build tensors only
 (``weights_only``). Objects of known frameworks that lie beside the tensors are replaced by inert
-ones: their names are allowed, their code is neither needed nor imported. Imports torch.
+ones: their names are allowed, their code is neither needed nor imported. Imports confine and torch.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import resource
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-MAX_MEMORY_BYTES = 16_000_000_000  # address space; a file of 2 GB and its copies need about 7
+from confine import Limits, allow_cpu, confine
+
+LIMITS = Limits(  # a file of 2 GB and its copies need about 7 GB of address space
+    memory_bytes=16_000_000_000, output_bytes=4_000_000_000
+)
 MAX_CPU_S = 600
-MAX_OUTPUT_BYTES = 4_000_000_000
 MAX_DEPTH = 4  # dictionaries within dictionaries around the tensors
-CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000  # linux/sched.h
 NAMED = (
     "argparse.Namespace",
     "fairseq.data.dictionary.Dictionary",
@@ -57,26 +58,6 @@ class Inert:
         """Swallow items."""
 
 
-def give_up_the_network() -> bool:
-    """Enter an empty network namespace; False where the kernel does not allow it."""
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        return libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0
-    except (OSError, AttributeError):
-        return False
-
-
-def limit() -> None:
-    """Bound memory, time and output of this process."""
-    for what, most in (
-        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
-        (resource.RLIMIT_CPU, MAX_CPU_S),
-        (resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (most, most))
-
-
 def tensors_of(loaded: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Every tensor in nested dictionaries, by its last names."""
     import torch
@@ -102,11 +83,11 @@ def reason(error: Exception) -> str:
 def main() -> int:
     """Open the file that is named first, write the tensors to the second; say what went wrong."""
     source, target = sys.argv[1:]
-    isolated = give_up_the_network()
-    limit()
     import torch
     from safetensors.torch import save_file
 
+    allow_cpu(MAX_CPU_S)
+    isolated = confine(LIMITS)
     torch.serialization.add_safe_globals([(Inert, name) for name in NAMED])
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+import cli
 from analysis import Settings, analyze
 from errors import UserError
 from media import nursery, wire, worker
@@ -191,6 +192,23 @@ def test_an_analysis_ends_in_that_sentence(tmp_path, taken_over):
     with pytest.raises(UserError) as why:
         analyze(named(tmp_path, "crash"), Settings(detectors=()))
     assert why.value.code == "reader_crashed"
+
+
+def test_one_such_file_ends_neither_a_folder_run_nor_its_json(
+    tmp_path, taken_over, monkeypatch, capsys
+):
+    monkeypatch.setattr(nursery, "ANSWER_CPU_S", 1)
+    for deed in ("crash", "eat", "honest", "spin"):
+        named(tmp_path, deed)
+    table, options = tmp_path / "rows.csv", ["--json", "--detector", "landmarks"]
+    cli.main(["analyze", str(tmp_path), "--csv", str(table), *options])
+    reports = {r["file"]["name"]: r for r in json.loads(capsys.readouterr().out)}
+    codes = {name: report.get("error") or {} for name, report in reports.items()}
+    assert [codes[f"{deed}.jpg"].get("code") for deed in ("crash", "eat", "honest", "spin")] == [
+        "reader_crashed", "reader_memory", None, "reader_limit",
+    ]  # fmt: skip
+    assert reports["honest.jpg"]["verdict"]["level"]
+    assert len(table.read_text("utf-8").splitlines()) == 5
 
 
 def test_a_reader_that_does_not_answer_is_ended_by_the_clock(tmp_path, taken_over, monkeypatch):

@@ -22,7 +22,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -74,6 +73,7 @@ class Nursery:
     def __init__(self, *program: str) -> None:
         self.owner = os.getpid()
         self._order = threading.Lock()
+        self._said: dict[str, Any] | None = None
         self._line, theirs = socket.socketpair()
         self._line.settimeout(START_S)
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -85,17 +85,22 @@ class Nursery:
         theirs.close()
         atexit.register(self.close)
 
-    @cached_property
     def network_cut(self) -> bool:
         """The kernel took its network away. Waits until it is there.
 
         Raises:
             wire.Gone, wire.Garbled: it did not start.
         """
-        cut = wire.receive(self._line).get("network_cut") is True
-        if not cut:
-            LOG.warning("files are read by a process that this kernel lets keep the network")
-        return cut
+        with self._order:
+            return self._ready()
+
+    def _ready(self) -> bool:
+        """What it said when it was there; called under the lock."""
+        if self._said is None:
+            self._said = wire.receive(self._line)
+            if not self._said.get("network_cut"):
+                LOG.warning("files are read by a process that this kernel lets keep the network")
+        return self._said.get("network_cut") is True
 
     def cell(self) -> tuple[socket.socket, int]:
         """A new cell: the line to it and its process.
@@ -107,7 +112,7 @@ class Nursery:
         order = wire.ORDER.pack(wire.NEW, ANSWER_CPU_S)
         with self._order, theirs:
             try:
-                _ = self.network_cut
+                self._ready()
                 socket.send_fds(self._line, [order], [theirs.fileno()])
                 return ours, wire.PID.unpack(self._line.recv(wire.PID.size))[0]
             except (OSError, struct.error) as error:
@@ -164,7 +169,7 @@ class Nurseries:
             UserError: ``reader_crashed`` when it cannot be started.
         """
         try:
-            return self.get().network_cut
+            return self.get().network_cut()
         except (wire.Gone, wire.Garbled) as error:
             raise UserError("reader_crashed", NOT_STARTED) from error
 

@@ -62,8 +62,8 @@ def ask(address: str, path: Path) -> str:
         told = client.get(f"{address}gradio_api/call/analyze/{event}").text
     if "event: complete" in told:
         return "read"
-    said = json.loads(told.rpartition("data: ")[2].strip() or "null")
-    return str(said)[-60:]
+    said = json.loads(told.rpartition("data: ")[2].strip() or "null") or {}
+    return str(said.get("error"))[-60:]
 
 
 class Watch(threading.Thread):

@@ -46,6 +46,21 @@ class MonoMixer:
         return np.clip(np.nan_to_num(samples), -1, 1).astype(np.float32)
 
 
+def resampled(heard: tuple[np.ndarray, int] | None) -> np.ndarray | None:
+    """Samples at 16 kHz.
+
+    Args:
+        heard: (n,) float32 and their rate in Hz, or None.
+    """
+    if heard is None:
+        return None
+    from scipy.signal import resample_poly  # a second of imports, for nobody who reads images
+
+    samples, rate_hz = heard
+    divisor = np.gcd(AUDIO_HZ, rate_hz)
+    return resample_poly(samples, AUDIO_HZ // divisor, rate_hz // divisor).astype(np.float32)
+
+
 def put(target: np.ndarray, samples: np.ndarray, position: int) -> None:
     """Copy samples to a position that may lie partly outside the target."""
     begin, end = max(position, 0), min(position + len(samples), len(target))

@@ -19,7 +19,7 @@ from media.windows import Stretch, Window
 
 LIMITS = Limits(memory_bytes=8_000_000_000, output_bytes=4_000_000_000)
 FACTS = ("kind", "container", "duration_s", "size_wh", "has_audio", "bytes")
-NEEDED = ("c2pa", "mediapipe.tasks.python.vision", "scipy.signal")
+NEEDED = ("c2pa", "mediapipe.tasks.python.vision")
 
 
 def main() -> None:
@@ -67,7 +67,8 @@ class Cell:
         return {"time_s": time_s, "image": image}
 
     def _audio(self, start_s: float, stop_s: float) -> dict[str, Any]:
-        return {"audio": self._clip().audio(start_s, stop_s)}
+        samples, rate_hz = self._clip().own_audio(start_s, stop_s) or (None, 0)
+        return {"samples": samples, "rate_hz": rate_hz}
 
     def _window(self, start_s: float, stop_s: float) -> dict[str, Any]:
         return packed(self._clip().decoded_window(Stretch(start_s, stop_s)))

@@ -21,10 +21,9 @@ import av
 import av.container
 import av.error
 import numpy as np
-from scipy.signal import resample_poly
 
 from errors import UserError
-from media.audio import AUDIO_HZ, MonoMixer, put
+from media.audio import AUDIO_HZ, MonoMixer, put, resampled
 from media.image import PAGE_S, letterboxed, read_image, too_large
 from media.limits import (
     AUDIO_RATES_HZ,
@@ -175,6 +174,10 @@ class Clip:
             (n,) float32, -1..1, 16 kHz mono, first sample at ``start_s`` on the clip's clock;
             silence where the file has none. None when the clip has no audio.
         """
+        return resampled(self.own_audio(start_s, stop_s))
+
+    def own_audio(self, start_s: float, stop_s: float) -> tuple[np.ndarray, int] | None:
+        """As `audio`, with the stream's own rate in Hz, at which the samples are left."""
         if not self.has_audio:
             return None
         with self.opened() as container:
@@ -201,8 +204,7 @@ class Clip:
                     continue
                 put(heard, samples, position)
                 expected = position + len(samples)
-        divisor = np.gcd(AUDIO_HZ, rate)
-        return resample_poly(heard, AUDIO_HZ // divisor, rate // divisor).astype(np.float32)
+        return heard, rate
 
     # ------------------------------------------------------------------ opening
 

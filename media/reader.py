@@ -21,7 +21,7 @@ from media.faces import FaceFinder
 from media.identity import IdentityLinker
 from media.provenance import Provenance, read_provenance
 from media.sniff import MediaKind, sniff
-from media.windows import Stretch, Window, decode_window, with_speech
+from media.windows import Stretch, Window, decode_window, with_audio
 from stop import Stop
 
 
@@ -75,12 +75,13 @@ class LocalReader(Clip):
         self._finder, self._people = FaceFinder(), IdentityLinker()
 
     def decoded_window(self, stretch: Stretch) -> Window:
-        """A window without its stretches of speech."""
+        """A window without its audio."""
         return decode_window(self, stretch, self._finder, self._people)
 
     def window(self, stretch: Stretch) -> Window:
         """A window of the file."""
-        return with_speech(self.decoded_window(stretch))
+        audio = self.audio(stretch.start_s, stretch.stop_s)
+        return with_audio(self.decoded_window(stretch), audio)
 
     def provenance(self) -> Provenance:
         """What the file says about itself."""

@@ -111,18 +111,19 @@ def plan(duration_s: float, mode: Mode) -> Plan:
 
 def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: IdentityLinker) -> Window:
     """Decode a stretch once: follow the faces, keep a few whole images, hear who speaks when."""
-    return with_speech(decode_window(clip, stretch, finder, people))
+    window = decode_window(clip, stretch, finder, people)
+    return with_audio(window, clip.audio(stretch.start_s, stretch.stop_s))
 
 
-def with_speech(window: Window) -> Window:
-    """The window with its stretches of speech, which a network of torch finds in the audio."""
-    return replace(window, speech_s=speech_stretches(window.audio, window.audio_start_s))
+def with_audio(window: Window, audio: np.ndarray | None) -> Window:
+    """The window with its audio and the stretches of speech, which a network of torch finds."""
+    return replace(window, audio=audio, speech_s=speech_stretches(audio, window.audio_start_s))
 
 
 def decode_window(
     clip: Clip, stretch: Stretch, finder: FaceFinder, people: IdentityLinker
 ) -> Window:
-    """What `read_window` does without torch: the stretches of speech are still missing."""
+    """What `read_window` sees: the audio is still missing."""
     step_s = max(stretch.stop_s - stretch.start_s, 1e-6) / STILLS
     stills: list[tuple[float, np.ndarray]] = []
     times: list[float] = []
@@ -135,7 +136,6 @@ def decode_window(
             yield time_s, image
 
     tracks = people.name(track_faces(watched(), finder))
-    audio = clip.audio(stretch.start_s, stretch.stop_s)
     still_shape = (0, *clip.size_wh[::-1], 3)
     return Window(
         stretch=stretch,
@@ -143,7 +143,7 @@ def decode_window(
         stills=np.stack([p for _, p in stills]) if stills else np.zeros(still_shape, np.uint8),
         stills_s=np.array([t for t, _ in stills]),
         tracks=tracks,
-        audio=audio,
+        audio=None,
         audio_start_s=stretch.start_s,
         speech_s=np.zeros((0, 2)),
         is_image=clip.kind == MediaKind.IMAGE,

@@ -13,13 +13,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from media.audio import resampled
 from media.clip import sha256_of, shown_name
 from media.nursery import Line, Nurseries
 from media.provenance import Provenance
 from media.provenance.mark import DeclaredMark
 from media.sniff import MediaKind
 from media.tracks import FaceTrack, Quality
-from media.windows import Stretch, Window, with_speech
+from media.windows import Stretch, Window, with_audio
 from stop import Stop
 
 READERS = Nurseries("-m", "media.cell")
@@ -81,11 +82,14 @@ class RemoteReader:
 
     def audio(self, start_s: float, stop_s: float) -> np.ndarray | None:
         """As `Clip.audio`."""
-        return self._ask("audio", start_s=start_s, stop_s=stop_s)["audio"]
+        heard = self._ask("audio", start_s=start_s, stop_s=stop_s)
+        samples = heard["samples"]
+        return resampled(None if samples is None else (samples, int(heard["rate_hz"])))
 
     def window(self, stretch: Stretch) -> Window:
         """As `media.windows.read_window`."""
-        return with_speech(_window(self._ask("window", **vars(stretch))))
+        window = _window(self._ask("window", **vars(stretch)))
+        return with_audio(window, self.audio(stretch.start_s, stretch.stop_s))
 
     def provenance(self) -> Provenance:
         """As `media.provenance.read_provenance`."""

@@ -26,7 +26,7 @@ import psutil
 
 from tests.conftest import ROOT
 
-PICTURE = ROOT / "examples" / "portrait.jpg"
+PICTURE, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animated.mp4"
 PATIENCE_S = 1800.0
 PROBE_EVERY_S = 0.1
 
@@ -132,14 +132,14 @@ def crowd(address: str, server: psutil.Process, clients: int, kill: bool) -> Non
 
 
 def soak(address: str, server: psutil.Process, minutes: float) -> None:
-    """Two visitors for so long; a line of memory every minute."""
+    """Two visitors for so long, one with images, one with clips; a line of memory a minute."""
     until, read = time.monotonic() + 60 * minutes, Counter()
 
-    def visit() -> None:
+    def visit(path: Path) -> None:
         while time.monotonic() < until:
-            read[ask(address, PICTURE)] += 1
+            read[ask(address, path)] += 1
 
-    visitors = [threading.Thread(target=visit) for _ in range(2)]
+    visitors = [threading.Thread(target=visit, args=(path,)) for path in (PICTURE, CLIP)]
     for visitor in visitors:
         visitor.start()
     begun = time.monotonic()

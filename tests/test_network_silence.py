@@ -67,11 +67,9 @@ def test_the_app_reaches_nobody():
 
 
 TELL = """
-import sys
-import huggingface_hub.constants
-if "quiet" in sys.argv:
-    from hub.quiet import keep_quiet
-    keep_quiet()
+import huggingface_hub.constants  # has read its switches before ours are set
+from hub.quiet import keep_quiet
+keep_quiet()
 from gradio import analytics
 from huggingface_hub.utils import send_telemetry
 send_telemetry("used")
@@ -80,12 +78,11 @@ if analytics.analytics_enabled():
 """
 
 
-@pytest.mark.parametrize("how", ["loud", "quiet"])
-def test_libraries_tell_their_makers_nothing(monkeypatch, how):
+def test_libraries_tell_their_makers_nothing(monkeypatch):
     for name in SILENT:
         monkeypatch.delenv(name, raising=False)
     code, strangers, output = watch_network.watched(
-        sys.executable, "-c", TELL, how, timeout_s=PATIENCE_S
+        sys.executable, "-c", TELL, timeout_s=PATIENCE_S
     )
     assert code == 0, output
-    assert (strangers == set()) == (how == "quiet")  # loud: this test can fail
+    assert strangers == set()

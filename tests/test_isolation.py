@@ -24,6 +24,7 @@ from media import nursery, wire, worker
 from media.nursery import Nurseries
 from media.reader import LocalReader, codec_of, isolation, open_reader
 from media.windows import plan
+from report.language import languages
 from stop import Stop
 from tests.conftest import ROOT
 
@@ -136,6 +137,12 @@ def test_the_coding_is_known_without_decoding():
 
 def test_it_is_said_where_files_are_read():
     assert "process of their own" in isolation()
+
+
+def test_the_sentences_are_there_in_german():
+    table = languages()["de"].table
+    said = (nursery.CRASHED, nursery.KILLED, nursery.MEMORY, nursery.NOT_STARTED)
+    assert set(said) <= set(table)
 
 
 def test_what_cannot_be_read_is_said_in_the_same_words(tmp_path):

@@ -137,6 +137,7 @@ class Nursery:
 
     def close(self) -> None:
         """End the nursery and with it all of its cells."""
+        atexit.unregister(self.close)
         if self.owner == os.getpid():
             self._line.close()
             self._process.kill()

@@ -75,7 +75,8 @@ def test_the_policy_lets_nothing_be_loaded_or_sent_elsewhere():
 
 def test_every_test_that_security_md_names_exists():
     text = (ROOT / "SECURITY.md").read_text("utf-8")
-    rows = re.findall(r"^\|[^|]+\|([^|]+)\|$", text, re.MULTILINE)[2:]
+    promises = text.partition("## What is promised")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|[^|]+\|([^|]+)\|$", promises, re.MULTILINE)[2:]
     assert len(rows) >= 12 and "<<<<" not in text
     for row in rows:
         file = ""

@@ -1,8 +1,9 @@
 """Which files can a visitor try, and what was done to each of them?
 
-Writes this folder from one portrait in the public domain (the astronaut of scikit-image, NASA)
-and a synthetic voice (espeak-ng): the portrait as it is, the portrait with its face blended with a
-moved copy of itself, and the portrait animated to speech. No other face is used.
+Writes this folder from one portrait in the public domain (the astronaut of scikit-image, NASA),
+one photo without a face (the rocket of scikit-image, SpaceX, public domain) and a synthetic voice
+(espeak-ng): the portrait as it is, with its face blended with a moved copy of itself, with its
+mouth drawn again, animated to speech, and so animated under other speech. No other face is used.
 
     python -m examples.make
 """
@@ -28,10 +29,30 @@ FOLDER = Path(__file__).resolve().parent
 FPS, SECONDS, AUDIO_HZ = 25, 5, 16_000
 SIDE_PX = 512
 TEXT = "This voice was made by a machine, and so was the movement of these lips."
-LABELS = (
-    ("portrait.jpg", "Portrait (NASA, public domain), as it is"),
-    ("blended.jpg", "The same, face blended by us"),
-    ("animated.mp4", "The same, animated by us, synthetic voice"),
+OTHER_TEXT = (
+    "Good evening, here are twelve numbers: four, nine, one, seven, two, eight, and six more."
+)
+DRAWN_PX = 96  # side at which Wav2Lip draws a face (Prajwal et al. 2020, arXiv:2008.10010)
+NOSE_TIP = 1
+LABELS = (  # file, what was done, the level that this program gave it when it was measured
+    ("portrait.jpg", "Portrait (NASA, public domain), as it is", "Inconclusive"),
+    ("blended.jpg", "The same, face blended by us", "Some signs"),
+    (
+        "redrawn.jpg",
+        "The same, mouth and chin drawn again by us, as lip-sync tools do",
+        "Some signs",
+    ),
+    (
+        "animated.mp4",
+        "The same, animated by us as a talking head, synthetic voice",
+        "No signs found",
+    ),
+    (
+        "foreign_voice.mp4",
+        "The same animation, a foreign voice put under it by us",
+        "No signs found",
+    ),
+    ("rocket.jpg", "No face: a rocket (SpaceX, public domain), as it is", "Not assessed"),
 )
 LOWER_LIP, CHIN = 14, 152  # indices of the face mesh
 
@@ -44,10 +65,14 @@ def main() -> None:
     Image.fromarray(portrait).save(FOLDER / LABELS[0][0], quality=92)
     Image.fromarray(self_blended(portrait, face.landmarks)).save(FOLDER / LABELS[1][0], quality=92)
     voice = speech(TEXT)
-    write_clip(FOLDER / LABELS[2][0], animate(portrait, face.landmarks, voice), voice)
+    redrawn = mouth_redrawn(portrait, face.landmarks)
+    Image.fromarray(redrawn).save(FOLDER / LABELS[2][0], quality=92)
+    write_clip(FOLDER / LABELS[3][0], animate(portrait, face.landmarks, voice), voice)
+    write_clip(FOLDER / LABELS[4][0], animate(portrait, face.landmarks, voice), speech(OTHER_TEXT))
+    Image.fromarray(load_rocket()).save(FOLDER / LABELS[5][0], quality=90)
     with (FOLDER / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("file", "label"), *LABELS])
+        writer.writerows([("file", "label", "answer"), *LABELS])
 
 
 def load_portrait() -> np.ndarray:
@@ -55,6 +80,32 @@ def load_portrait() -> np.ndarray:
     from skimage.data import astronaut
 
     return cv2.resize(astronaut()[:300, 70:370], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
+
+
+def load_rocket() -> np.ndarray:
+    """(427, 640, 3) uint8 RGB: a launch, nobody in it."""
+    from skimage.data import rocket
+
+    return np.asarray(rocket())
+
+
+def mouth_redrawn(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Draw the face below the nose again at a low resolution, as tools for lip-sync do."""
+    unit = align.face_scale_px(landmarks)
+    low, high = landmarks.min(0).astype(int), landmarks.max(0).astype(int)
+    face = picture[low[1] : high[1], low[0] : high[0]]
+    small = cv2.resize(face, (DRAWN_PX, DRAWN_PX), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), 0.7)
+    drawn = picture.copy()
+    drawn[low[1] : high[1], low[0] : high[0]] = cv2.resize(
+        small, face.shape[1::-1], interpolation=cv2.INTER_LINEAR
+    )
+    drawn = np.clip(drawn * np.array([1.02, 1.0, 0.98]) + 2, 0, 255)
+    below = landmarks[landmarks[:, 1] > landmarks[NOSE_TIP, 1]]
+    mask = np.zeros(picture.shape[:2], np.float32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(below).astype(np.int32)), 1.0)
+    mask = cv2.GaussianBlur(mask, (0, 0), 0.03 * unit)[..., None]
+    return np.clip(picture * (1 - mask) + drawn * mask, 0, 255).astype(np.uint8)
 
 
 def self_blended(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -84,13 +84,13 @@ def address(path: str) -> str:
 
 
 @cache
-def examples() -> Mapping[str, str]:
-    """File name → what was really done to it."""
+def examples() -> Mapping[str, tuple[str, str]]:
+    """File name → what was really done to it, and the level that this program gives it."""
     listed = EXAMPLES / "labels.csv"
     if not listed.is_file():
         return {}
     with listed.open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row["label"] for row in csv.DictReader(file)}
+        return {row["file"]: (row["label"], row["answer"]) for row in csv.DictReader(file)}
 
 
 def example_path(name: str) -> str | None:
@@ -109,8 +109,8 @@ def thumbnail(name: str) -> str:
 def welcome(language: Language = ENGLISH) -> str:
     """What to do first, and the examples."""
     shown = [
-        (name, language(text), thumbnail(name), sniff(EXAMPLES / name).kind)
-        for name, text in examples().items()
+        (name, language(text), language(answer), thumbnail(name))
+        for name, (text, answer) in examples().items()
     ]
     return render("welcome", language, examples=shown)
 

@@ -32,6 +32,7 @@ from report import (
     words,
 )
 from report import timeline as timelines
+from report.details import ENFSI, support
 from report.faces import overlay
 from report.roles import title
 from tests.conftest import ROOT
@@ -291,6 +292,32 @@ def test_every_language_fills_in_the_same_names():
         for text, translated in one.table.items():
             names = re.findall(r"{(\w+)}", text)
             assert sorted(names) == sorted(re.findall(r"{(\w+)}", translated)), text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (1.9, "no support for either side (log₁₀ LR +0.3)"),
+        (5.0, "weak support for manipulation (log₁₀ LR +0.7)"),
+        (0.05, "moderate support for a real file (log₁₀ LR −1.3)"),
+        (300.0, "moderately strong support for manipulation (log₁₀ LR +2.5)"),
+        (5e3, "strong support for manipulation (log₁₀ LR +3.7)"),
+        (1 / 5e4, "very strong support for a real file (log₁₀ LR −4.7)"),
+        (2e6, "extremely strong support for manipulation (log₁₀ LR +6.3)"),
+    ],
+)
+def test_the_verbal_scale_is_that_of_the_guideline_and_says_for_which_side(ratio, said):
+    assert support(math.log(ratio)) == said
+
+
+def test_every_step_of_the_verbal_scale_is_said_in_german():
+    german = language.languages()["de"]
+    words_of_steps = [
+        support(sign * math.log(least * 1.1), german) for least, _ in ENFSI for sign in (1, -1)
+    ]
+    assert len(set(words_of_steps)) == 2 * len(ENFSI)
+    assert not any("support" in words for words in words_of_steps)
+    assert {step for _, step in ENFSI} <= set(german.table)
 
 
 def texts_of_the_program() -> set[str]:

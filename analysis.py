@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.base import Detector, Finding, Look, Reason, collect, unavailable
+from detectors.base import Detector, Finding, Reason, WindowMeasurement, collect, unavailable
 from detectors.pool import Pool, best_device
 from detectors.registry import detector_of, names, role_of, roles_for
 from errors import UserError
@@ -40,12 +40,12 @@ from verdict.explain import explain
 from verdict.fusion import Verdict, fuse
 from version import __version__
 
-SHOTS_IN_REPORT = 8  # images that are kept to the end, with their faces marked
+KEYFRAMES_IN_REPORT = 8  # images that are kept to the end, with their faces marked
 SUSPICIOUS = 1.3  # log-odds (79 %) of a face's images, from which on they are looked at again
 CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_audio")
 Progress = Callable[[float, str], None]
 Listener = Callable[[Finding, float], None]
-MOST_TELLINGS = 50  # times that a detector says what it found so far; long clips have more windows
+MOST_UPDATES = 50  # times that a detector says what it found so far; long clips have more windows
 POOL = Pool()
 
 
@@ -174,7 +174,7 @@ def analyze(
         stretches = plan(clip.duration_s, settings.mode)
         windows = _read_windows(clip, stretches, on_progress, watch)
         evidence = _Evidence(detectors, on_finding)
-        seen = _examine(windows, len(stretches), evidence, settings, watch)
+        recorder = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
         findings = evidence.findings(failed)
         verdict = fuse(findings, clip.kind == MediaKind.IMAGE, evidence.unstable())
@@ -185,14 +185,14 @@ def analyze(
         fps=float(clip.fps),
         examined_s=examined_s,
         windows=stretches,
-        speech_s=tuple(seen.speech_s),
+        speech_s=tuple(recorder.speech_s),
         provenance=provenance,
         warnings=(*clip.warnings, *verdict.warnings),
-        people=seen.people(),
+        people=recorder.people(),
         findings=findings,
         verdict=verdict,
         explanation=(*provenance.declared(), *sentences),
-        keyframes=tuple(seen.keyframes),
+        keyframes=tuple(recorder.keyframes),
         settings=settings,
         checkpoints={d.role.name: d.checkpoint.label for d in detectors},
         versions=_versions(),
@@ -232,20 +232,20 @@ def _examine(
     watch: _Stopwatch,
 ) -> Recorder:
     """Let every detector look at every window; what was seen is kept, the window is let go."""
-    seen, detectors = Recorder(), evidence.detectors
+    recorder, detectors = Recorder(), evidence.detectors
     for index, (window, progress) in enumerate(windows):
-        seen.add(window, _share(SHOTS_IN_REPORT, index, count))
+        recorder.add(window, _share(KEYFRAMES_IN_REPORT, index, count))
         for step, detector in enumerate(detectors):
             progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.role.title.lower()}")
             for track in evidence.subjects(detector, window):
                 with watch.stage(detector.role.name):
                     evidence.look(detector, window, track)
-            if _share(MOST_TELLINGS, index, count):
+            if _share(MOST_UPDATES, index, count):
                 evidence.tell(detector, (index + 1) / count)
         if settings.stability:
             with watch.stage("stability"):
                 evidence.look_again(window)
-    return seen
+    return recorder
 
 
 def _part(on_progress: Progress, index: int, count: int) -> Progress:
@@ -309,7 +309,7 @@ class _Evidence:
     def __init__(self, detectors: list[Detector], on_finding: Listener | None) -> None:
         self.detectors = detectors
         self._on_finding = on_finding
-        self._looks: dict[tuple[str, str | None], list[Look]] = defaultdict(list)
+        self._measured: dict[tuple[str, str | None], list[WindowMeasurement]] = defaultdict(list)
         self._again: dict[str, list[float]] = defaultdict(list)
 
     def subjects(self, detector: Detector, window: Window) -> list[FaceTrack] | list[None]:
@@ -321,7 +321,7 @@ class _Evidence:
         """Let one detector look at one subject of a window."""
         person = track.person if track is not None else None
         measured = (window.stretch, detector.look(window, track))
-        self._looks[detector.role.name, person].append(measured)
+        self._measured[detector.role.name, person].append(measured)
 
     def look_again(self, window: Window) -> None:
         """Ask again about degraded copies of suspicious faces, where the role wants that."""
@@ -330,7 +330,7 @@ class _Evidence:
             if not detector.role.recheck or calibration is None:
                 continue
             for track in window.tracks:
-                before = self._looks[detector.role.name, track.person][-1:]
+                before = self._measured[detector.role.name, track.person][-1:]
                 raw = before[0][1].raw if before else None
                 if raw is None or calibration.apply(raw) < SUSPICIOUS:
                     continue
@@ -340,9 +340,9 @@ class _Evidence:
 
     def of(self, detector: Detector) -> list[Finding]:
         """One finding a person; faceless windows matter only if nobody was seen."""
-        people = sorted(p for d, p in self._looks if d == detector.role.name and p is not None)
+        people = sorted(p for d, p in self._measured if d == detector.role.name and p is not None)
         return [
-            collect(detector, person, self._looks[detector.role.name, person])
+            collect(detector, person, self._measured[detector.role.name, person])
             for person in people or [None]
         ]
 
@@ -355,9 +355,9 @@ class _Evidence:
 
     def findings(self, failed: list[Finding]) -> tuple[Finding, ...]:
         """The findings of all detectors, in the order of the registry, then by person."""
-        found = [*failed, *(f for detector in self.detectors for f in self.of(detector))]
+        result = [*failed, *(f for detector in self.detectors for f in self.of(detector))]
         order = names()
-        return tuple(sorted(found, key=lambda f: (order.index(f.detector), f.person or "")))
+        return tuple(sorted(result, key=lambda f: (order.index(f.detector), f.person or "")))
 
     def unstable(self) -> bool:
         """The faces with suspicious images all look harmless once re-encoded."""

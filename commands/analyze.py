@@ -131,13 +131,13 @@ def in_words(analysis: Analysis) -> str:
 def _analyze_one(path: Path, settings: Settings, out: Path | None) -> Analysis:
     from analysis import analyze
 
-    told = progress_bar(path.name)
-    analysis = analyze(path, settings, told)
+    data = progress_bar(path.name)
+    analysis = analyze(path, settings, data)
     if out is not None:
-        told(0.98, "Writing the report")
+        data(0.98, "Writing the report")
         with writing(f"The report of {path.name}"):
             _write_all(analysis, path, out)
-    told(1.0, "Done")
+    data(1.0, "Done")
     return analysis
 
 
@@ -156,8 +156,8 @@ def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
     (out / f"{stem}.json").write_text(to_text(analysis), "utf-8")
     say(append(out, to_json(analysis)).text())
     (out / f"{stem}.html").write_text(to_html(analysis), "utf-8")
-    for number, shot in enumerate(analysis.keyframes, 1):
-        (out / f"{stem}.frame-{number}.jpg").write_bytes(jpeg(annotated(analysis, shot)))
+    for number, keyframe in enumerate(analysis.keyframes, 1):
+        (out / f"{stem}.frame-{number}.jpg").write_bytes(jpeg(annotated(analysis, keyframe)))
     if analysis.kind == MediaKind.VIDEO:
         write_video(analysis, path, out / f"{stem}.annotated.mp4")
 

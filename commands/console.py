@@ -24,7 +24,7 @@ _UNPRINTABLE = re.compile(
 
 def escaped(text: str) -> str:
     """Text that cannot steer a terminal: names of files and checkpoints come from strangers."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNPRINTABLE.sub(lambda result: f"\\u{ord(result[0]):04x}", text)
 
 
 def show(text: str) -> None:
@@ -41,7 +41,7 @@ def progress_bar(name: str) -> Callable[[float, str], None]:
     """Progress of one file on stderr: one line that is rewritten in a terminal."""
     terminal = sys.stderr.isatty()
 
-    def told(fraction: float, text: str) -> None:
+    def data(fraction: float, text: str) -> None:
         if terminal:
             line = escaped(f"{name}: {fraction:4.0%} {text:<50s}")
             end = "\n" if fraction >= 1 else ""
@@ -49,7 +49,7 @@ def progress_bar(name: str) -> Callable[[float, str], None]:
         else:
             say(f"{name}: {fraction:.0%} {text}")
 
-    return told
+    return data
 
 
 def count_files(done: int, total: int, text: str) -> None:

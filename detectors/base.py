@@ -226,10 +226,10 @@ class Detector(ABC):
         code = self.obstacle(window, track)
         if code is not None:
             return Measurement.cannot(code)
-        found = self.measure(window, track)
-        if found.raw is not None and not np.isfinite(found.raw):
+        result = self.measure(window, track)
+        if result.raw is not None and not np.isfinite(result.raw):
             return Measurement.cannot("broken_output")
-        return found
+        return result
 
     def obstacle(self, window: Window, track: FaceTrack | None) -> str | None:
         """The reason code why this window cannot be judged, or None."""
@@ -245,16 +245,18 @@ class Detector(ABC):
         return None
 
 
-Look = tuple["Stretch", Measurement]
+WindowMeasurement = tuple["Stretch", Measurement]
 
 
-def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Finding:
+def collect(
+    detector: Detector, person: str | None, assessments: Sequence[WindowMeasurement]
+) -> Finding:
     """One finding from the measurements of one person in all windows.
 
     The raw log-odds of the windows are averaged, then calibrated, as calibrations are fitted.
     """
     card = detector.checkpoint.card
-    scored = [(stretch, float(m.raw), m) for stretch, m in looks if m.raw is not None]
+    scored = [(stretch, float(m.raw), m) for stretch, m in assessments if m.raw is not None]
     calibration = card.calibration
 
     def llr(raw: float) -> float | None:
@@ -263,12 +265,12 @@ def collect(detector: Detector, person: str | None, looks: Sequence[Look]) -> Fi
     common: dict[str, Any] = dict(
         role=detector.role,
         person=person,
-        measures=_typical([m.measures for _, m in looks]),
+        measures=_typical([m.measures for _, m in assessments]),
         checkpoint=detector.checkpoint.label,
         calibrated=calibration is not None,
     )
     if not scored:
-        reason = _commonest([m.reason for _, m in looks if m.reason is not None])
+        reason = _commonest([m.reason for _, m in assessments if m.reason is not None])
         return Finding(
             score=None,
             llr=None,

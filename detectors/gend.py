@@ -123,5 +123,5 @@ def _perception(tensors: Mapping[str, Tensor]) -> nn.Module:
 
 def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
     """How many numbered layers there are."""
-    numbers = {int(found[1]) for key in tensors if (found := re.match(pattern, key))}
+    numbers = {int(result[1]) for key in tensors if (result := re.match(pattern, key))}
     return max(numbers, default=-1) + 1

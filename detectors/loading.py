@@ -123,8 +123,8 @@ def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
         raise _refused(f"{name} needs a package that is not installed: {error}.") from error
     except Exception as error:  # any layer of any architecture may fail in its own way
         kind = checkpoint.config.get("model_type", "unknown")
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise _refused(f"{name} ({kind}) does not load: {said[0][:160]}") from error
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise _refused(f"{name} ({kind}) does not load: {words[0][:160]}") from error
     missing = sorted(info.get("missing_keys") or ())
     if missing:
         raise _refused(
@@ -158,8 +158,8 @@ def load_layout(checkpoint: Checkpoint, build: Builder) -> torch.nn.Module:
     except UserError:
         raise
     except Exception as error:  # tensors of any shape and number may fail in their own way
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise _refused(f"{checkpoint.name} does not fit its layout: {said[0][:160]}") from error
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise _refused(f"{checkpoint.name} does not fit its layout: {words[0][:160]}") from error
     _check_numbers(checkpoint.name, model)
     return model.eval()
 
@@ -170,13 +170,13 @@ def _check_numbers(name: str, model: torch.nn.Module) -> None:
             raise _refused(f"Weights of {name} are not numbers ({key}).")
 
 
-def _class_of(auto_class: Any, config: Any, said: Mapping[str, Any]) -> Any:
+def _class_of(auto_class: Any, config: Any, words: Mapping[str, Any]) -> Any:
     """The classifier of an architecture; of several the one that config.json names."""
-    found = auto_class._model_mapping[type(config)]
-    if not isinstance(found, tuple):
-        return found
-    named = said.get("architectures") or ()
-    return next((c for c in found if c.__name__ in named), found[0])
+    result = auto_class._model_mapping[type(config)]
+    if not isinstance(result, tuple):
+        return result
+    named = words.get("architectures") or ()
+    return next((c for c in result if c.__name__ in named), result[0])
 
 
 def allowed_config(config: Mapping[str, Any]) -> Any:
@@ -198,11 +198,11 @@ def _allowed(kind: Any, config: Mapping[str, Any], more: frozenset[str]) -> Any:
 
     general = {field.name for field in fields(PreTrainedConfig)}
     declared = {field.name for field in fields(kind)} - general | set(kind.attribute_map) | more
-    kept = {key: value for key, value in config.items() if key in declared}
+    selected = {key: value for key, value in config.items() if key in declared}
     for key, inner in kind.sub_configs.items():
-        if isinstance(kept.get(key), Mapping):
-            kept[key] = _allowed(inner, kept[key], frozenset()).to_dict()
-    return kind.from_dict(kept)
+        if isinstance(selected.get(key), Mapping):
+            selected[key] = _allowed(inner, selected[key], frozenset()).to_dict()
+    return kind.from_dict(selected)
 
 
 def _check_size(model_class: Any, config: Any, checkpoint: Checkpoint) -> None:

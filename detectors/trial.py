@@ -90,8 +90,8 @@ def try_once(kind: type[Detector], checkpoint: Checkpoint) -> None:
                 card=checkpoint.card.to_json(), **described,
             )  # fmt: skip
     except UserError as error:
-        said = SENTENCES.get(error.code, "{sentence}")
-        sentence = said.format(name=checkpoint.name, sentence=error.sentence)
+        words = SENTENCES.get(error.code, "{sentence}")
+        sentence = words.format(name=checkpoint.name, sentence=error.sentence)
         raise UserError("weights_refused", sentence) from error
 
 

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from evaluation.curves import both_classes
 from evaluation.manifest import Item
 from evaluation.metrics import AUC, auc, measure_with_intervals
-from evaluation.run import Kept
+from evaluation.run import ScoreRecord
 
 UNSAFE = 0.6  # AUC of metadata alone above which a set is called unsafe
 FOLDS = 5
@@ -24,12 +24,12 @@ TREES = 200
 FEATURES = ("width_px", "height_px", "fps", "bit_rate", "duration_s", "bytes")
 
 
-def metadata_table(records: Sequence[Kept]) -> np.ndarray:
+def metadata_table(records: Sequence[ScoreRecord]) -> np.ndarray:
     """(n, 6) float64: the logarithm of one plus each of `FEATURES`; rows of NaN if unreadable."""
     return np.log1p(np.array([_facts(record) for record in records]))
 
 
-def metadata_baseline(items: Sequence[Item], records: Sequence[Kept]) -> dict:
+def metadata_baseline(items: Sequence[Item], records: Sequence[ScoreRecord]) -> dict:
     """Figures of two guesses that see no picture.
 
     Returns:
@@ -71,8 +71,8 @@ def _forest(table: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict:
     for train, test in folds:
         forest = RandomForestClassifier(TREES, min_samples_leaf=2, random_state=0)
         guessed[test] = forest.fit(table[train], labels[train]).predict_proba(table[test])[:, 1]
-    found = measure_with_intervals([AUC], labels, guessed, groups)
-    return found | {"note": f"{len(folds)} folds"}
+    result = measure_with_intervals([AUC], labels, guessed, groups)
+    return result | {"note": f"{len(folds)} folds"}
 
 
 def _one_feature(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict:
@@ -83,7 +83,7 @@ def _one_feature(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> 
     return measure_with_intervals([AUC], labels, sign * values, groups) | {"note": note}
 
 
-def _facts(record: Kept) -> list[float]:
+def _facts(record: ScoreRecord) -> list[float]:
     if not record.facts:
         return [float("nan")] * len(FEATURES)
     facts = dict(record.facts)

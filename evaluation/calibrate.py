@@ -18,7 +18,7 @@ from analysis import POOL, Settings
 from detectors.pool import Pool
 from errors import UserError
 from evaluation.manifest import Item, read_manifest
-from evaluation.run import Kept, Progress, raw_of, score_files, set_up
+from evaluation.run import Progress, ScoreRecord, raw_of, score_files, set_up
 from hub.calibrations import save_calibration
 from hub.checkpoint import Calibration, Checkpoint
 from hub.selfcheck import SignCheck, check_sign
@@ -81,13 +81,13 @@ def calibrate(
 
 
 def labelled_raws(
-    items: Sequence[Item], records: Sequence[Kept], detector: str
+    items: Sequence[Item], records: Sequence[ScoreRecord], detector: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels and raw scores (n,) of the files for which a detector has a number."""
     pairs = [
         (item.label, raw)
-        for item, kept in zip(items, records, strict=True)
-        if (raw := raw_of(kept, detector)) is not None
+        for item, record in zip(items, records, strict=True)
+        if (raw := raw_of(record, detector)) is not None
     ]
     return np.array([p[0] for p in pairs], dtype=int), np.array([p[1] for p in pairs], dtype=float)
 

@@ -24,22 +24,22 @@ def evaluated(
     manifest: str, out: Path, settings: Settings, tiers: bool, workers: int, on_progress: Progress
 ) -> str:
     """Measure a manifest; the main figures as text."""
-    found = evaluate(manifest, out, settings, tiers, on_progress, workers=workers)
-    data, metadata = found["data"], found["baselines"]["metadata"].get("auc")
+    result = evaluate(manifest, out, settings, tiers, on_progress, workers=workers)
+    data, metadata = result["data"], result["baselines"]["metadata"].get("auc")
     indicative = ", indicative" if data["indicative"] else ""
     lines = [
         f"{data['n_real']} real and {data['n_fake']} fake files, "
         f"{data['n_unreadable']} unreadable{indicative}",
-        *(f"{name:16s} {figure(value)}" for name, value in found["fused"].items()),
-        *(f"{TITLES[name]:52s} {value:.3f}" for name, value in found["benchmark"].items()),
-        f"{'coverage':16s} {found['abstention']['coverage']:.3f}",
+        *(f"{name:16s} {figure(value)}" for name, value in result["fused"].items()),
+        *(f"{TITLES[name]:52s} {value:.3f}" for name, value in result["benchmark"].items()),
+        f"{'coverage':16s} {result['abstention']['coverage']:.3f}",
         f"{'metadata alone':16s} {figure(metadata) if metadata else 'too few groups'}",
     ]
-    for name, own in found["detectors"].items():
-        value = own["where_applicable"].get("auc")
+    for name, subset in result["detectors"].items():
+        value = subset["where_applicable"].get("auc")
         if value:
-            lines.append(f"{name:16s} {figure(value)} AUC on {own['n_applicable']} files")
-    for name, tier in found.get("tiers", {}).items():
+            lines.append(f"{name:16s} {figure(value)} AUC on {subset['n_applicable']} files")
+    for name, tier in result.get("tiers", {}).items():
         value = figure(tier["auc"]) if tier["auc"] else "no AUC"
         lines.append(f"tier {name:11s} {value}, {tier['flipped_verdicts']:.1%} of verdicts flipped")
     return "\n".join([*lines, f"Written: scores.csv, metrics.json, report.html in {out}"])
@@ -73,9 +73,9 @@ def probed(
 ) -> str:
     """Fit a linear probe and save it; its figure as text."""
     card = probe(manifest, spec, out, on_progress, fake_labels, device)
-    (found,) = card.figures
+    (result,) = card.figures
     return (
-        f"{card.title}: AUC {figure(found)}; {found['protocol']}\n"
+        f"{card.title}: AUC {figure(result)}; {result['protocol']}\n"
         f"Use it: --checkpoint spatial={out.resolve()}"
     )
 
@@ -91,8 +91,8 @@ def direction(manifest: str, settings: Settings, on_progress: Progress) -> SignC
     return check_sign(labels.tolist(), raws.tolist())
 
 
-def figure(found: Mapping) -> str:
+def figure(result: Mapping) -> str:
     """A figure with its interval."""
-    if found["low"] is None:
-        return f"{found['value']:.3f}"
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    if result["low"] is None:
+        return f"{result['value']:.3f}"
+    return f"{result['value']:.3f} ({result['low']:.3f} to {result['high']:.3f})"

@@ -87,7 +87,9 @@ def tippett(labels: np.ndarray, llrs: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     values = np.unique(llrs)
     fakes, reals = np.sort(llrs[labels == 1]), np.sort(llrs[labels == 0])
-    above = [1 - np.searchsorted(own, values, side="left") / len(own) for own in (fakes, reals)]
+    above = [
+        1 - np.searchsorted(subset, values, side="left") / len(subset) for subset in (fakes, reals)
+    ]
     return values / np.log(10), above[0], above[1]
 
 

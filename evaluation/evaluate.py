@@ -22,7 +22,7 @@ from evaluation.benchmark import benchmark_figures
 from evaluation.manifest import Item, read_manifest, write_manifest
 from evaluation.protocol import protocol
 from evaluation.report import write_report
-from evaluation.run import Kept, Progress, Setup, score_files, score_of, set_up
+from evaluation.run import Progress, ScoreRecord, Setup, score_files, score_of, set_up
 from evaluation.scores import Score, write_scores
 from evaluation.summary import compare, summarise
 from evaluation.tiers import TIERS, copies
@@ -62,9 +62,9 @@ def evaluate(
     write_manifest(folder / "items.csv", items)
     measure = partial(score_files, items, setup, pool=pool, workers=workers)
     records = measure(folder / LINES, on_progress)
-    scores = [score_of(item, kept, setup) for item, kept in zip(items, records, strict=True)]
+    scores = [score_of(item, record, setup) for item, record in zip(items, records, strict=True)]
     write_scores(folder / "scores.csv", scores)
-    kinds = [str(kept.facts.get("kind", "")) for kept in records]
+    kinds = [str(record.facts.get("kind", "")) for record in records]
     metrics: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "date": date.today().isoformat(),
@@ -90,11 +90,11 @@ def _tiers(
     setup: Setup,
     folder: Path,
     clean: Sequence[Score],
-    measure: Callable[..., list[Kept]],
+    measure: Callable[..., list[ScoreRecord]],
     on_progress: Progress,
 ) -> dict[str, Any]:
     """The same files as they are and after each way of re-encoding."""
-    found = {"clean": compare(clean, clean)}
+    result = {"clean": compare(clean, clean)}
     for tier in TIERS:
         lines = folder / f"measured-{tier.name}.jsonl"
 
@@ -102,10 +102,12 @@ def _tiers(
             on_progress(done, total, f"{tier}: {text}")
 
         records = measure(lines, named, copies(tier))
-        scores = [score_of(item, kept, setup) for item, kept in zip(items, records, strict=True)]
+        scores = [
+            score_of(item, record, setup) for item, record in zip(items, records, strict=True)
+        ]
         write_scores(folder / f"scores-{tier.name}.csv", scores)
-        found[tier.name] = compare(scores, clean)
-    return found
+        result[tier.name] = compare(scores, clean)
+    return result
 
 
 def _line(checkpoint: Checkpoint) -> dict[str, Any] | None:
@@ -114,13 +116,13 @@ def _line(checkpoint: Checkpoint) -> dict[str, Any] | None:
     return None if calibration is None else asdict(calibration) | {"votes": checkpoint.card.votes}
 
 
-def _unreadable(records: Sequence[Kept]) -> list[dict[str, str]]:
-    return [{"path": kept.name, **kept.error} for kept in records if kept.error is not None]
+def _unreadable(records: Sequence[ScoreRecord]) -> list[dict[str, str]]:
+    return [{"path": record.name, **record.error} for record in records if record.error is not None]
 
 
-def seconds_by_stage(records: Sequence[Kept]) -> dict[str, float]:
+def seconds_by_stage(records: Sequence[ScoreRecord]) -> dict[str, float]:
     """Mean seconds a readable file, by stage."""
-    read = [kept.seconds for kept in records if kept.error is None]
+    read = [record.seconds for record in records if record.error is None]
     stages = dict.fromkeys(stage for seconds in read for stage in seconds)
     return {s: round(sum(r.get(s, 0.0) for r in read) / len(read), 3) for s in stages}
 

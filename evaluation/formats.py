@@ -58,10 +58,10 @@ def read_json(path: Path) -> list[Listed]:
         data = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise _bad(path, f"is not a JSON text: {str(error)[:80]}") from error
-    found = list(_flat(data, path) if isinstance(data, list) else _nested(data, path))
-    if not found:
+    result = list(_flat(data, path) if isinstance(data, list) else _nested(data, path))
+    if not result:
         raise _bad(path, "lists no files")
-    return found
+    return result
 
 
 def _flat(rows: list[Any], path: Path) -> Iterator[Listed]:
@@ -120,7 +120,7 @@ def read_list(path: Path) -> list[Listed]:
     Raises:
         UserError: ``bad_manifest`` for a path that is too short to say.
     """
-    found = []
+    result = []
     for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
         if not (name := line.strip()):
             continue
@@ -131,10 +131,10 @@ def read_list(path: Path) -> list[Listed]:
         label = int("real" not in source.lower())
         kind = source if label else "real"
         data_set = parts[-4] if len(parts) > 3 else source
-        found.append(Listed(_posix(name), label, video, video, kind, data_set))
-    if not found:
+        result.append(Listed(_posix(name), label, video, video, kind, data_set))
+    if not result:
         raise _bad(path, "lists no files")
-    return found
+    return result
 
 
 def is_fakeavceleb(columns: Mapping[str, Any]) -> bool:
@@ -163,8 +163,8 @@ def fakeavceleb_row(row: Mapping[str | None, Any], line: int, path: Path) -> Lis
 
 def frames_of(folder: Path) -> list[Path]:
     """Stored frames of one video, evenly spread; empty if the folder holds no images."""
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
-    return spread(found)
+    result = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    return spread(result)
 
 
 def spread(frames: list[Any]) -> list[Any]:

@@ -63,12 +63,12 @@ def folds(truth: Truth) -> np.ndarray:
     later = []
     for source in _names(truth.sources[truth.labels == 0]):
         made = truth.families[(truth.labels == 1) & (truth.sources == source)]
-        own = [place["fake", name] for name in _names(made) if place["fake", name] in free]
-        if not own:
+        subset = [place["fake", name] for name in _names(made) if place["fake", name] in free]
+        if not subset:
             later.append(source)
             continue
-        place["real", source] = own[0]
-        free.remove(own[0])
+        place["real", source] = subset[0]
+        free.remove(subset[0])
     place |= {("real", source): free[number] for number, source in enumerate(later)}
     kinds = np.where(truth.labels == 1, "fake", "real")
     return np.array([place[key] for key in zip(kinds, truth.parts, strict=True)])
@@ -173,16 +173,16 @@ class Row:
 def row(name: str, judged: Judged, truth: Truth) -> Row:
     """All figures of one score."""
     known = np.isfinite(judged.llrs)
-    own, llrs = truth.only(known), judged.llrs[known]
-    pairs = across(judged.scores[known], own)
+    subset, llrs = truth.only(known), judged.llrs[known]
+    pairs = across(judged.scores[known], subset)
     by_source = flagged_by(judged, truth, truth.sources, label=0)
     by_family = flagged_by(judged, truth, truth.families, label=1)
     worst = max(by_source, key=lambda source: by_source[source], default="")
-    weights = own.weights()
+    weights = subset.weights()
     return Row(
         name,
         coverage=float(known.mean()),
-        auc_within=_mean(list(within(judged.scores[known], own).values())),
+        auc_within=_mean(list(within(judged.scores[known], subset).values())),
         auc_across=_mean(pairs.ravel().tolist()),
         auc_across_interval=interval(
             lambda rows: _mean(pairs[rows].ravel().tolist()), np.arange(len(pairs)).astype(str)
@@ -191,19 +191,19 @@ def row(name: str, judged: Judged, truth: Truth) -> Row:
         fpr=_mean(list(by_source.values())),
         worst_source=worst,
         worst_fpr=by_source.get(worst, float("nan")),
-        cllr=cllr(own.labels, llrs, weights),
-        cllr_min=cllr_min(own.labels, llrs, weights),
+        cllr=cllr(subset.labels, llrs, weights),
+        cllr_min=cllr_min(subset.labels, llrs, weights),
     )
 
 
 def within(scores: np.ndarray, truth: Truth) -> dict[str, float]:
     """Source → AUC of its own fakes against its own reals, where there are enough of both."""
-    found = {}
+    result = {}
     for source in _names(truth.sources[truth.sources != ""]):
-        own = truth.sources == source
-        if min(np.bincount(truth.labels[own], minlength=2)) >= LEAST:
-            found[source] = auc(truth.labels[own], scores[own])
-    return found
+        subset = truth.sources == source
+        if min(np.bincount(truth.labels[subset], minlength=2)) >= LEAST:
+            result[source] = auc(truth.labels[subset], scores[subset])
+    return result
 
 
 def across(scores: np.ndarray, truth: Truth, families: list[str] | None = None) -> np.ndarray:
@@ -211,14 +211,14 @@ def across(scores: np.ndarray, truth: Truth, families: list[str] | None = None) 
     fake, real = truth.labels == 1, truth.labels == 0
     families = families if families is not None else _large(truth.families[fake])
     sources = _large(truth.sources[real])
-    found = np.full((len(families), len(sources)), np.nan)
+    result = np.full((len(families), len(sources)), np.nan)
     for i, family in enumerate(families):
         for j, source in enumerate(sources):
             chosen = fake & (truth.families == family) & (truth.sources != source)
             chosen |= real & (truth.sources == source)
             if truth.labels[chosen].sum() >= LEAST:
-                found[i, j] = auc(truth.labels[chosen], scores[chosen])
-    return found
+                result[i, j] = auc(truth.labels[chosen], scores[chosen])
+    return result
 
 
 def flagged_by(judged: Judged, truth: Truth, by: np.ndarray, label: int) -> dict[str, float]:

@@ -175,8 +175,8 @@ def _from_folder(folder: Path) -> tuple[Item, ...]:
 def _found(path: Path, root: Path, label: int) -> Item:
     """A sub-folder says the kind of a fake and the source of a real file."""
     inner = path.relative_to(root).parts[:-1]
-    said = inner[0] if inner else ""
+    words = inner[0] if inner else ""
     name = path.relative_to(root.parent).as_posix()
     if label:
-        return Item(name, path, label, "", said or "fake", "")
-    return Item(name, path, label, "", "real", said)
+        return Item(name, path, label, "", words or "fake", "")
+    return Item(name, path, label, "", "real", words)

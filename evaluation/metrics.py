@@ -136,7 +136,9 @@ def cllr(labels: np.ndarray, llrs: np.ndarray, weights: np.ndarray | None = None
     """
     costs = np.logaddexp(0, np.where(labels == 1, -llrs, llrs)) / np.log(2)
     weights = np.ones(len(labels)) if weights is None else weights
-    by_class = [np.average(costs[own], weights=weights[own]) for own in (labels == 0, labels == 1)]
+    by_class = [
+        np.average(costs[subset], weights=weights[subset]) for subset in (labels == 0, labels == 1)
+    ]
     return float(np.mean(by_class))
 
 

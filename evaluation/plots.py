@@ -35,13 +35,13 @@ def plots(labels: np.ndarray, log_odds: np.ndarray) -> dict[str, str]:
     """
     if not len(labels):
         return {}
-    found = {"Scores": score_plot(labels, log_odds)}
+    result = {"Scores": score_plot(labels, log_odds)}
     if both_classes(labels):
-        found["ROC"] = roc_plot(labels, log_odds)
-        found["Tippett"] = tippett_plot(labels, log_odds)
-        found["Reliability"] = reliability_plot(labels, log_odds)
-        found["Risk and coverage"] = risk_plot(labels, log_odds)
-    return {title: _data_url(figure) for title, figure in found.items()}
+        result["ROC"] = roc_plot(labels, log_odds)
+        result["Tippett"] = tippett_plot(labels, log_odds)
+        result["Reliability"] = reliability_plot(labels, log_odds)
+        result["Risk and coverage"] = risk_plot(labels, log_odds)
+    return {title: _data_url(figure) for title, figure in result.items()}
 
 
 def score_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
@@ -49,8 +49,10 @@ def score_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     figure, axes = _axes("fused log-odds", "files")
     edges = np.linspace(log_odds.min() - 0.5, log_odds.max() + 0.5, HISTOGRAM_BINS + 1)
     for label, name, colour, hatch in ((0, "real", REAL, ""), (1, "fake", FAKE, "//")):
-        own = log_odds[labels == label]
-        axes.hist(own, edges, alpha=0.6, color=colour, hatch=hatch, label=f"{name} ({len(own)})")
+        subset = log_odds[labels == label]
+        axes.hist(
+            subset, edges, alpha=0.6, color=colour, hatch=hatch, label=f"{name} ({len(subset)})"
+        )
     axes.legend()
     return figure
 
@@ -79,9 +81,9 @@ def tippett_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
 def reliability_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     """Stated probability against share of fakes, equal-mass bins."""
     figure, axes = _axes("stated probability", "share of fakes")
-    said, true, count = reliability(labels, probabilities(log_odds))
+    words, true, count = reliability(labels, probabilities(log_odds))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="honest")
-    axes.plot(said, true, color=REAL, marker="o", label=f"bins of about {count.mean():.0f} files")
+    axes.plot(words, true, color=REAL, marker="o", label=f"bins of about {count.mean():.0f} files")
     axes.legend(loc="upper left")
     return figure
 

@@ -202,11 +202,11 @@ def _held_out(
     penalty: float,
 ) -> np.ndarray:
     """(n,) log-odds of each file by the fit that did not see it."""
-    found = np.zeros(len(labels))
+    result = np.zeros(len(labels))
     for train, test in folds:
         weight, offset = _logistic(features[train], labels[train], penalty)
-        found[test] = features[test] @ weight + offset
-    return found
+        result[test] = features[test] @ weight + offset
+    return result
 
 
 def _logistic(features: np.ndarray, labels: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
@@ -240,7 +240,7 @@ def save_probe(
 def _card(
     base: Checkpoint, fitted: Probe, labels: np.ndarray, groups: np.ndarray, data: str
 ) -> Card:
-    found = measure_with_intervals([AUC], labels, fitted.held_out, groups)["auc"]
+    result = measure_with_intervals([AUC], labels, fitted.held_out, groups)["auc"]
     n_fake = int(labels.sum())
     protocol = (
         f"files of {data}, mean of the pictures of a file, 5 folds that keep groups whole; the "
@@ -257,7 +257,7 @@ def _card(
         calibration=fit_calibration(labels, fitted.held_out, f"{data}, held-out folds"),
         votes=True,
         trained_on=(*base.card.trained_on, f"Head: {data}, {len(labels)} files."),
-        figures=({"name": "AUC, cross-validated", **found, **counts, "protocol": protocol},),
+        figures=({"name": "AUC, cross-validated", **result, **counts, "protocol": protocol},),
     )
 
 

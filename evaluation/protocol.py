@@ -52,21 +52,21 @@ def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
 
 def _crops(setup: Setup) -> str:
     cards = {name: checkpoint.card for name, checkpoint in setup.checkpoints.items()}
-    said = [
+    words = [
         f"{name} {card.crop} with a margin of {card.margin:.0%} at {card.size_px} px"
         for name, card in cards.items()
     ]
-    return ", ".join(said) or "none"
+    return ", ".join(words) or "none"
 
 
 def _checkpoints(setup: Setup) -> str:
-    said = []
+    words = []
     for name in setup.settings.detectors:
         checkpoint = setup.checkpoints.get(name)
         if checkpoint is None:
-            said.append(f"{name} missing")
+            words.append(f"{name} missing")
             continue
         line = checkpoint.card.calibration
         state = f"calibrated on {line.fitted_on}" if line else "not calibrated"
-        said.append(f"{name} {checkpoint.label} ({state})")
-    return ", ".join(said)
+        words.append(f"{name} {checkpoint.label} ({state})")
+    return ", ".join(words)

@@ -85,17 +85,17 @@ def write_report(path: Path, metrics: Mapping, scores: Sequence[Score]) -> None:
 
 
 def _warnings(metrics: Mapping) -> list[str]:
-    data, said = metrics["data"], []
+    data, words = metrics["data"], []
     if data["indicative"]:
-        said.append(f"Only {data['n']} files: all figures are indicative.")
+        words.append(f"Only {data['n']} files: all figures are indicative.")
     guess = (metrics["baselines"]["metadata"].get("auc") or {}).get("value")
     if guess is not None and guess > metrics["baselines"]["unsafe_above"]:
-        said.append(
+        words.append(
             f"Metadata alone reaches AUC {guess:.2f}: real and fake files differ in size, rate or "
             "codec, so the figures above may owe something to that."
         )
-    said += [f"{name}: {why}" for name, why in metrics["missing_checkpoints"].items()]
-    return [f'<p class="warn">{_text(sentence)}</p>' for sentence in said]
+    words += [f"{name}: {why}" for name, why in metrics["missing_checkpoints"].items()]
+    return [f'<p class="warn">{_text(sentence)}</p>' for sentence in words]
 
 
 def _figure_table(figures: Mapping[str, Mapping]) -> str:
@@ -142,13 +142,13 @@ def _detector_table(detectors: Mapping[str, Mapping]) -> str:
         "expected calibration error",
     )
     rows = []
-    for name, found in detectors.items():
-        where = found["where_applicable"]
-        why = ", ".join(f"{reason} {n}" for reason, n in found["reasons"].items())
+    for name, result in detectors.items():
+        where = result["where_applicable"]
+        why = ", ".join(f"{reason} {n}" for reason, n in result["reasons"].items())
         rows.append(
             (
-                *(name, found["n_applicable"], f"{_show(found['coverage'])} ({why or 'all'})"),
-                *(_interval(where.get("auc")), _show(found["auc_of_applicability"])),
+                *(name, result["n_applicable"], f"{_show(result['coverage'])} ({why or 'all'})"),
+                *(_interval(where.get("auc")), _show(result["auc_of_applicability"])),
                 _interval(where.get("ece")),
             )
         )
@@ -158,8 +158,8 @@ def _detector_table(detectors: Mapping[str, Mapping]) -> str:
 def _baseline_table(baselines: Mapping) -> str:
     names = {"metadata": "size, rate, bit rate, length, file size", "file_size": "file size alone"}
     rows = [
-        (said, _interval(baselines[name].get("auc")), baselines[name].get("note", ""))
-        for name, said in names.items()
+        (words, _interval(baselines[name].get("auc")), baselines[name].get("note", ""))
+        for name, words in names.items()
     ]
     return _table(("from", "AUC", "note"), rows)
 
@@ -171,11 +171,11 @@ def _tiers(tiers: Mapping[str, Mapping] | None) -> list[str]:
     keys = ("fpr_at_unchanged_threshold", "tpr_at_unchanged_threshold")
     rows = [
         (
-            *(name, _interval(found["auc"]), _show(found["coverage"])),
-            *(_show(found[key]) for key in keys),
-            *(_show(found["flipped_verdicts"]), _show(found["changed_levels"])),
+            *(name, _interval(result["auc"]), _show(result["coverage"])),
+            *(_show(result[key]) for key in keys),
+            *(_show(result["flipped_verdicts"]), _show(result["changed_levels"])),
         )
-        for name, found in tiers.items()
+        for name, result in tiers.items()
     ]
     note = "<p>The same thresholds everywhere; real and fake re-encoded alike.</p>"
     return ["<h2>After re-encoding</h2>", note, _table(head, rows)]

@@ -60,9 +60,9 @@ class Setup:
         checkpoint = self.checkpoints.get(detector)
         return checkpoint.key if checkpoint else f"missing: {self.failed[detector].code}"
 
-    def changed(self, kept: Kept | None) -> tuple[str, ...]:
+    def changed(self, record: ScoreRecord | None) -> tuple[str, ...]:
         """Detectors that must measure a file: new ones, and those with another checkpoint."""
-        known = kept.keys if kept else {}
+        known = record.keys if record else {}
         return tuple(d for d in self.settings.detectors if known.get(d) != self.key(d))
 
 
@@ -84,7 +84,7 @@ def set_up(settings: Settings, pool: Pool = POOL) -> Setup:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ScoreRecord:
     """What was measured of one file.
 
     Attributes:
@@ -116,7 +116,7 @@ def score_files(
     as_seen: Callable | None = None,
     pool: Pool = POOL,
     workers: int = 1,
-) -> list[Kept]:
+) -> list[ScoreRecord]:
     """Measure all files; go on where a former run stopped.
 
     Where one checkpoint has changed since, only its detector measures again.
@@ -133,9 +133,9 @@ def score_files(
     Returns:
         One record an item, in their order.
     """
-    kept = read_lines(lines, setup.fingerprint)
-    _begin(lines, setup, kept)
-    tasks = [(item, kept.get((item.name, _stamp(item.path)))) for item in items]
+    stored = read_lines(lines, setup.fingerprint)
+    _begin(lines, setup, stored)
+    tasks = [(item, stored.get((item.name, _stamp(item.path)))) for item in items]
     tasks = [task for task in tasks if setup.changed(task[1])]
     done = len(items) - len(tasks)
     measured = _measured(tasks, setup, as_seen or _as_it_is, pool, workers)
@@ -143,20 +143,20 @@ def score_files(
         for number, (item, _) in enumerate(tasks):
             on_progress(done + number, len(items), item.name)
             record = next(measured)
-            kept[record.name, record.stamp] = record
+            stored[record.name, record.stamp] = record
             file.write(json.dumps(asdict(record)) + "\n")
             file.flush()
     on_progress(len(items), len(items), "done")
-    by_name = {record.name: record for record in kept.values()}
+    by_name = {record.name: record for record in stored.values()}
     return [by_name[item.name] for item in items]
 
 
-Task = tuple[Item, Kept | None]  # a file, and what a former run measured of it
+Task = tuple[Item, ScoreRecord | None]  # a file, and what a former run measured of it
 
 
 def _measured(
     tasks: Sequence[Task], setup: Setup, as_seen: Callable, pool: Pool, workers: int
-) -> Iterator[Kept]:
+) -> Iterator[ScoreRecord]:
     """Records in the order of the tasks, by this process or by several."""
     if workers <= 1 or len(tasks) < 2:
         yield from (_measure(task, setup, as_seen, pool) for task in tasks)
@@ -175,7 +175,7 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def read_lines(lines: Path, fingerprint: str | None = None) -> dict[tuple[str, str], Kept]:
+def read_lines(lines: Path, fingerprint: str | None = None) -> dict[tuple[str, str], ScoreRecord]:
     """Records of a former run by name and stamp; none if it measured with something else."""
     if not lines.is_file():
         return {}
@@ -191,45 +191,47 @@ def read_lines(lines: Path, fingerprint: str | None = None) -> dict[tuple[str, s
             data = json.loads(line)
         except ValueError:  # the run was stopped while it wrote this line
             continue
-        records[data["name"], data["stamp"]] = Kept(**{**data, "findings": tuple(data["findings"])})
+        records[data["name"], data["stamp"]] = ScoreRecord(
+            **{**data, "findings": tuple(data["findings"])}
+        )
     return records
 
 
 def score_of(
-    item: Item, kept: Kept, setup: Setup, numbers: FusionParameters | None = None
+    item: Item, record: ScoreRecord, setup: Setup, numbers: FusionParameters | None = None
 ) -> Score:
     """Calibrate and fuse what was measured: what the program says about the file today.
 
     Args:
         item: the file.
-        kept: its measurements.
+        record: its measurements.
         setup: its checkpoints carry the calibrations.
         numbers: of the fusion; those of ``fusion.json`` by default.
     """
-    if kept.error is not None:
-        unread = Number(None, Status.NOT_APPLICABLE, kept.error["code"])
+    if record.error is not None:
+        unread = Number(None, Status.NOT_APPLICABLE, record.error["code"])
         return Score(item, Level.NOT_ASSESSED, None, None, None, dict.fromkeys(names(), unread))
     asked = setup.settings.detectors
-    findings = [_finding(entry, setup) for entry in kept.findings if entry["detector"] in asked]
-    picture = kept.facts.get("kind") == MediaKind.IMAGE
-    opinion = fuse(findings, picture, kept.unstable, numbers).opinion
+    findings = [_finding(entry, setup) for entry in record.findings if entry["detector"] in asked]
+    image = record.facts.get("kind") == MediaKind.IMAGE
+    opinion = fuse(findings, image, record.unstable, numbers).opinion
     person = opinion.person if opinion.log_odds is not None else _most_suspicious(findings)
     detectors = {name: _number(name, person, findings) for name in names()}
     return Score(item, opinion.level, opinion.probability, opinion.log_odds, person, detectors)
 
 
-def raw_of(kept: Kept, detector: str) -> float | None:
+def raw_of(record: ScoreRecord, detector: str) -> float | None:
     """Raw score of a file for one detector: that of its most suspicious person."""
-    raws = [f["raw"] for f in kept.findings if f["detector"] == detector and f["raw"] is not None]
+    raws = [f["raw"] for f in record.findings if f["detector"] == detector and f["raw"] is not None]
     return max(raws, default=None)
 
 
-def _begin(lines: Path, setup: Setup, kept: Mapping[tuple[str, str], Kept]) -> None:
+def _begin(lines: Path, setup: Setup, stored: Mapping[tuple[str, str], ScoreRecord]) -> None:
     """Write the head and what is kept of a former run, without a line that it left unfinished."""
     labels = {name: checkpoint.label for name, checkpoint in setup.checkpoints.items()}
     head = json.dumps({"fingerprint": setup.fingerprint, "checkpoints": labels})
     lines.parent.mkdir(parents=True, exist_ok=True)
-    whole = [head, *(json.dumps(asdict(record)) for record in kept.values())]
+    whole = [head, *(json.dumps(asdict(record)) for record in stored.values())]
     lines.write_text("\n".join(whole) + "\n", "utf-8")
 
 
@@ -238,33 +240,33 @@ def _as_it_is(path: Path) -> Iterator[Path]:
     yield path
 
 
-def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> Kept:
+def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> ScoreRecord:
     """Let those detectors look at a file that have not, and join what a former run measured."""
     item, former = task
     fresh = setup.changed(former)
     stamp = _stamp(item.path)
     try:
         with as_seen(item.path) as path:
-            found = analyze(path, replace(setup.settings, detectors=fresh), pool=pool)
+            result = analyze(path, replace(setup.settings, detectors=fresh), pool=pool)
     except UserError as error:
         return _unread(item.name, stamp, setup, error.code, error.sentence)
     except Exception as caught:  # one file must not end the measurement of all the others
         error = from_bug(caught)
         return _unread(item.name, stamp, setup, error.code, error.sentence)
-    new = Kept(
+    new = ScoreRecord(
         name=item.name,
         stamp=stamp,
-        facts=_facts(found),
-        findings=tuple(_entry(f) for f in found.findings),
-        unstable=found.verdict.unstable,
-        seconds={stage: round(s, 3) for stage, s in found.seconds_by_stage.items()},
+        facts=_facts(result),
+        findings=tuple(_entry(f) for f in result.findings),
+        unstable=result.verdict.unstable,
+        seconds={stage: round(s, 3) for stage, s in result.seconds_by_stage.items()},
         error=None,
         keys={name: setup.key(name) for name in fresh},
     )
     return new if former is None or former.error is not None else _joined(former, new)
 
 
-def _joined(former: Kept, new: Kept) -> Kept:
+def _joined(former: ScoreRecord, new: ScoreRecord) -> ScoreRecord:
     """Findings of both; a detector that measured again replaces what it said before."""
     rechecked = {role.name for role in roles() if role.recheck}
     before = tuple(f for f in former.findings if f["detector"] not in new.keys)
@@ -277,29 +279,29 @@ def _joined(former: Kept, new: Kept) -> Kept:
     )
 
 
-def _unread(name: str, stamp: str, setup: Setup, code: str, sentence: str) -> Kept:
+def _unread(name: str, stamp: str, setup: Setup, code: str, sentence: str) -> ScoreRecord:
     keys = {detector: setup.key(detector) for detector in setup.settings.detectors}
     error = {"code": code, "sentence": sentence[:500]}
-    return Kept(name, stamp, {}, (), False, {}, error, keys)
+    return ScoreRecord(name, stamp, {}, (), False, {}, error, keys)
 
 
 def _stamp(path: Path) -> str:
     try:
-        found = path.stat()
+        result = path.stat()
     except OSError:
         return "absent"
-    return f"{found.st_size}-{found.st_mtime_ns}"
+    return f"{result.st_size}-{result.st_mtime_ns}"
 
 
-def _facts(found: Analysis) -> dict[str, float | str]:
+def _facts(result: Analysis) -> dict[str, float | str]:
     return {
-        "kind": found.kind,
-        "width_px": found.size_wh[0],
-        "height_px": found.size_wh[1],
-        "fps": found.fps,
-        "duration_s": found.duration_s,
-        "bytes": found.bytes,
-        "sound": float(found.has_audio),
+        "kind": result.kind,
+        "width_px": result.size_wh[0],
+        "height_px": result.size_wh[1],
+        "fps": result.fps,
+        "duration_s": result.duration_s,
+        "bytes": result.bytes,
+        "sound": float(result.has_audio),
     }
 
 
@@ -352,8 +354,8 @@ def _most_suspicious(findings: Sequence[Finding]) -> str | None:
 
 def _number(name: str, person: str | None, findings: Sequence[Finding]) -> Number:
     """One detector's number for the person whom the verdict is about, or for the whole picture."""
-    own = [f for f in findings if f.detector == name and f.person in (person, None)]
-    if not own:
+    subset = [f for f in findings if f.detector == name and f.person in (person, None)]
+    if not subset:
         return Number(None, Status.NOT_APPLICABLE, "not_run")
-    chosen = next((f for f in own if f.score is not None), own[0])
+    chosen = next((f for f in subset if f.score is not None), subset[0])
     return Number(chosen.value, chosen.status, chosen.reason.code if chosen.reason else "")

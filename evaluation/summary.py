@@ -94,8 +94,8 @@ def auc_if_any(labels: np.ndarray, values: np.ndarray) -> float | None:
 def coverage(labels: np.ndarray, there: np.ndarray) -> dict[str, float | int | None]:
     """Share of files that have a number, in all and by class, and the AUC of having one."""
     by_class = {
-        f"coverage_{name}": float(there[own].mean()) if own.any() else None
-        for name, own in (("real", labels == 0), ("fake", labels == 1))
+        f"coverage_{name}": float(there[subset].mean()) if subset.any() else None
+        for name, subset in (("real", labels == 0), ("fake", labels == 1))
     }
     return {
         "n_applicable": int(there.sum()),
@@ -111,12 +111,12 @@ def detector_figures(scores: Sequence[Score], name: str) -> dict:
     there = np.isfinite(values)
     numbers = [score.detectors[name] for score in scores]
     calibrated = any(number.status in (Status.COUNTED, Status.EXPERIMENTAL) for number in numbers)
-    found = measure_with_intervals(
+    result = measure_with_intervals(
         metrics_for(calibrated), labels[there], values[there], groups[there], DETECTOR_RESAMPLES
     )
     return {
         **coverage(labels, there),
-        "where_applicable": found,
+        "where_applicable": result,
         "status": dict(Counter(number.status for number in numbers)),
         "reasons": dict(Counter(number.reason for number in numbers if number.reason)),
     }
@@ -126,8 +126,8 @@ def false_alarms(scores: Sequence[Score]) -> list[dict]:
     """Real files by source: how many were called suspicious."""
     reals = [score for score in scores if score.item.label == 0]
     return [
-        {"source": source, **_alarm_counts(own)}
-        for source, own in _parted(reals, lambda score: source_of(score) or UNNAMED)
+        {"source": source, **_alarm_counts(subset)}
+        for source, subset in _parted(reals, lambda score: source_of(score) or UNNAMED)
     ]
 
 
@@ -142,13 +142,13 @@ def by_kind(scores: Sequence[Score]) -> list[dict]:
     reals = [score for score in scores if score.item.label == 0]
     fakes = [score for score in scores if score.item.label == 1]
     rows = []
-    for kind, own in _parted(fakes, lambda score: score.item.kind or UNNAMED):
-        labels, values, groups = columns([*reals, *own])
+    for kind, subset in _parted(fakes, lambda score: score.item.kind or UNNAMED):
+        labels, values, groups = columns([*reals, *subset])
         there = np.isfinite(values)
-        found = measure_with_intervals(
+        result = measure_with_intervals(
             [AUC], labels[there], values[there], groups[there], DETECTOR_RESAMPLES
         )
-        rows.append({"kind": kind, **_alarm_counts(own), **found})
+        rows.append({"kind": kind, **_alarm_counts(subset), **result})
     return rows
 
 
@@ -158,10 +158,10 @@ def compare(scores: Sequence[Score], clean: Sequence[Score]) -> dict:
     before = np.array([score.level in ALARMS for score in clean])
     labels, values, groups = columns(scores)
     there = np.isfinite(values)
-    found = measure_with_intervals([AUC], labels[there], values[there], groups[there])
+    result = measure_with_intervals([AUC], labels[there], values[there], groups[there])
     real, fake = labels == 0, labels == 1
     return {
-        "auc": found.get("auc"),
+        "auc": result.get("auc"),
         "coverage": float(there.mean()),
         "fpr_at_unchanged_threshold": float(alarm[real].mean()) if real.any() else None,
         "tpr_at_unchanged_threshold": float(alarm[fake].mean()) if fake.any() else None,
@@ -192,13 +192,13 @@ def _data(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
 
 
 def _by_file_kind(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
-    found = {}
+    result = {}
     for kind in sorted(set(kinds) - {""}):
-        own = [score for score, k in zip(scores, kinds, strict=True) if k == kind]
-        labels, values, _ = columns(own)
+        subset = [score for score, k in zip(scores, kinds, strict=True) if k == kind]
+        labels, values, _ = columns(subset)
         there = np.isfinite(values)
-        found[kind] = {"n": len(own), "auc": auc_if_any(labels[there], values[there])}
-    return found
+        result[kind] = {"n": len(subset), "auc": auc_if_any(labels[there], values[there])}
+    return result
 
 
 def _levels(scores: Sequence[Score]) -> dict[str, dict[str, int]]:
@@ -206,14 +206,14 @@ def _levels(scores: Sequence[Score]) -> dict[str, dict[str, int]]:
     return {level: {"real": counts[level, 0], "fake": counts[level, 1]} for level in tuple(Level)}
 
 
-def _alarm_counts(own: Sequence[Score]) -> dict[str, float | int | None]:
-    values = [score.log_odds for score in own if score.log_odds is not None]
+def _alarm_counts(subset: Sequence[Score]) -> dict[str, float | int | None]:
+    values = [score.log_odds for score in subset if score.log_odds is not None]
     return {
-        "n": len(own),
-        "strong": sum(score.level == Level.STRONG for score in own),
-        "some": sum(score.level == Level.SOME for score in own),
-        "alarm_share": sum(score.level in ALARMS for score in own) / len(own),
-        "not_assessed": len(own) - len(values),
+        "n": len(subset),
+        "strong": sum(score.level == Level.STRONG for score in subset),
+        "some": sum(score.level == Level.SOME for score in subset),
+        "alarm_share": sum(score.level in ALARMS for score in subset) / len(subset),
+        "not_assessed": len(subset) - len(values),
         "median_log_odds": float(np.median(values)) if values else None,
     }
 

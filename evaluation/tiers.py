@@ -71,9 +71,9 @@ def _copy(tier: Tier, path: Path) -> Iterator[Path]:
 
 def write_picture(clip: Clip, target: Path, tier: Tier) -> None:
     """Write a still picture as a smaller JPEG."""
-    picture = _scaled(next(clip.frames())[1], tier.long_side_px)
+    image = _scaled(next(clip.frames())[1], tier.long_side_px)
     options = [cv2.IMWRITE_JPEG_QUALITY, tier.jpeg]
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise UserError("decode_failed", "The picture could not be written again.")
     target.write_bytes(data.tobytes())
@@ -96,8 +96,8 @@ def write_video(clip: Clip, target: Path, tier: Tier, sound: np.ndarray | None =
         if sound is not None:
             audio = container.add_stream("aac", rate=AUDIO_HZ, layout="mono")
             audio.bit_rate = tier.sound_bps
-        for time_s, picture in clip.frames():
-            small = cv2.resize(picture, (video.width, video.height), interpolation=cv2.INTER_AREA)
+        for time_s, image in clip.frames():
+            small = cv2.resize(image, (video.width, video.height), interpolation=cv2.INTER_AREA)
             frame = av.VideoFrame.from_ndarray(np.asarray(small, np.uint8), format="rgb24")
             frame.pts, frame.time_base = round(time_s / CLOCK), CLOCK
             container.mux(video.encode(frame))
@@ -127,9 +127,9 @@ def _sound_frames(sound: np.ndarray) -> Iterator[av.AudioFrame]:
         yield frame
 
 
-def _scaled(picture: np.ndarray, long_side_px: int) -> np.ndarray:
+def _scaled(image: np.ndarray, long_side_px: int) -> np.ndarray:
     """(h, w, 3) uint8 RGB with at most this long side; never enlarged; at least two pixels."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = min(1.0, long_side_px / max(height, width))
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

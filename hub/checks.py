@@ -142,11 +142,11 @@ def check_head(name: str, header: Mapping[str, tuple[str, tuple[int, ...]]], n_l
 
     The head is a matrix, or a 1x1 convolution, whose name says so and which has one row a label.
     """
-    found: list[int] = []
+    result: list[int] = []
     for key, (_, shape) in header.items():
         if len(shape) in (2, 4) and key.endswith("weight") and _HEAD_NAME.search(key):
-            found.append(shape[0])
-    if n_labels not in found:
+            result.append(shape[0])
+    if n_labels not in result:
         raise refuse(
             f"{name} has no classification head for its {n_labels} label(s): it is a backbone, "
             "and a detector made of it would guess at random."

@@ -87,11 +87,11 @@ def _check(source: Path, to: Path) -> None:
 
 def _open_in_a_child(source: Path, target: Path) -> None:
     """Let ``hub.unpickle`` open the file, with nothing of our environment but the way to Python."""
-    kept = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ}
+    selected = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ}
     command = [sys.executable, "-m", "hub.unpickle", str(source.resolve()), str(target.resolve())]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env={**kept, "OMP_NUM_THREADS": "1"}, timeout=TIME_LIMIT_S,
+            command, cwd=ROOT, env={**selected, "OMP_NUM_THREADS": "1"}, timeout=TIME_LIMIT_S,
             check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

@@ -83,31 +83,33 @@ def card_from_config(
 def stated_licence(readme: str) -> str:
     """Return the ``license:`` of a README's front matter, and nothing else of it."""
     front = re.match(r"---\r?\n(.*?)\r?\n---", readme, re.DOTALL)
-    found = re.search(r"(?m)^license:\s*([A-Za-z0-9.+-]{1,40})\s*$", front[1]) if front else None
-    return found[1] if found else "unknown"
+    result = re.search(r"(?m)^license:\s*([A-Za-z0-9.+-]{1,40})\s*$", front[1]) if front else None
+    return result[1] if result else "unknown"
 
 
 def _size(
     config: Mapping[str, Any], processor: Mapping[str, Any] | None, warnings: list[str]
 ) -> int:
     inner = config.get("vision_config")
-    own = _side((inner if isinstance(inner, Mapping) else config).get("image_size"))
+    subset = _side((inner if isinstance(inner, Mapping) else config).get("image_size"))
     pretrained = config.get("pretrained_cfg")
-    if own is None and isinstance(pretrained, Mapping):
-        own = _side(_last(pretrained.get("input_size")))
+    if subset is None and isinstance(pretrained, Mapping):
+        subset = _side(_last(pretrained.get("input_size")))
     if processor is None:
         if not isinstance(pretrained, Mapping):
             warnings.append(
                 "It has no preprocessor_config.json: the config's size and a mean and deviation "
                 "of 0.5 are assumed."
             )
-        return own or FALLBACK_SIZE_PX
+        return subset or FALLBACK_SIZE_PX
     cropped = processor.get("do_center_crop") and processor.get("crop_size")
     given = _side(cropped or processor.get("size"))
-    if own and given and own != given and config.get("model_type") in FIXED_SIZE_TYPES:
-        warnings.append(f"Its processor says {given} px and its network {own} px; {own} is used.")
-        return own
-    return given or own or FALLBACK_SIZE_PX
+    if subset and given and subset != given and config.get("model_type") in FIXED_SIZE_TYPES:
+        warnings.append(
+            f"Its processor says {given} px and its network {subset} px; {subset} is used."
+        )
+        return subset
+    return given or subset or FALLBACK_SIZE_PX
 
 
 def _last(values: object) -> object:

@@ -193,8 +193,8 @@ def _from_answer(names: tuple[str, ...], answer: tuple[str, ...]) -> LabelMap:
     real = tuple(index for index in range(len(names)) if index not in fake)
     if len(names) > 1 and (not fake or not real):
         raise _ambiguous(names, "your answer leaves nothing for real or nothing for fake")
-    said = ", ".join(repr(names[index][:40]) for index in sorted(fake)) or "no label"
-    return LabelMap(tuple(sorted(fake)), real, f"Your answer: {said} means fake.")
+    words = ", ".join(repr(names[index][:40]) for index in sorted(fake)) or "no label"
+    return LabelMap(tuple(sorted(fake)), real, f"Your answer: {words} means fake.")
 
 
 def _from_words(names: Sequence[str], known_by: str) -> LabelMap:
@@ -202,8 +202,8 @@ def _from_words(names: Sequence[str], known_by: str) -> LabelMap:
     if None in meanings:
         unclear = names[meanings.index(None)]
         raise _ambiguous(names, f"the label {unclear[:40]!r} does not say real or fake")
-    fake = tuple(index for index, said in enumerate(meanings) if said == "fake")
-    real = tuple(index for index, said in enumerate(meanings) if said == "real")
+    fake = tuple(index for index, words in enumerate(meanings) if words == "fake")
+    real = tuple(index for index, words in enumerate(meanings) if words == "real")
     if len(names) > 1 and (not fake or not real):
         raise _ambiguous(names, "all labels point the same way")
     if not fake and not real:

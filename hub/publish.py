@@ -122,8 +122,8 @@ def _files(checkpoint: Checkpoint, card: Card) -> dict[str, bytes | str]:
         files.setdefault("LICENSE", (ROOT / "LICENSE").read_bytes())
     files["card.json"] = card.to_json().encode()
     written = folder / "README.md"
-    own = written.read_text(encoding="utf-8", errors="replace") if written.is_file() else ""
-    if not (checkpoint.embedded and own.startswith("---")):
+    subset = written.read_text(encoding="utf-8", errors="replace") if written.is_file() else ""
+    if not (checkpoint.embedded and subset.startswith("---")):
         base = checkpoint.name if checkpoint.revision else None
         files["README.md"] = readme(card, checkpoint.role.task, base).encode()
     return files

@@ -82,8 +82,8 @@ def is_offline() -> bool:
     """True when ``HF_HUB_OFFLINE`` forbids every request."""
     from huggingface_hub import constants
 
-    said = os.environ.get("HF_HUB_OFFLINE", "").strip().lower()
-    return said in ("1", "true", "yes", "on") or constants.is_offline_mode()
+    words = os.environ.get("HF_HUB_OFFLINE", "").strip().lower()
+    return words in ("1", "true", "yes", "on") or constants.is_offline_mode()
 
 
 def cache_folder() -> Path:
@@ -145,14 +145,14 @@ def fetch(repo_id: str, revision: str | None, token: str | bool | None = None) -
 
 def list_cache() -> list[Cached]:
     """Return what this program fetched and what is still there, by repo and commit."""
-    found = []
+    result = []
     for repo_id, commits in sorted(_read_ledger().items()):
         for commit in commits:
             folder = _snapshot(repo_id, commit)
             if folder.is_dir():
                 size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-                found.append(Cached(repo_id, commit, size, folder))
-    return found
+                result.append(Cached(repo_id, commit, size, folder))
+    return result
 
 
 def empty_cache(repo_id: str | None = None) -> int:
@@ -328,8 +328,8 @@ def _from_cache(repo_id: str, revision: str | None, token: str | bool | None, wh
         )
     sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
     check_listing(repo_id, {name: sizes[name] for name in sizes if name in (*SMALL_FILES, WEIGHTS)})
-    said = f"Taken from the cache, because {why}; a newer commit would not be noticed."
-    return Fetched(folder, commit, said)
+    words = f"Taken from the cache, because {why}; a newer commit would not be noticed."
+    return Fetched(folder, commit, words)
 
 
 def _was_fetched(repo_id: str, revision: str | None) -> bool:

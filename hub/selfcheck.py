@@ -88,7 +88,7 @@ def check_sign(labels: Sequence[int], scores: Sequence[float]) -> SignCheck:
     return SignCheck(value, chance, verdict, sentence, n_real, n_fake)
 
 
-def _chance(truth: np.ndarray, values: np.ndarray, seen: float) -> float:
+def _chance(truth: np.ndarray, values: np.ndarray, observed: float) -> float:
     """Return the two-sided permutation p-value of an AUC; seeded, so that it repeats."""
     ranks = _ranks(values)
     n_fake, n_real = int(truth.sum()), int((~truth).sum())
@@ -97,7 +97,7 @@ def _chance(truth: np.ndarray, values: np.ndarray, seen: float) -> float:
     for _ in range(SHUFFLES):
         drawn = generator.permutation(ranks)[:n_fake]
         shuffled = (drawn.sum() - n_fake * (n_fake + 1) / 2) / (n_fake * n_real)
-        far += abs(shuffled - 0.5) >= abs(seen - 0.5) - 1e-12
+        far += abs(shuffled - 0.5) >= abs(observed - 0.5) - 1e-12
     return (far + 1) / (SHUFFLES + 1)
 
 

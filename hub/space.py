@@ -204,9 +204,9 @@ def _requirement_problems(space: Space, path: Path) -> list[str]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     pins = {}
     for line in lines:
-        found = re.match(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;#]+)", line.strip())
-        if found:
-            pins[found[1].lower()] = found[2]
+        result = re.match(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;#]+)", line.strip())
+        if result:
+            pins[result[1].lower()] = result[2]
     problems = []
     if pins.get("gradio") != space.sdk_version:
         problems.append(
@@ -266,18 +266,18 @@ def _wait(
     from huggingface_hub import SpaceStage
     from huggingface_hub._space_api import INTERMEDIATE_SPACE_STAGES
 
-    deadline, told = time.monotonic() + wait_s, ""
+    deadline, data = time.monotonic() + wait_s, ""
     while time.monotonic() < deadline:
         runtime = api.get_space_runtime(repo_id)
         current = runtime.raw.get("sha", commit) == commit
-        if runtime.stage != told:
-            told = str(runtime.stage)
-            say(f"Stage: {told}")
+        if runtime.stage != data:
+            data = str(runtime.stage)
+            say(f"Stage: {data}")
         if current and runtime.stage == SpaceStage.RUNNING:
             return
         if current and runtime.stage not in INTERMEDIATE_SPACE_STAGES:
             log = f"{endpoint()}/spaces/{repo_id}?logs=build"
-            raise UserError("space_failed", f"The Space stopped at {told}; its log is at {log}.")
+            raise UserError("space_failed", f"The Space stopped at {data}; its log is at {log}.")
         time.sleep(poll_s)
     raise UserError("space_failed", f"The Space does not run after {wait_s:.0f} s; see its log.")
 

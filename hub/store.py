@@ -121,9 +121,9 @@ def parse_spec(spec: str) -> tuple[str, str | None]:
         UserError: ``hub_missing`` when it is neither.
     """
     spec = re.sub(r"^https://(huggingface\.co|hf\.co)/", "", spec.strip()).rstrip("/")
-    found = _SPEC.match(spec)
-    if found and ".." not in spec and "--" not in found["repo"]:
-        return found["repo"], found["revision"]
+    result = _SPEC.match(spec)
+    if result and ".." not in spec and "--" not in result["repo"]:
+        return result["repo"], result["revision"]
     source = catalog.find(spec)
     if source is not None and source.repo_id is not None:
         return source.repo_id, source.revision
@@ -180,15 +180,15 @@ def _with_own_calibration(checkpoint: Checkpoint) -> Checkpoint:
     Whoever writes a card could write a line that turns every score into certainty, so that only
     lines count which came with the program or which this user fitted on own files.
     """
-    claimed, own = checkpoint.card.calibration, load_calibration(checkpoint)
+    claimed, subset = checkpoint.card.calibration, load_calibration(checkpoint)
     if claimed is None or checkpoint.embedded:
-        return checkpoint.with_calibration(own or claimed)
-    said = (
+        return checkpoint.with_calibration(subset or claimed)
+    words = (
         f"Its card claims a calibration on {claimed.fitted_on[:MAX_CLAIM]!r} ({claimed.n_real} "
         f"real, {claimed.n_fake} fake files). That is its author's claim and does not count here; "
         "a calibration on your own files does."
     )
-    return replace(checkpoint.with_calibration(own), warnings=(*checkpoint.warnings, said))
+    return replace(checkpoint.with_calibration(subset), warnings=(*checkpoint.warnings, words))
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:
@@ -296,11 +296,11 @@ def _processor(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def _with_hub_warnings(
-    checkpoint: Checkpoint, source: Source | None, revision: str | None, said: str | None
+    checkpoint: Checkpoint, source: Source | None, revision: str | None, words: str | None
 ) -> Checkpoint:
     warnings = list(source.bad) if source else []
-    if said:
-        warnings.append(said)
+    if words:
+        warnings.append(words)
     if revision is not None and revision.startswith("refs/pr/"):
         warnings.append(
             f"{revision} is a pull request: anybody may have written it, not only the owner of "

@@ -74,9 +74,9 @@ def tensors_of(loaded: object, prefix: str = "", depth: int = 0) -> Iterator[tup
 
 def reason(error: Exception) -> str:
     """Why the restricted unpickler refused; torch's own words advise to unpickle without it."""
-    found = re.search(r"GLOBAL ([A-Za-z_][\w.]{2,80})", str(error))
-    if found is not None:
-        return f"it holds {found[1]}, which is no tensor"
+    result = re.search(r"GLOBAL ([A-Za-z_][\w.]{2,80})", str(error))
+    if result is not None:
+        return f"it holds {result[1]}, which is no tensor"
     return f"it is no checkpoint that holds tensors only ({type(error).__name__})"
 
 
@@ -91,15 +91,15 @@ def main() -> int:
     torch.serialization.add_safe_globals([(Inert, name) for name in NAMED])
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
-        found = dict(tensors_of(loaded))
+        result = dict(tensors_of(loaded))
     except MemoryError:
         print("it needs more memory than is allowed")
         return 1
     except Exception as error:  # a hostile file may fail in any way
         print(reason(error))
         return 1
-    own = {name: value.detach().clone().contiguous() for name, value in found.items()}
-    save_file(own, target, metadata={"format": "pt", "network": "none" if isolated else "open"})
+    subset = {name: value.detach().clone().contiguous() for name, value in result.items()}
+    save_file(subset, target, metadata={"format": "pt", "network": "none" if isolated else "open"})
     return 0
 
 

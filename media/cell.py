@@ -74,8 +74,12 @@ class Cell:
         return packed(self._clip().decoded_window(Stretch(start_s, stop_s)))
 
     def _provenance(self) -> dict[str, Any]:
-        found: Provenance = self._clip().provenance()
-        return {**vars(found), "facts": dict(found.facts), "marks": [vars(m) for m in found.marks]}
+        result: Provenance = self._clip().provenance()
+        return {
+            **vars(result),
+            "facts": dict(result.facts),
+            "marks": [vars(m) for m in result.marks],
+        }
 
 
 def packed(window: Window) -> dict[str, Any]:

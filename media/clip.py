@@ -184,7 +184,7 @@ class Clip:
             stream = container.streams.audio[0]
             rate = _working_rate(stream.codec_context.sample_rate)
             mixer = MonoMixer(rate)
-            heard = np.zeros(round((stop_s - start_s) * rate), dtype=np.float32)
+            speech = np.zeros(round((stop_s - start_s) * rate), dtype=np.float32)
             self._seek(container, stream, start_s - SEEK_MARGIN_S)
             expected = -1
             for frame in self._decode(container, stream):
@@ -195,16 +195,16 @@ class Clip:
                 position = (
                     expected if abs(at - expected) < AUDIO_GAP_S * rate and expected >= 0 else at
                 )
-                if position >= len(heard):
+                if position >= len(speech):
                     break
                 try:
                     samples = mixer.mix(frame)
                 except DAMAGE:
                     self.warn(SOME_DAMAGED)
                     continue
-                put(heard, samples, position)
+                put(speech, samples, position)
                 expected = position + len(samples)
-        return heard, rate
+        return speech, rate
 
     # ------------------------------------------------------------------ opening
 
@@ -224,10 +224,10 @@ class Clip:
         self.kind, self._kind = MediaKind.VIDEO, file_kind
         with self.opened() as container:
             self._check_streams(container)
-            found = scan(container, self._stop)
-        self._origin_s, self.duration_s, self.fps = found.origin_s, found.duration_s, found.fps
-        self.has_audio = found.has_audio and self._can_hear
-        for sentence in found.warnings:
+            result = scan(container, self._stop)
+        self._origin_s, self.duration_s, self.fps = result.origin_s, result.duration_s, result.fps
+        self.has_audio = result.has_audio and self._can_hear
+        for sentence in result.warnings:
             self.warn(sentence)
         first = next((image for _, image in self.frames()), None)
         if first is None:
@@ -235,7 +235,7 @@ class Clip:
                 "decode_failed",
                 "No picture in the file could be decoded: the video data is damaged.",
             )
-        if self._kind.ffmpeg_format == "gif" and found.packets == 1:
+        if self._kind.ffmpeg_format == "gif" and result.packets == 1:
             self.kind, self.duration_s, self.fps = MediaKind.IMAGE, 0.0, Fraction(0)
             self._images = [(0.0, first)]
 

@@ -207,8 +207,8 @@ def _overlaps_image(box_xyxy: np.ndarray, shape: tuple[int, ...]) -> bool:
 
 
 def _without_doubles(faces: list[Face]) -> list[Face]:
-    kept: list[Face] = []
+    selected: list[Face] = []
     for face in faces:
-        if all(iou(face.box_xyxy, other.box_xyxy) < SAME_FACE_IOU for other in kept):
-            kept.append(face)
-    return kept
+        if all(iou(face.box_xyxy, other.box_xyxy) < SAME_FACE_IOU for other in selected):
+            selected.append(face)
+    return selected

@@ -33,19 +33,23 @@ class IdentityLinker:
         return tuple(named)
 
     def _recognise(self, track: FaceTrack, taken: set[str]) -> str:
-        look, box = _thumbnail(track.crops), track.boxes_xyxy[-1]
+        assessment, box = _thumbnail(track.crops), track.boxes_xyxy[-1]
         likeness = [
-            (float((look * seen).mean()) + 0.2 * (iou(track.boxes_xyxy[0], last) > LINK_IOU), i)
-            for i, (name, seen, last) in enumerate(self._known)
+            (
+                float((assessment * observed).mean())
+                + 0.2 * (iou(track.boxes_xyxy[0], last) > LINK_IOU),
+                i,
+            )
+            for i, (name, observed, last) in enumerate(self._known)
             if name not in taken
         ]
         best, index = max(likeness, default=(0.0, -1))
         if best >= SAME_PERSON:
-            name, seen, _ = self._known[index]
-            self._known[index] = (name, _unit((seen + look) / 2), box)
+            name, observed, _ = self._known[index]
+            self._known[index] = (name, _unit((observed + assessment) / 2), box)
             return name
         name = f"Face {_letters(len(self._known))}"
-        self._known.append((name, look, box))
+        self._known.append((name, assessment, box))
         return name
 
 

@@ -61,12 +61,12 @@ def read_image(path: Path, container: str, formats: tuple[str, ...]) -> tuple[Pa
 
 def _read_pages(image: Image.Image, pages: Pages) -> list[str]:
     """Append the pages one by one, so that those before a damage are kept; returns warnings."""
-    time_s, decoded, kept = 0.0, 0, 0
+    time_s, decoded, selected = 0.0, 0, 0
     for page in ImageSequence.Iterator(image) if image.format in ANIMATED else [image]:
         if not pages or time_s - pages[-1][0] >= 1 / MOST_HZ:
             upright = _upright(page)
-            kept += upright.shape[0] * upright.shape[1]
-            if pages and kept > MOST_KEPT_PIXELS:
+            selected += upright.shape[0] * upright.shape[1]
+            if pages and selected > MOST_KEPT_PIXELS:
                 return [_long_animation(time_s)]
             pages.append((time_s, upright))
         decoded += page.width * page.height

@@ -76,10 +76,10 @@ class Nursery:
         self._said: dict[str, Any] | None = None
         self._line, theirs = socket.socketpair()
         self._line.settimeout(START_S)
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        selected = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, *program, str(theirs.fileno())],
-            cwd=ROOT, env={**kept, **OWN}, pass_fds=[theirs.fileno()], start_new_session=True,
+            cwd=ROOT, env={**selected, **OWN}, pass_fds=[theirs.fileno()], start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
@@ -341,5 +341,5 @@ def _answered(answerer: Answerer, question: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         return {"memory": True}
     except Exception as error:  # our own mistake: told as such, and the program goes on
-        told = from_bug(error)
-        return {"code": told.code, "sentence": told.sentence}
+        data = from_bug(error)
+        return {"code": data.code, "sentence": data.sentence}

@@ -33,10 +33,10 @@ def speech_stretches(audio: np.ndarray | None, start_s: float) -> np.ndarray:
     import torch
     from silero_vad import get_speech_timestamps
 
-    found = get_speech_timestamps(
+    result = get_speech_timestamps(
         torch.from_numpy(audio),
         _network(),
         sampling_rate=AUDIO_HZ,
         min_speech_duration_ms=SHORTEST_MS,
     )
-    return np.array([[f["start"], f["end"]] for f in found]).reshape(-1, 2) / AUDIO_HZ + start_s
+    return np.array([[f["start"], f["end"]] for f in result]).reshape(-1, 2) / AUDIO_HZ + start_s

@@ -139,12 +139,12 @@ def track_faces(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) 
         followed = [(t, finder.follow(image, t.faces[-1])) for t in open_tracks]
         lost = [t for t, face in followed if face is None]
         closed += lost
-        kept = [(t, face) for t, face in followed if face is not None]
-        kept, doubles = _without_doubles(kept)
+        selected = [(t, face) for t, face in followed if face is not None]
+        selected, doubles = _without_doubles(selected)
         closed += doubles
-        for track, face in kept:
+        for track, face in selected:
             track.add(time_s, image, face)
-        open_tracks = [t for t, _ in kept]
+        open_tracks = [t for t, _ in selected]
         if search:
             for face in finder.find(image):
                 if len(open_tracks) < MOST_FOLLOWED and all(
@@ -193,13 +193,13 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _without_doubles(
-    kept: list[tuple[_Growing, Face]],
+    selected: list[tuple[_Growing, Face]],
 ) -> tuple[list[tuple[_Growing, Face]], list[_Growing]]:
     """Two tracks that drifted onto one face: the longer one goes on, the other one ends."""
-    kept.sort(key=lambda pair: -len(pair[0].times))
+    selected.sort(key=lambda pair: -len(pair[0].times))
     alone: list[tuple[_Growing, Face]] = []
     doubles: list[_Growing] = []
-    for track, face in kept:
+    for track, face in selected:
         if any(iou(face.box_xyxy, other.box_xyxy) > 0.5 for _, other in alone):
             doubles.append(track)
         else:

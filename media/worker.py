@@ -93,11 +93,11 @@ class RemoteReader:
 
     def provenance(self) -> Provenance:
         """As `media.provenance.read_provenance`."""
-        found = self._ask("provenance")
+        result = self._ask("provenance")
         return Provenance(
-            facts=found["facts"], notes=tuple(found["notes"]),
-            content_credentials=found["content_credentials"],
-            marks=tuple(DeclaredMark(**mark) for mark in found["marks"]),
+            facts=result["facts"], notes=tuple(result["notes"]),
+            content_credentials=result["content_credentials"],
+            marks=tuple(DeclaredMark(**mark) for mark in result["marks"]),
         )  # fmt: skip
 
     def _ask(self, do: str, **about: Any) -> dict[str, Any]:

@@ -78,11 +78,11 @@ def report(requirements: str, answered: Mapping[str, str], fetch: Fetch) -> Iter
         answers = [(name, pool.submit(advisories_of, name, v, fetch)) for name, v in asked]
     for name, answer in answers:
         try:
-            found = answer.result()
+            result = answer.result()
         except (OSError, ValueError):
             silent.append(name)
             continue
-        for advisory in found:
+        for advisory in result:
             mentioned |= set(advisory.names)
             reason = next((answered[n] for n in advisory.names if n in answered), None)
             fixed = f"; fixed in {', '.join(advisory.fixed_in)}" if advisory.fixed_in else ""

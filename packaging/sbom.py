@@ -34,11 +34,11 @@ OTHERS = {"hub/defaults/sync/model.safetensors": "Apache-2.0 AND MIT"}  # layers
 def license_of(package: str) -> str:
     """The license that an installed package declares, on one line."""
     try:
-        said = metadata(package)
+        words = metadata(package)
     except PackageNotFoundError:
         return "not installed here"
-    classes = [c.rsplit(" :: ", 1)[-1] for c in said.get_all("Classifier") or () if "License" in c]
-    text = said.get("License-Expression") or " AND ".join(classes) or said.get("License") or ""
+    classes = [c.rsplit(" :: ", 1)[-1] for c in words.get_all("Classifier") or () if "License" in c]
+    text = words.get("License-Expression") or " AND ".join(classes) or words.get("License") or ""
     first = next((line.strip() for line in text.splitlines() if line.strip()), UNKNOWN)
     return UNDECLARED.get(package, first[:100]) if first == UNKNOWN else first[:100]
 
@@ -96,8 +96,8 @@ def table(bom: dict[str, Any]) -> str:
     """The components as a Markdown table."""
     lines = ["| What | Version | License |", "| --- | --- | --- |"]
     for part in bom["components"]:
-        said = part["licenses"][0]["license"]["name"].replace("|", "/")
-        lines.append(f"| {part['name']} | {part.get('version', '')} | {said} |")
+        words = part["licenses"][0]["license"]["name"].replace("|", "/")
+        lines.append(f"| {part['name']} | {part.get('version', '')} | {words} |")
     return "\n".join(lines) + "\n"
 
 
@@ -112,8 +112,8 @@ def main() -> int:
     folder.mkdir(exist_ok=True)
     (folder / "sbom.cdx.json").write_text(json.dumps(bom, indent=2) + "\n", "utf-8")
     (folder / "licenses.md").write_text(table(bom), "utf-8")
-    said = {part["name"]: part["licenses"][0]["license"]["name"] for part in bom["components"]}
-    silent = [name for name, text in said.items() if text == UNKNOWN]
+    words = {part["name"]: part["licenses"][0]["license"]["name"] for part in bom["components"]}
+    silent = [name for name, text in words.items() if text == UNKNOWN]
     print(f"{len(bom['components'])} components in artifacts/sbom.cdx.json and licenses.md.")
     if silent:
         print(f"They declare no license: {', '.join(silent)}.")

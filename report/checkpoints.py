@@ -116,8 +116,8 @@ def side_by_side(role: str, results: Sequence[Analysis]) -> str:
     heads = ("Person", *(a.checkpoints.get(role, "not loaded") for a in results))
     rows = []
     for person in people:
-        own = [[f for f in a.findings if f.detector == role] for a in results]
-        cells = [_cell(next((f for f in fs if f.person == person), None)) for fs in own]
+        subset = [[f for f in a.findings if f.detector == role] for a in results]
+        cells = [_cell(next((f for f in fs if f.person == person), None)) for fs in subset]
         rows.append((person or "whole file", *cells))
     note = "Numbers that are not calibrated are on a scale of their own."
     return panel(
@@ -141,8 +141,8 @@ def _cell(finding: Finding | None) -> str:
         return finding.reason.sentence if finding.reason else "no number"
     windows = ", ".join(f"{clock(w.start_s)}: {signed(w.value)}" for w in finding.windows)
     status = STATUS[finding.status]
-    said = f"{signed(finding.value)}, {strength(finding.value)}; {status}."
-    return f"{said} {windows}" if windows else said
+    words = f"{signed(finding.value)}, {strength(finding.value)}; {status}."
+    return f"{words} {windows}" if windows else words
 
 
 def _input_words(checkpoint: Checkpoint) -> str:

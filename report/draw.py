@@ -55,7 +55,7 @@ def opinions_by_person(analysis: Analysis) -> dict[str, Opinion]:
 
 
 def marked(
-    picture: np.ndarray,
+    frame: np.ndarray,
     boxes_xyxy: Mapping[str, np.ndarray],
     opinions: Mapping[str, Opinion],
     note: str = "",
@@ -63,7 +63,7 @@ def marked(
     """Draw a box, a name and a level for each person.
 
     Args:
-        picture: (h, w, 3) uint8 RGB.
+        frame: (h, w, 3) uint8 RGB.
         boxes_xyxy: person → (4,) px.
         opinions: person → opinion.
         note: written in the lower left corner, e.g. the time.
@@ -71,7 +71,7 @@ def marked(
     Returns:
         A new (h, w, 3) uint8 RGB picture of the same size.
     """
-    image = Image.fromarray(picture)
+    image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
     text_px = max(11, round(TEXT_SHARE * max(image.size)))
     levels = {p: opinions[p].level if p in opinions else Level.NOT_ASSESSED for p in boxes_xyxy}
@@ -94,24 +94,24 @@ def marked(
     return np.asarray(image)
 
 
-def annotated(analysis: Analysis, shot: Keyframe) -> np.ndarray:
+def annotated(analysis: Analysis, keyframe: Keyframe) -> np.ndarray:
     """One kept picture with its faces marked, (h, w, 3) uint8 RGB, at a size fit for a report."""
-    picture, factor = fit(shot.image)
-    boxes = {person: box * factor for person, (box, _) in shot.faces.items()}
-    note = clock(shot.time_s) if analysis.kind == MediaKind.VIDEO else ""
-    return marked(picture, boxes, opinions_by_person(analysis), note)
+    image, factor = fit(keyframe.image)
+    boxes = {person: box * factor for person, (box, _) in keyframe.faces.items()}
+    note = clock(keyframe.time_s) if analysis.kind == MediaKind.VIDEO else ""
+    return marked(image, boxes, opinions_by_person(analysis), note)
 
 
-def fit(picture: np.ndarray) -> tuple[np.ndarray, float]:
+def fit(image: np.ndarray) -> tuple[np.ndarray, float]:
     """Scale a picture to the size of a report; returns it and the factor."""
-    longest = max(picture.shape[:2])
+    longest = max(image.shape[:2])
     factor = min(1.0, LONGEST_SIDE_PX / longest)
     if longest < SMALL_BELOW_PX:
         factor = 2.0
     if factor == 1.0:
-        return picture, 1.0
+        return image, 1.0
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how), factor
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=how), factor
 
 
 def heat_colors(values: np.ndarray, most: float) -> np.ndarray:
@@ -134,14 +134,14 @@ def heat_scale(values: np.ndarray) -> float:
     return max(1.0, float(np.abs(values).max()))
 
 
-def heat_on_picture(picture: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap) -> np.ndarray:
+def heat_on_picture(image: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap) -> np.ndarray:
     """Lay a heatmap over the face it belongs to.
 
     The map covers the tight crop; it goes back into the picture by the inverse of the matrix that
     the crop was cut with. Strong parts hide more of the face than weak ones.
 
     Args:
-        picture: (h, w, 3) uint8 RGB.
+        image: (h, w, 3) uint8 RGB.
         landmarks: (468, 2) px of that face in this picture.
         heatmap: log-odds by part of the tight crop.
 
@@ -154,7 +154,7 @@ def heat_on_picture(picture: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap
         heatmap.values.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR
     )
     most = heat_scale(heatmap.values)
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     matrix = tight_matrix(landmarks)
 
@@ -164,7 +164,7 @@ def heat_on_picture(picture: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap
     strength = np.clip(np.abs(values) / most, 0, 1) * HEAT_OPACITY
     opacity = into_picture(strength.astype(np.float32))[..., None]
     colors = into_picture(heat_colors(values, most))
-    mixed = picture * (1 - opacity) + colors * opacity
+    mixed = image * (1 - opacity) + colors * opacity
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
@@ -181,47 +181,47 @@ def heatmap_pair(analysis: Analysis, heatmap: Heatmap) -> np.ndarray | None:
     Returns:
         (h, w, 3) uint8 RGB, or None when no kept picture shows that person.
     """
-    shots = [shot for shot in analysis.keyframes if heatmap.person in shot.faces]
+    shots = [keyframe for keyframe in analysis.keyframes if heatmap.person in keyframe.faces]
     if not shots:
         return None
-    shot = min(shots, key=lambda s: abs(s.time_s - heatmap.time_s))
-    landmarks = shot.faces[heatmap.person][1]
+    keyframe = min(shots, key=lambda s: abs(s.time_s - heatmap.time_s))
+    landmarks = keyframe.faces[heatmap.person][1]
     matrix = align.face_matrix(landmarks, align.CROP_PX)
-    plain = align.cut(shot.image, matrix, align.CROP_PX)
+    plain = align.cut(keyframe.image, matrix, align.CROP_PX)
     hot = heat_on_picture(plain, align.move(landmarks, matrix), heatmap)
     return strip([plain, hot], align.CROP_PX)
 
 
-def jpeg(picture: np.ndarray) -> bytes:
+def jpeg(image: np.ndarray) -> bytes:
     """A (h, w, 3) uint8 RGB picture as JPEG."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 
-def data_uri(picture: np.ndarray, height_px: int) -> str:
+def data_uri(image: np.ndarray, height_px: int) -> str:
     """A (h, w, 3) uint8 RGB picture, at most so high, as an address that carries the picture."""
-    factor = min(1.0, height_px / picture.shape[0])
+    factor = min(1.0, height_px / image.shape[0])
     if factor < 1:
-        picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode()
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(image)).decode()
 
 
-def strip(pictures: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.ndarray:
+def strip(images: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.ndarray:
     """Put pictures of any size side by side on white, all of one height; (h, w, 3) uint8 RGB."""
     parts: list[np.ndarray] = []
-    for picture in pictures:
-        width = max(1, round(picture.shape[1] * height_px / picture.shape[0]))
+    for image in images:
+        width = max(1, round(image.shape[1] * height_px / image.shape[0]))
         if parts:
             parts.append(np.full((height_px, gap_px, 3), 255, np.uint8))
-        parts.append(cv2.resize(picture, (width, height_px), interpolation=cv2.INTER_AREA))
+        parts.append(cv2.resize(image, (width, height_px), interpolation=cv2.INTER_AREA))
     return np.hstack(parts)
 
 
-def face_of(shot: Keyframe, person: str) -> np.ndarray:
+def face_of(keyframe: Keyframe, person: str) -> np.ndarray:
     """The (320, 320, 3) uint8 RGB crop of one person in a kept picture."""
-    landmarks = shot.faces[person][1]
-    return align.cut(shot.image, align.face_matrix(landmarks), align.CROP_PX)
+    landmarks = keyframe.faces[person][1]
+    return align.cut(keyframe.image, align.face_matrix(landmarks), align.CROP_PX)
 
 
 def _caption(person: str, opinion: Opinion | None) -> tuple[str, ...]:

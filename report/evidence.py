@@ -76,12 +76,12 @@ class Card:
 def evidence_cards(analysis: Analysis, language: Language = ENGLISH) -> tuple[Card, ...]:
     """The cards of the verdict's person: counted ones by weight, then those only shown."""
     opinion = analysis.verdict.opinion
-    own = [
+    subset = [
         f for f in analysis.findings
         if f.person in (opinion.person, None) and f.score is not None
     ]  # fmt: skip
-    own.sort(key=lambda f: _order(f, opinion))
-    return tuple(_card(analysis, finding, language) for finding in own)
+    subset.sort(key=lambda f: _order(f, opinion))
+    return tuple(_card(analysis, finding, language) for finding in subset)
 
 
 def _order(finding: Finding, opinion: Opinion) -> tuple[bool, float]:

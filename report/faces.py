@@ -81,7 +81,7 @@ def _card(analysis: Analysis, person: Any, opinion: Opinion | None, language: La
 
 
 def _portrait(analysis: Analysis, person: str) -> str | None:
-    shots = [shot for shot in analysis.keyframes if person in shot.faces]
+    shots = [keyframe for keyframe in analysis.keyframes if person in keyframe.faces]
     return data_uri(face_of(shots[len(shots) // 2], person), FACE_PX) if shots else None
 
 
@@ -129,10 +129,10 @@ def _label(opinion: Opinion | None, person: str, language: Language) -> str:
 def _places(track: Any, size_wh: tuple[int, int]) -> list[list[float]]:
     """Every so many boxes of a track, and its last."""
     times, boxes = np.asarray(track.times_s, float), np.asarray(track.boxes_xyxy, float)
-    kept, last = [], -np.inf
+    selected, last = [], -np.inf
     for index, time_s in enumerate(times):
         if time_s - last >= 1 / MOST_BOXES_HZ - 1e-6 or index == len(times) - 1:
-            kept.append(index)
+            selected.append(index)
             last = time_s
     scale = np.array([*size_wh, *size_wh], float)
-    return [[round(float(times[i]), 3), *(boxes[i] / scale).round(4).tolist()] for i in kept]
+    return [[round(float(times[i]), 3), *(boxes[i] / scale).round(4).tolist()] for i in selected]

@@ -30,11 +30,11 @@ def wrong_answer(analysis: Analysis, truth: str, comment: str) -> str:
     data["file"]["provenance"] = {"facts": {}, "notes": [], "content_credentials": "none",
                                   "says_generated": False, "marks": []}  # fmt: skip
     declared = analysis.provenance.declared()
-    data["explanation"] = [said for said in data["explanation"] if said not in declared]
+    data["explanation"] = [words for words in data["explanation"] if words not in declared]
     data["settings"]["checkpoints"] = {
         role: "(see checkpoints)" for role in analysis.settings.checkpoints
     }
-    said = (
+    words = (
         opinion.level
         if opinion.log_odds is None
         else f"{opinion.level} ({opinion.log_odds:+.2f} log-odds)"
@@ -42,7 +42,7 @@ def wrong_answer(analysis: Analysis, truth: str, comment: str) -> str:
     quoted = "\n".join(f"> {line}" for line in (comment.strip() or "(no comment)").splitlines())
     return (
         "# A wrong answer\n\n"
-        f"- The program said: {said}\n- The truth: {truth}\n"
+        f"- The program said: {words}\n- The truth: {truth}\n"
         f"- SHA-256 of the file: {analysis.sha256}\n"
         f"- Hash of the whole report: {whole}\n"
         f"- Program: {analysis.versions.get('program', '?')}\n\n"

@@ -30,8 +30,8 @@ class Language:
 
     def __call__(self, text: str, **values: object) -> str:
         """The text in this language, with its ``{names}`` filled in."""
-        found = self.table.get(text, text)
-        return found.format(**values) if values else found
+        result = self.table.get(text, text)
+        return result.format(**values) if values else result
 
 
 ENGLISH = Language()

@@ -37,21 +37,21 @@ def write_preview(source: str | Path, target: str | Path) -> None:
         scale = min(1.0, LONGEST_PX / max(clip.size_wh))
         size_wh = tuple(max(2, round(side * scale) // 2 * 2) for side in clip.size_wh)
         rate = Fraction(max(1, round(min(MOST_FPS, float(clip.fps) or 1))))
-        pictures = out.add_stream("libx264", rate=rate, options=OPTIONS)
-        pictures.width, pictures.height = size_wh
-        pictures.pix_fmt = "yuv420p"
-        pictures.codec_context.time_base = Fraction(1, CLOCK_HZ)
+        images = out.add_stream("libx264", rate=rate, options=OPTIONS)
+        images.width, images.height = size_wh
+        images.pix_fmt = "yuv420p"
+        images.codec_context.time_base = Fraction(1, CLOCK_HZ)
         audio = out.add_stream("aac", rate=AUDIO_HZ, layout="mono") if clip.has_audio else None
         last_s = -1.0
-        for time_s, picture in clip.frames(0.0, LONGEST_S):
+        for time_s, image in clip.frames(0.0, LONGEST_S):
             if time_s - last_s < 1 / MOST_FPS - 1e-3:
                 continue
             last_s = time_s
-            small = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
+            small = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
             frame = av.VideoFrame.from_ndarray(np.asarray(small, np.uint8), format="rgb24")
             frame.pts, frame.time_base = round(time_s * CLOCK_HZ), Fraction(1, CLOCK_HZ)
-            out.mux(pictures.encode(frame))
-        out.mux(pictures.encode(None))
+            out.mux(images.encode(frame))
+        out.mux(images.encode(None))
         if audio is not None:
             _write_audio(clip, out, audio)
 

@@ -81,8 +81,8 @@ def to_html(analysis: Analysis, language: Language = ENGLISH, case: str = "") ->
         case: a number or name that the user typed; printed when not empty.
     """
     shots = [
-        (data_uri(annotated(analysis, shot), SHOT_PX), _shot_caption(analysis, shot.time_s))
-        for shot in _spread(analysis.keyframes, MOST_SHOTS)
+        (data_uri(annotated(analysis, keyframe), SHOT_PX), _shot_caption(analysis, keyframe.time_s))
+        for keyframe in _spread(analysis.keyframes, MOST_SHOTS)
     ]
     return render(
         "report", language, **_values(analysis, language, False), case=case.strip(),

@@ -87,7 +87,7 @@ def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...
     """What differs between a stored report and a fresh analysis; empty when it holds."""
     now = to_json(fresh)
     before_log_odds, now_log_odds = (r["verdict"].get("log_odds") for r in (stored, now))
-    found = [
+    result = [
         *edited(stored),
         *_one("file", stored["file"].get("sha256"), now["file"]["sha256"],
               "This is not the same file: its SHA-256 differs."),
@@ -102,8 +102,8 @@ def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...
     before_by, now_by = _findings(stored), _findings(now)
     for key in dict.fromkeys((*before_by, *now_by)):
         name = f"{key[0]} ({key[1] or 'whole file'})"
-        found += _number("finding", name, before_by.get(key), now_by.get(key))
-    return tuple(found)
+        result += _number("finding", name, before_by.get(key), now_by.get(key))
+    return tuple(result)
 
 
 def edited(stored: Mapping[str, Any]) -> list[Difference]:
@@ -122,14 +122,14 @@ def logged(stored: Mapping[str, Any], log: Path) -> list[Difference]:
     """What a log of reports says about one of them; nothing where there is no log."""
     lines = seal.read_log(log)
     broken = seal.first_break(lines)
-    found = []
+    result = []
     if broken is not None:
         text = f"{log.name} was changed: line {broken} does not follow from the line before it."
-        found.append(Difference("log", "", str(broken), text))
+        result.append(Difference("log", "", str(broken), text))
     if lines and stored.get(seal.FIELD) not in {line.report for line in lines}:
         text = f"{log.name} does not know this report's hash: one of the two was changed."
-        found.append(Difference("log", str(stored.get(seal.FIELD)), "", text))
-    return found
+        result.append(Difference("log", str(stored.get(seal.FIELD)), "", text))
+    return result
 
 
 def _pinned(name: str, spec: str, stored: Mapping[str, Any]) -> str:
@@ -163,8 +163,8 @@ def _number(what: str, name: str, before: float | None, now: float | None) -> li
     both = isinstance(before, int | float) and isinstance(now, int | float)
     if both and abs((before or 0) - (now or 0)) <= SAME:
         return []
-    said = [signed(v) if isinstance(v, int | float) else "no number" for v in (before, now)]
-    text = f"The log-odds of {name} differ. Before: {said[0]}. Now: {said[1]}."
+    words = [signed(v) if isinstance(v, int | float) else "no number" for v in (before, now)]
+    text = f"The log-odds of {name} differ. Before: {words[0]}. Now: {words[1]}."
     return [Difference(what, str(before), str(now), text)]
 
 

@@ -72,8 +72,8 @@ class Line:
 
 def next_line(report: Mapping[str, Any], before: str = START) -> Line:
     """The line of a report after the line whose chain is ``before``."""
-    said = (str(report[FIELD]), str(report["file"]["sha256"]), str(report["verdict"]["level"]))
-    return Line(*said, chain=_chain(before, *said))
+    words = (str(report[FIELD]), str(report["file"]["sha256"]), str(report["verdict"]["level"]))
+    return Line(*words, chain=_chain(before, *words))
 
 
 def append(folder: Path, report: Mapping[str, Any]) -> Line:
@@ -110,5 +110,5 @@ def _read(text: str) -> Line:
     return Line(words[1], words[3], words[6], words[5])
 
 
-def _chain(before: str, *said: str) -> str:
-    return hashlib.sha256("\n".join((before, *said)).encode()).hexdigest()
+def _chain(before: str, *words: str) -> str:
+    return hashlib.sha256("\n".join((before, *words)).encode()).hexdigest()

@@ -90,10 +90,12 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
         return None
     end = analysis.duration_s
     people = [o.person for o in analysis.verdict.people][:MOST_PEOPLE]
-    own = [f for f in analysis.findings if f.person is None or f.person in people]
-    several = len({f.person for f in own if f.person is not None}) > 1
+    subset = [f for f in analysis.findings if f.person is None or f.person in people]
+    several = len({f.person for f in subset if f.person is not None}) > 1
     counted = {name for o in analysis.verdict.people for name in o.contributions}
-    rows = [_row(finding, finding.detector in counted, several, end, language) for finding in own]
+    rows = [
+        _row(finding, finding.detector in counted, several, end, language) for finding in subset
+    ]
     examined = analysis.windows
     return Timeline(
         duration_s=end,

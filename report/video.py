@@ -94,13 +94,11 @@ def _write(
     stretches: Sequence[Stretch],
     on_progress: Progress,
 ) -> None:
-    pictures = out.add_stream(
-        "libx264", rate=Fraction(max(1, round(analysis.fps))), options=OPTIONS
-    )
-    pictures.pix_fmt = "yuv420p"
-    pictures.codec_context.time_base = Fraction(1, CLOCK_HZ)
+    images = out.add_stream("libx264", rate=Fraction(max(1, round(analysis.fps))), options=OPTIONS)
+    images.pix_fmt = "yuv420p"
+    images.codec_context.time_base = Fraction(1, CLOCK_HZ)
     width, height = _even_size(analysis)
-    pictures.width, pictures.height = width, height
+    images.width, images.height = width, height
     sound = None
     if analysis.has_audio:
         sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
@@ -109,17 +107,17 @@ def _write(
     shown_s = 0.0
     for stretch in stretches:
         for block in _blocks(stretch):
-            for time_s, picture in clip.frames(block.start_s, block.stop_s):
-                frame = _frame(analysis, picture, time_s, (width, height))
+            for time_s, image in clip.frames(block.start_s, block.stop_s):
+                frame = _frame(analysis, image, time_s, (width, height))
                 frame.pts = round((shown_s + time_s - stretch.start_s) * CLOCK_HZ)
                 frame.time_base = Fraction(1, CLOCK_HZ)
-                out.mux(pictures.encode(frame))
+                out.mux(images.encode(frame))
             if sound is not None:
                 _write_sound(clip, out, sound, block, shown_s + block.start_s - stretch.start_s)
             done = shown_s + block.stop_s - stretch.start_s
             on_progress(done / total, "Drawing the annotated video")
         shown_s += stretch.stop_s - stretch.start_s
-    out.mux(pictures.encode(None))
+    out.mux(images.encode(None))
     if sound is not None:
         out.mux(sound.encode(None))
 
@@ -141,13 +139,13 @@ def _even_size(analysis: Analysis) -> tuple[int, int]:
 
 
 def _frame(
-    analysis: Analysis, picture: np.ndarray, time_s: float, size_wh: tuple[int, int]
+    analysis: Analysis, image: np.ndarray, time_s: float, size_wh: tuple[int, int]
 ) -> av.VideoFrame:
-    picture, factor = fit(picture)
+    image, factor = fit(image)
     boxes = {name: box * factor for name, box in boxes_at(analysis, time_s).items()}
     examined = any(s.start_s <= time_s < s.stop_s for s in analysis.windows)
     note = clock(time_s) + ("" if examined else ", not examined")
-    drawn = marked(picture, boxes, opinions_by_person(analysis), note)
+    drawn = marked(image, boxes, opinions_by_person(analysis), note)
     width, height = size_wh
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:height, :width]), format="rgb24")
 
@@ -161,13 +159,13 @@ def _write_sound(
 ) -> None:
     """Encode the sound of one block at its place in the new file."""
     lead = min(OVERLAP_S, block.start_s)
-    heard = clip.audio(block.start_s - lead, block.stop_s + OVERLAP_S)
-    if heard is None:
+    speech = clip.audio(block.start_s - lead, block.stop_s + OVERLAP_S)
+    if speech is None:
         return
     begin = round(at_s * AUDIO_HZ)
     count = round((at_s + block.stop_s - block.start_s) * AUDIO_HZ) - begin
     skip = round(lead * AUDIO_HZ)
-    samples = heard[skip : skip + count]
+    samples = speech[skip : skip + count]
     frame = av.AudioFrame.from_ndarray(
         samples[None].astype(np.float32), format="fltp", layout="mono"
     )

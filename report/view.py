@@ -79,24 +79,24 @@ class View:
 def view(analysis: Analysis, language: Language = ENGLISH) -> View:
     """Everything that a reader sees of an analysis, in the reader's language."""
     verdict, opinion = analysis.verdict, analysis.verdict.opinion
-    own = [f for f in analysis.findings if f.person in (opinion.person, None)]
+    findings = [f for f in analysis.findings if f.person in (opinion.person, None)]
     follows = opinion.log_odds is not None and _by_sum(opinion, verdict.thresholds)
     return View(
         level=language(opinion.level),
         style=STYLES[opinion.level],
         who=_who(analysis, language),
-        reason=_reason(analysis, own, language),
+        reason=_reason(analysis, findings, language),
         likelihood=likelihood(opinion.log_odds or 0.0, language) if follows else "",
         probability=percent(opinion.probability)
         if follows and opinion.probability is not None
         else None,
         gauge=_gauge(opinion, verdict.thresholds, language) if follows else None,
-        sentences=_sentences(analysis, own, language),
+        sentences=_sentences(analysis, findings, language),
         faces=face_cards(analysis, language),
         cards=evidence_cards(analysis, language),
         silent=tuple(
             (language(title(f.detector)), language(f.reason.sentence))
-            for f in own
+            for f in findings
             if f.reason is not None
         ),
         timeline=timeline(analysis, language),
@@ -145,9 +145,9 @@ def _name(person: str, language: Language) -> str:
     return person.replace("Face", language("Face"))
 
 
-def heaviest(opinion: Opinion, own: Sequence[Finding], side: int) -> Finding | None:
+def heaviest(opinion: Opinion, findings: Sequence[Finding], side: int) -> Finding | None:
     """The counted finding that moves the sum most to a side, +1 for manipulation and -1 against."""
-    counted = {f.detector: f for f in own if f.llr is not None}
+    counted = {f.detector: f for f in findings if f.llr is not None}
     moved = [
         (side * value, name)
         for name, value in opinion.contributions.items()
@@ -156,12 +156,12 @@ def heaviest(opinion: Opinion, own: Sequence[Finding], side: int) -> Finding | N
     return counted[max(moved)[1]] if moved else None
 
 
-def _reason(analysis: Analysis, own: Sequence[Finding], language: Language) -> str:
+def _reason(analysis: Analysis, findings: Sequence[Finding], language: Language) -> str:
     """Why this level, in one sentence."""
     opinion = analysis.verdict.opinion
-    for_it, against = (heaviest(opinion, own, side) for side in (1, -1))
+    for_it, against = (heaviest(opinion, findings, side) for side in (1, -1))
     if opinion.level == Level.NOT_ASSESSED:
-        reasons = [f.reason.sentence for f in own if f.reason is not None]
+        reasons = [f.reason.sentence for f in findings if f.reason is not None]
         return language(reasons[0]) if reasons else language("No detector was asked.")
     if opinion.level in (Level.STRONG, Level.SOME) and for_it is not None:
         return _sentence(language(phrase(for_it, True)) + _most(for_it, language))
@@ -190,19 +190,21 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def _sentences(analysis: Analysis, own: Sequence[Finding], language: Language) -> tuple[str, ...]:
+def _sentences(
+    analysis: Analysis, findings: Sequence[Finding], language: Language
+) -> tuple[str, ...]:
     """What speaks for the other side, how much could be judged, what the level does not mean."""
     opinion = analysis.verdict.opinion
     says = []
     if opinion.log_odds is not None:
-        says.append(_other_side(opinion, own, language))
-    says.append(_coverage(analysis, own, language))
+        says.append(_other_side(opinion, findings, language))
+    says.append(_coverage(analysis, findings, language))
     says.append(language(STYLES[opinion.level].meaning))
     return tuple(says)
 
 
-def _other_side(opinion: Opinion, own: Sequence[Finding], language: Language) -> str:
-    for_it, against = (heaviest(opinion, own, side) for side in (1, -1))
+def _other_side(opinion: Opinion, findings: Sequence[Finding], language: Language) -> str:
+    for_it, against = (heaviest(opinion, findings, side) for side in (1, -1))
     if opinion.level == Level.INCONCLUSIVE and for_it is not None and against is not None:
         return language(
             "For manipulation: {a}. Against it: {b}.",
@@ -217,7 +219,7 @@ def _other_side(opinion: Opinion, own: Sequence[Finding], language: Language) ->
     if (
         other is None
         and opinion.level in (Level.STRONG, Level.SOME)
-        and any(sees_nothing(f, opinion) for f in own)
+        and any(sees_nothing(f, opinion) for f in findings)
     ):
         return language(
             "Other ways to fake a file were looked for and not found; that does not clear this one."
@@ -227,10 +229,12 @@ def _other_side(opinion: Opinion, own: Sequence[Finding], language: Language) ->
     return language("On the other side: {a}.", a=language(phrase(other, other is for_it)))
 
 
-def _coverage(analysis: Analysis, own: Sequence[Finding], language: Language) -> str:
+def _coverage(analysis: Analysis, findings: Sequence[Finding], language: Language) -> str:
     """How many detectors could judge, and how much of the clip was examined."""
-    counted = len({f.detector for f in own if f.detector in analysis.verdict.opinion.contributions})
-    total = len({f.detector for f in own})
+    counted = len(
+        {f.detector for f in findings if f.detector in analysis.verdict.opinion.contributions}
+    )
+    total = len({f.detector for f in findings})
     text = language("{n} of {total} detectors could be counted", n=counted, total=total)
     if 0 < analysis.examined_s < analysis.duration_s - 0.5:
         return text + language(

@@ -64,8 +64,8 @@ def write_clip(
         base = Fraction(1, 90_000)
         if times_s is not None:
             video.time_base = video.codec_context.time_base = base
-        for index, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        for index, image in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             if times_s is not None:
                 frame.pts, frame.time_base = round(times_s[index] / base), base
             else:

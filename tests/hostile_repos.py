@@ -77,8 +77,8 @@ def edited(file: str, **changes: Any) -> Callable[[Files], Files]:
 
     def make(honest: Files) -> Files:
         data = json.loads(honest[file]) | changes
-        kept = {key: value for key, value in data.items() if value is not ...}
-        return honest | {file: json.dumps(kept).encode()}
+        selected = {key: value for key, value in data.items() if value is not ...}
+        return honest | {file: json.dumps(selected).encode()}
 
     return make
 
@@ -155,8 +155,8 @@ def without(part: str) -> Callable[[Files], Files]:
     def make(honest: Files) -> Files:
         from safetensors.numpy import load, save
 
-        kept = {name: t for name, t in load(honest[WEIGHTS]).items() if part not in name}
-        return honest | {WEIGHTS: save(kept, metadata={"format": "pt"})}
+        selected = {name: t for name, t in load(honest[WEIGHTS]).items() if part not in name}
+        return honest | {WEIGHTS: save(selected, metadata={"format": "pt"})}
 
     return make
 

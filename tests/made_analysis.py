@@ -56,14 +56,14 @@ def drawn_picture(shift_px: float = 0.0) -> np.ndarray:
     """(360, 640, 3) uint8 RGB with two simple faces."""
     width, height = SIZE_WH
     across = np.linspace(90, 170, width, dtype=np.float32)
-    picture = np.repeat(across[None, :, None], height, 0).repeat(3, 2).astype(np.uint8)
+    image = np.repeat(across[None, :, None], height, 0).repeat(3, 2).astype(np.uint8)
     for x, y in CENTRES.values():
         at = (round(x + shift_px), round(y))
-        cv2.ellipse(picture, at, (52, 68), 0, 0, 360, (214, 178, 150), -1)
+        cv2.ellipse(image, at, (52, 68), 0, 0, 360, (214, 178, 150), -1)
         for dx in (-20, 20):
-            cv2.circle(picture, (at[0] + dx, at[1] - 20), 7, (40, 40, 60), -1)
-        cv2.ellipse(picture, (at[0], at[1] + 28), (16, 6), 0, 0, 360, (150, 60, 60), -1)
-    return picture
+            cv2.circle(image, (at[0] + dx, at[1] - 20), 7, (40, 40, 60), -1)
+        cv2.ellipse(image, (at[0], at[1] + 28), (16, 6), 0, 0, 360, (150, 60, 60), -1)
+    return image
 
 
 def finding(

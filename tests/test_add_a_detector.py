@@ -145,8 +145,8 @@ def test_evaluation_measures_it(toy, face, tmp_path):
     for label in ("real", "fake"):
         (folder / label).mkdir(parents=True)
         (folder / label / "face.png").write_bytes(face.read_bytes())
-    found = evaluate(str(folder), tmp_path / "out", Settings(detectors=(TOY,), stability=False))
-    assert found["detectors"][TOY]["n_applicable"] == 2
+    result = evaluate(str(folder), tmp_path / "out", Settings(detectors=(TOY,), stability=False))
+    assert result["detectors"][TOY]["n_applicable"] == 2
     rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").open(encoding="utf-8")))
     assert [float(row[f"{TOY}_log_odds"]) for row in rows] == pytest.approx([LINE.apply(0.9)] * 2)
 

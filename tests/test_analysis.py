@@ -43,17 +43,17 @@ def test_the_same_file_gives_the_same_json_twice(analysis, talking_clip):
 
 
 def test_progress_rises_to_the_end(talking_clip):
-    told: list[float] = []
-    analyze(talking_clip, on_progress=lambda fraction, text: told.append(fraction))
-    assert told == sorted(told)
-    assert told[0] == 0.0 and 0.9 < told[-1] <= 1.0
+    data: list[float] = []
+    analyze(talking_clip, on_progress=lambda fraction, text: data.append(fraction))
+    assert data == sorted(data)
+    assert data[0] == 0.0 and 0.9 < data[-1] <= 1.0
 
 
 def test_findings_are_told_one_after_the_other_and_end_as_they_are_weighed():
-    told: list[tuple] = []
+    data: list[tuple] = []
     clip = ROOT / "examples" / "animated.mp4"
-    whole = analyze(clip, on_finding=lambda finding, share: told.append((finding, share)))
-    last = {finding.detector: (finding, share) for finding, share in told}
+    whole = analyze(clip, on_finding=lambda finding, share: data.append((finding, share)))
+    last = {finding.detector: (finding, share) for finding, share in data}
     assert list(last) == list(names())
     assert all(share == 1.0 for _, share in last.values())
     assert {n: f.value for n, (f, _) in last.items()} == {
@@ -63,15 +63,15 @@ def test_findings_are_told_one_after_the_other_and_end_as_they_are_weighed():
 
 def test_a_file_without_faces_is_not_assessed(tmp_path):
     path = write_clip(tmp_path / "grey.mp4", [np.full((120, 160, 3), 90, np.uint8)] * 30)
-    found = analyze(path)
-    assert found.verdict.level == "Not assessed"
-    assert {f.reason.code for f in found.findings} <= {"no_face", "no_audio", "single_picture"}
+    result = analyze(path)
+    assert result.verdict.level == "Not assessed"
+    assert {f.reason.code for f in result.findings} <= {"no_face", "no_audio", "single_picture"}
 
 
 def test_a_picture_is_judged_by_what_can_be_seen_in_it(tmp_path, portrait):
     Image.fromarray(portrait).save(tmp_path / "portrait.jpg", quality=92)
-    found = analyze(tmp_path / "portrait.jpg")
-    by_name = {f.detector: f for f in found.findings}
+    result = analyze(tmp_path / "portrait.jpg")
+    by_name = {f.detector: f for f in result.findings}
     assert by_name["spatial"].value is not None
     for name in ("temporal", "sync", "landmarks"):
         assert by_name[name].reason.code == "single_picture"
@@ -82,19 +82,19 @@ def test_memory_does_not_grow_with_the_pictures_kept(tmp_path, portrait):
 
     face = cv2.resize(portrait[:300, 60:360], (160, 160))
     path = write_clip(tmp_path / "long.mp4", [face] * 30 * 25)
-    found = analyze(path, Settings(mode="thorough", detectors=("landmarks",)))
-    assert len(found.keyframes) <= 8
-    assert found.examined_s == pytest.approx(found.duration_s, abs=0.1)
+    result = analyze(path, Settings(mode="thorough", detectors=("landmarks",)))
+    assert len(result.keyframes) <= 8
+    assert result.examined_s == pytest.approx(result.duration_s, abs=0.1)
 
 
 def test_a_moving_picture_is_examined_like_a_silent_clip(tmp_path, portrait):
     pages = [Image.fromarray(p) for p in moving_portrait(portrait, 12)]
     path = tmp_path / "moving.webp"
     pages[0].save(path, save_all=True, append_images=pages[1:], duration=66, quality=90)
-    found = analyze(path, Settings(detectors=("spatial", "sync")))
-    told = {finding.detector: finding for finding in found.findings}
-    assert told["spatial"].value is not None
-    assert told["sync"].reason.code == "no_audio"
+    result = analyze(path, Settings(detectors=("spatial", "sync")))
+    data = {finding.detector: finding for finding in result.findings}
+    assert data["spatial"].value is not None
+    assert data["sync"].reason.code == "no_audio"
 
 
 def test_settings_that_make_no_sense_are_refused():

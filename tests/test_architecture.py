@@ -79,10 +79,10 @@ def test_detectors_never_import_each_other():
     kinds -= {*shared, "__pycache__"}
     assert len(kinds) >= 5
     for path in (ROOT / "detectors").rglob("*.py"):
-        own = path.relative_to(ROOT / "detectors").parts[0].removesuffix(".py")
+        subset = path.relative_to(ROOT / "detectors").parts[0].removesuffix(".py")
         used = {n.split(".")[1] for n in imports(path) if n.startswith("detectors.")}
-        if own != "registry":
-            assert not used - shared - {own}, f"{path.name} imports {used - shared - {own}}"
+        if subset != "registry":
+            assert not used - shared - {subset}, f"{path.name} imports {used - shared - {subset}}"
 
 
 def test_every_room_and_file_of_the_readme_tree_exists():

@@ -84,5 +84,5 @@ def test_a_voice_in_step_is_told_from_a_moved_one_by_towers_that_know(clips, mon
             return space
 
     monkeypatch.setattr(recipe, "AVHubertTowers", Knowing)
-    found = recipe.measure(AVHubert(recipe.SHAPE), [long])
-    assert found["auc"] == 1.0 and found["windows"] == 8
+    result = recipe.measure(AVHubert(recipe.SHAPE), [long])
+    assert result["auc"] == 1.0 and result["windows"] == 8

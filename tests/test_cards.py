@@ -63,12 +63,12 @@ def test_a_card_keeps_the_figures_of_its_recipe_and_loses_the_old_ones(faces, tm
     rows = page.read_figures(folder)
     recipe = [row for row in rows if not row["protocol"].startswith(cards.PROTOCOL)]
     assert 0 < len(recipe) < len(rows)
-    found = list(cards.figures("spatial", cards.read_results(faces)))
+    result = list(cards.figures("spatial", cards.read_results(faces)))
     for _ in range(2):  # the second time the first time's figures are the old ones
-        cards.rewrite(folder, found)
-    assert page.read_figures(folder) == [*recipe, *found]
+        cards.rewrite(folder, result)
+    assert page.read_figures(folder) == [*recipe, *result]
     readme = (folder / "README.md").read_text("utf-8")
-    assert f"All {len(recipe) + len(found)} rows" in readme
+    assert f"All {len(recipe) + len(result)} rows" in readme
 
 
 @pytest.mark.parametrize("detector", names())

@@ -216,7 +216,7 @@ def test_a_manifest_is_evaluated_checked_and_calibrated(pictures, chosen, capsys
     out, err = capsys.readouterr()
     assert "9 real and 10 fake files, 2 unreadable, indicative" in out and "[0/19]" in err
     code = cli.main(["models", "check", checkpoint, "--files", manifest])
-    said = capsys.readouterr().out
-    assert code == ("inverted" in said)
+    words = capsys.readouterr().out
+    assert code == ("inverted" in words)
     options = ["--checkpoint", checkpoint, "--out", str(tmp_path)]
-    assert cli.main(["calibrate", manifest, *options]) == ("inverted" in said or "chance" in said)
+    assert cli.main(["calibrate", manifest, *options]) == ("inverted" in words or "chance" in words)

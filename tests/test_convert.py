@@ -62,8 +62,8 @@ def test_a_fairseq_checkpoint_with_objects_beside_the_weights_is_converted_and_r
     torch.save(whole, tmp_path / "large_vox.pt")
     to = tmp_path / "converted"
     assert cli.main(["convert", str(tmp_path / "large_vox.pt"), "--to", str(to)]) == 0
-    said = capsys.readouterr().out
-    assert "AV-HuBERT" in said and "can run code" in said and "sync=" in said
+    sentences = capsys.readouterr().out
+    assert "AV-HuBERT" in sentences and "can run code" in sentences and "sync=" in sentences
     network = load_layout(store.resolve(str(to), role_of("sync")), build_avhubert)
     expected = canonical(model)
     assert set(network.state_dict()) == set(expected) and network.shape.norm_first

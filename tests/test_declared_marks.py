@@ -164,13 +164,13 @@ MADE = {
 
 @pytest.mark.parametrize("source", MADE)
 def test_each_source_of_a_mark_is_read(tmp_path, source):
-    make, said = MADE[source]
-    found = read(make(tmp_path))
-    assert found.says_generated, found
-    (sentence,) = found.declared()
-    assert sentence.startswith("The file itself says that") and said in sentence
+    make, words = MADE[source]
+    result = read(make(tmp_path))
+    assert result.says_generated, result
+    (sentence,) = result.declared()
+    assert sentence.startswith("The file itself says that") and words in sentence
     assert "not signed" in sentence and "anyone can write it" in sentence
-    assert all(mark.signed_by is None and mark.trust == "unsigned" for mark in found.marks)
+    assert all(mark.signed_by is None and mark.trust == "unsigned" for mark in result.marks)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_each_source_of_a_mark_is_read(tmp_path, source):
     ],
 )
 def test_a_name_in_another_field_or_inside_a_word_declares_nothing(tmp_path, make):
-    found = read(make(tmp_path))
-    assert found.marks == () and not found.says_generated and found.declared() == ()
+    result = read(make(tmp_path))
+    assert result.marks == () and not result.says_generated and result.declared() == ()
 
 
 @pytest.mark.parametrize(("label", "generated"), [("1", True), ("2", False), ("3", False)])
@@ -202,8 +202,8 @@ def test_the_three_aigc_labels_are_told_apart(label, generated):
 
 def test_a_captured_source_type_is_shown_and_says_nothing_of_a_generator(tmp_path):
     fields = SOURCE_TYPE.replace("trainedAlgorithmicMedia", "digitalCapture")
-    found = read(jpeg(tmp_path, xmp=xmp(fields)))
-    assert "a camera took it" in found.declared()[0] and not found.says_generated
+    result = read(jpeg(tmp_path, xmp=xmp(fields)))
+    assert "a camera took it" in result.declared()[0] and not result.says_generated
 
 
 # ------------------------------------------------------------------ invisible marks
@@ -239,8 +239,8 @@ def read_slowly(rgb: np.ndarray, bits: int) -> np.ndarray:
 def test_the_decoder_equals_the_method_block_by_block(portrait, name):
     marked = mark_slowly(portrait, MESSAGES[name])
     bits = len(MESSAGES[name])
-    for picture in (portrait, marked, marked[:, ::-1].copy()):
-        assert np.array_equal(decode(block_votes(picture), bits), read_slowly(picture, bits))
+    for image in (portrait, marked, marked[:, ::-1].copy()):
+        assert np.array_equal(decode(block_votes(image), bits), read_slowly(image, bits))
     assert find_watermark(marked) == name
 
 
@@ -255,8 +255,8 @@ def test_pictures_without_a_message_have_none(portrait):
 def test_a_marked_picture_declares_its_program(tmp_path, portrait):
     path = tmp_path / "marked.png"
     Image.fromarray(mark_slowly(portrait, MESSAGES["FLUX.1"])).save(path)
-    found = read(path)
-    assert found.says_generated and "FLUX.1" in found.declared()[0]
+    result = read(path)
+    assert result.says_generated and "FLUX.1" in result.declared()[0]
 
 
 # ------------------------------------------------------------------ hostile metadata
@@ -271,8 +271,8 @@ LAUGHS = b'<!DOCTYPE a [<!ENTITY b "' + b"x" * 5000 + b'">]><a>' + b"&b;" * 5000
 def test_hostile_xmp_ends_in_a_sentence(tmp_path, packet):
     with pytest.raises(BadPacketError):
         read_xmp(packet)
-    found = read(with_box(film(tmp_path), b"uuid", XMP_BOX + packet))
-    assert any("could not be read: its metadata" in note for note in found.notes)
+    result = read(with_box(film(tmp_path), b"uuid", XMP_BOX + packet))
+    assert any("could not be read: its metadata" in note for note in result.notes)
 
 
 def test_deeply_nested_json_declares_nothing():
@@ -283,11 +283,16 @@ def test_deeply_nested_json_declares_nothing():
 def test_no_terminal_escape_or_hidden_character_of_a_file_reaches_a_sentence(tmp_path):
     nasty = "\x1b[2J\x1b]0;owned\x07‮evil\u200b\x00"
     made = exif(t0x10f=f"Acme{nasty}", t0x110=nasty, t0x131=f"Midjourney {nasty}")
-    found = read(jpeg(tmp_path, exif=made))
+    result = read(jpeg(tmp_path, exif=made))
     label = json.dumps({"Label": "1", "ContentProducer": nasty})
     marks = claims(Tags([Tag("text", "AIGC", label)]))
-    said = [*found.facts.values(), *found.notes, *found.declared(), *(m.sentence() for m in marks)]
-    assert said and not any(set(text) & set("\x1b\x07\u202e\u200b\x00") for text in said)
+    words = [
+        *result.facts.values(),
+        *result.notes,
+        *result.declared(),
+        *(m.sentence() for m in marks),
+    ]
+    assert words and not any(set(text) & set("\x1b\x07\u202e\u200b\x00") for text in words)
 
 
 def test_long_values_are_cut():
@@ -312,12 +317,12 @@ def declaring() -> DeclaredMark:
 
 
 def test_the_declared_line_stands_above_the_verdict_and_in_the_json():
-    found = made_analysis()
-    found = replace(found, provenance=replace(found.provenance, marks=(declaring(),)))
-    html = render.to_html(found)
+    result = made_analysis()
+    result = replace(result, provenance=replace(result.provenance, marks=(declaring(),)))
+    html = render.to_html(result)
     assert html.index("The file itself says") < html.index('aria-label="Verdict"')
     assert "<b>Corp" not in html and "&lt;b&gt;Corp" in html
-    data = export.to_json(found)
+    data = export.to_json(result)
     jsonschema.validate(data, export.schema())
     assert data["file"]["provenance"]["marks"][0]["signed_by"] == "Example <b>Corp</b>"
     assert data["file"]["provenance"]["says_generated"] is True
@@ -333,16 +338,16 @@ def test_a_declared_line_leaves_the_sum_alone():
 
     from verdict.fusion import fuse
 
-    found = made_analysis()
-    marked = replace(found, provenance=replace(found.provenance, marks=(declaring(),)))
-    assert details(marked).terms == details(found).terms
+    result = made_analysis()
+    marked = replace(result, provenance=replace(result.provenance, marks=(declaring(),)))
+    assert details(marked).terms == details(result).terms
     assert "provenance" not in inspect.getsource(fuse)
 
 
 def test_a_wrong_answer_carries_no_declared_line():
-    found = made_analysis()
-    provenance = replace(found.provenance, marks=(declaring(),))
-    found = replace(
-        found, provenance=provenance, explanation=(*provenance.declared(), *found.explanation)
+    result = made_analysis()
+    provenance = replace(result.provenance, marks=(declaring(),))
+    result = replace(
+        result, provenance=provenance, explanation=(*provenance.declared(), *result.explanation)
     )
-    assert "Corp" not in feedback.wrong_answer(found, feedback.TRUTHS[0], "")
+    assert "Corp" not in feedback.wrong_answer(result, feedback.TRUTHS[0], "")

@@ -59,14 +59,14 @@ def fine(portrait, speech) -> Window:
 def check(detector: Detector, window: Window) -> None:
     """The contract itself."""
     for track in window.tracks or [None]:
-        found = detector.look(window, track)
-        assert (found.raw is None) == (found.reason is not None)
-        if found.raw is not None:
-            assert np.isfinite(found.raw)
+        result = detector.look(window, track)
+        assert (result.raw is None) == (result.reason is not None)
+        if result.raw is not None:
+            assert np.isfinite(result.raw)
         else:
-            assert found.reason.code in REASONS and found.reason.sentence.endswith(".")
-        assert all(np.isfinite(v) for v in found.measures.values())
-        for heatmap in found.heatmaps:
+            assert result.reason.code in REASONS and result.reason.sentence.endswith(".")
+        assert all(np.isfinite(v) for v in result.measures.values())
+        for heatmap in result.heatmaps:
             assert heatmap.values.ndim == 2 and np.isfinite(heatmap.values).all()
 
 
@@ -142,8 +142,8 @@ def test_weights_that_are_not_numbers_are_refused_or_give_a_reason(detector, fin
     except UserError as error:
         assert error.code == "weights_refused"
         return
-    found = broken.look(fine, fine.tracks[0])
-    assert found.raw is None
+    result = broken.look(fine, fine.tracks[0])
+    assert result.raw is None
 
 
 def load_file_any(path) -> dict[str, np.ndarray]:
@@ -154,8 +154,8 @@ def load_file_any(path) -> dict[str, np.ndarray]:
 
 
 def test_a_finding_keeps_windows_apart_and_averages_them(detector, fine):
-    looks = [(fine.stretch, detector.look(fine, fine.tracks[0]))] * 2
-    finding = collect(detector, "Face A", looks)
+    assessments = [(fine.stretch, detector.look(fine, fine.tracks[0]))] * 2
+    finding = collect(detector, "Face A", assessments)
     if finding.value is not None:
         assert finding.value == pytest.approx(np.mean([w.value for w in finding.windows]))
         assert len(finding.windows) == 2
@@ -178,10 +178,10 @@ def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portra
 
     with Clip(path) as clip, FaceFinder() as finder:
         track: FaceTrack = track_faces(clip.frames(0.0, 3.0), finder)[0]
-        heard = clip.audio(0.0, 3.0)
+        speech = clip.audio(0.0, 3.0)
     light = mouths(track).mean((1, 2))
     seen_s = track.times_s[int(np.argmax(light - np.median(light)))]
-    heard_s = int(np.argmax(np.abs(heard) > 0.3)) / 16_000
+    heard_s = int(np.argmax(np.abs(speech) > 0.3)) / 16_000
     assert heard_s - seen_s == pytest.approx(late_s, abs=0.04)
 
 

@@ -59,13 +59,13 @@ class Block:
 
 def blocks() -> list[Block]:
     """All blocks of all pages."""
-    found = []
+    result = []
     for page in PAGES:
         text = page.read_text("utf-8")
         for match in BLOCK.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
-            found.append(Block(page, line, match[1], match[2]))
-    return found
+            result.append(Block(page, line, match[1], match[2]))
+    return result
 
 
 def of(*languages: str) -> pytest.MarkDecorator:
@@ -96,10 +96,10 @@ def write_pictures(folder: Path, portrait: np.ndarray, checkpoint: Path) -> None
     scored = []
     for number in range(18):
         change = rng.normal(0, 3, portrait.shape) + 5 * number
-        picture = np.clip(portrait * 0.7 + change, 0, 255).astype(np.uint8)[:320, 80:400]
+        image = np.clip(portrait * 0.7 + change, 0, 255).astype(np.uint8)[:320, 80:400]
         path = folder / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         scored.append((to_json(analyze(path, settings))["findings"][0]["log_odds"], path))
     for rank, (_, path) in enumerate(sorted(scored)):
         target = folder / ("fake" if rank >= len(scored) // 2 else "real") / path.name

@@ -41,25 +41,25 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(scored):
 
 def test_operating_points_are_those_of_a_slow_search(scored):
     labels, values = scored
-    found = ranking(labels, values)
+    result = ranking(labels, values)
     rates = [
         ((values >= t)[labels == 0].mean(), (values >= t)[labels == 1].mean())
         for t in [*values, np.inf]
     ]
-    assert found["fpr_at_90_tpr"] == pytest.approx(min(f for f, t in rates if t >= 0.9))
-    assert found["tpr_at_5_fpr"] == pytest.approx(max(t for f, t in rates if f <= 0.05))
+    assert result["fpr_at_90_tpr"] == pytest.approx(min(f for f, t in rates if t >= 0.9))
+    assert result["tpr_at_5_fpr"] == pytest.approx(max(t for f, t in rates if f <= 0.05))
     nearest = min(rates, key=lambda r: abs(r[0] - (1 - r[1])))
-    assert found["eer"] == pytest.approx(sum((nearest[0], 1 - nearest[1])) / 2, abs=0.01)
+    assert result["eer"] == pytest.approx(sum((nearest[0], 1 - nearest[1])) / 2, abs=0.01)
 
 
 def test_figures_agree_with_scikit_learn_even_with_ties(scored):
     from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
     labels, values = scored[0], np.round(scored[1])
-    found = measure(METRICS, labels, values)
-    assert found["auc"] == pytest.approx(roc_auc_score(labels, values))
-    assert found["ap"] == pytest.approx(average_precision_score(labels, values))
-    assert found["log_loss"] == pytest.approx(log_loss(labels, probabilities(values)))
+    result = measure(METRICS, labels, values)
+    assert result["auc"] == pytest.approx(roc_auc_score(labels, values))
+    assert result["ap"] == pytest.approx(average_precision_score(labels, values))
+    assert result["log_loss"] == pytest.approx(log_loss(labels, probabilities(values)))
 
 
 def test_perfect_and_inverted_scores_have_known_figures():
@@ -88,8 +88,8 @@ def test_many_reals_do_not_make_honest_likelihood_ratios_look_wrong():
     rng = np.random.default_rng(1)
     labels = (rng.random(6000) < 0.1).astype(int)
     values = rng.normal(np.where(labels == 1, 1.0, -1.0), np.sqrt(2.0))  # exact log ratios
-    found = measure(METRICS, labels, values)
-    assert found["ece_equal_odds"] < 0.03 and found["ece"] > 0.1
+    result = measure(METRICS, labels, values)
+    assert result["ece_equal_odds"] < 0.03 and result["ece"] > 0.1
 
 
 def test_reliability_bins_have_equal_mass_and_hold_every_file(scored):
@@ -127,8 +127,8 @@ def slow_best_chances(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     weight = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (1 - labels).sum())
     blocks = []  # [weight of fakes, weight of all, scores]
     for value in np.unique(scores):
-        own = scores == value
-        blocks.append([weight[own & (labels == 1)].sum(), weight[own].sum(), {value}])
+        subset = scores == value
+        blocks.append([weight[subset & (labels == 1)].sum(), weight[subset].sum(), {value}])
         while len(blocks) > 1 and (
             blocks[-2][0] / blocks[-2][1] >= blocks[-1][0] / blocks[-1][1] - 1e-12
         ):
@@ -197,14 +197,14 @@ def test_draws_that_allow_no_figure_are_left_out():
 
 
 def test_one_class_gives_no_figures_instead_of_wrong_ones():
-    found = measure_with_intervals(RANKING, np.zeros(5, int), np.arange(5.0), list("abcde"))
-    assert found == {} and np.isnan(metrics.auc(np.zeros(5, int), np.arange(5.0)))
+    result = measure_with_intervals(RANKING, np.zeros(5, int), np.arange(5.0), list("abcde"))
+    assert result == {} and np.isnan(metrics.auc(np.zeros(5, int), np.arange(5.0)))
 
 
 def test_one_group_gives_a_value_without_an_interval():
     labels, values = np.array([0, 1]), np.array([0.0, 1.0])
-    found = measure_with_intervals(RANKING, labels, values, ["a", "a"])
-    assert found["auc"] == {"value": 1.0, "low": None, "high": None}
+    result = measure_with_intervals(RANKING, labels, values, ["a", "a"])
+    assert result["auc"] == {"value": 1.0, "low": None, "high": None}
 
 
 def test_every_metric_knows_its_better_direction(scored):

@@ -78,9 +78,9 @@ def pictures(tmp_path_factory, portrait) -> Path:
     for number in range(16):
         fake = number % 2
         change = rng.normal(0, 3, portrait.shape) + 60 * fake + 2 * number
-        picture = np.clip(portrait * 0.7 + change, 0, 255).astype(np.uint8)[:320, 80:400]
+        image = np.clip(portrait * 0.7 + change, 0, 255).astype(np.uint8)[:320, 80:400]
         name = f"{number:02d}.png"
-        cv2.imwrite(str(folder / name), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(folder / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         rows.append((name, fake, f"g{number // 4}", "bright" if fake else "", f"s{number % 4}"))
     cv2.imwrite(str(folder / "grey.png"), np.full((200, 200, 3), 128, np.uint8))
     (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
@@ -138,19 +138,19 @@ def test_the_fused_log_odds_follow_from_the_only_detector(measured):
 
 
 def test_metrics_hold_every_figure_of_the_protocol(measured):
-    found = json.loads((measured / "metrics.json").read_text())
-    assert found["data"] == {
+    result = json.loads((measured / "metrics.json").read_text())
+    assert result["data"] == {
         "n": 19, "n_real": 9, "n_fake": 10, "n_groups": 7, "n_unreadable": 2, "indicative": True
     }  # fmt: skip
     for name in ("auc", "ap", "eer", "fpr_at_90_tpr", "tpr_at_5_fpr", "ece", "brier", "log_loss"):
-        assert set(found["fused"][name]) == {"value", "low", "high"}
-    assert found["abstention"]["coverage"] == pytest.approx(16 / 19)
-    assert found["abstention"]["auc_of_applicability"] is not None
-    assert found["detectors"]["spatial"]["where_applicable"]["auc"]["value"] > 0
-    assert {row["source"] for row in found["false_alarms_by_source"]} >= {"s0", "s2"}
-    assert [row["kind"] for row in found["by_kind_of_fake"]] == ["bright", "fake"]
-    assert found["baselines"]["file_size"]["auc"]["value"] >= 0.5
-    assert "9 real and 10 fake files" in found["protocol"]
+        assert set(result["fused"][name]) == {"value", "low", "high"}
+    assert result["abstention"]["coverage"] == pytest.approx(16 / 19)
+    assert result["abstention"]["auc_of_applicability"] is not None
+    assert result["detectors"]["spatial"]["where_applicable"]["auc"]["value"] > 0
+    assert {row["source"] for row in result["false_alarms_by_source"]} >= {"s0", "s2"}
+    assert [row["kind"] for row in result["by_kind_of_fake"]] == ["bright", "fake"]
+    assert result["baselines"]["file_size"]["auc"]["value"] >= 0.5
+    assert "9 real and 10 fake files" in result["protocol"]
 
 
 def test_the_report_stands_alone_and_says_indicative(measured):
@@ -162,17 +162,17 @@ def test_the_report_stands_alone_and_says_indicative(measured):
 def test_a_stopped_run_goes_on_and_ends_with_the_same_rows(measured, tiny, pictures, tmp_path):
     lines = (measured / "measured.jsonl").read_text().splitlines()
     (tmp_path / "measured.jsonl").write_text("\n".join([*lines[:-4], lines[-4][:40]]))
-    seen = []
+    observed = []
 
     def progress(done: int, total: int, text: str) -> None:
-        seen.append(text)
+        observed.append(text)
 
     evaluate(pictures / "manifest.csv", tmp_path, settings(tiny), False, progress, Pool())
-    assert len(seen) == 4 + 1
+    assert len(observed) == 4 + 1
     assert rows_of(tmp_path) == rows_of(measured)
-    seen.clear()
+    observed.clear()
     evaluate(pictures / "manifest.csv", tmp_path, settings(tiny), False, progress, Pool())
-    assert seen == ["done"]
+    assert observed == ["done"]
 
 
 def test_several_workers_measure_the_same(measured, tiny, pictures, tmp_path):
@@ -185,8 +185,8 @@ def test_several_workers_measure_the_same(measured, tiny, pictures, tmp_path):
 
 def test_only_another_checkpoint_measures_again(measured, tiny, pictures, tmp_path):
     items = read_manifest(pictures / "manifest.csv")
-    kept = read_lines(measured / "measured.jsonl")
-    record = next(k for (name, _), k in kept.items() if name == "00.png")
+    selected = read_lines(measured / "measured.jsonl")
+    record = next(k for (name, _), k in selected.items() if name == "00.png")
     setup = set_up(settings(tiny), Pool())
     assert setup.changed(record) == () and setup.changed(None) == ("spatial",)
     other = write_checkpoint(tmp_path / "other", calibrated=True, seed=2)
@@ -257,9 +257,9 @@ def test_a_copy_is_smaller_and_keeps_the_clock(tier, tmp_path, portrait):
     sound[6_400:] = np.sin(np.arange(9_600) * 0.3) * 0.5
     path = write_clip(tmp_path / "flash.mp4", [dark] * 10 + [bright] * 15, sound=sound)
     with copies(tier)(path) as copy, Clip(copy) as clip:
-        times = [t for t, picture in clip.frames() if picture.mean() > 128]
-        heard = clip.audio(0.0, 1.0)
-        loud = np.flatnonzero(np.abs(heard) > 0.1)[0] / 16_000
+        times = [t for t, image in clip.frames() if image.mean() > 128]
+        speech = clip.audio(0.0, 1.0)
+        loud = np.flatnonzero(np.abs(speech) > 0.1)[0] / 16_000
         assert max(clip.size_wh) <= tier.long_side_px
         assert times[0] - loud == pytest.approx(0.0, abs=0.02)
     assert not copy.exists()
@@ -268,13 +268,13 @@ def test_a_copy_is_smaller_and_keeps_the_clock(tier, tmp_path, portrait):
 def test_re_encoding_is_measured_at_the_unchanged_threshold(tiny, tmp_path, portrait):
     for name in ("real", "fake"):
         (tmp_path / "data" / name).mkdir(parents=True)
-        picture = cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR)[:320, 80:400]
-        cv2.imwrite(str(tmp_path / "data" / name / "a.png"), picture)
+        image = cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR)[:320, 80:400]
+        cv2.imwrite(str(tmp_path / "data" / name / "a.png"), image)
     write_clip(tmp_path / "data" / "real" / "b.mp4", moving_portrait(portrait, 5, side=256))
-    found = evaluate(tmp_path / "data", tmp_path / "out", settings(tiny), tiers=True, pool=Pool())
-    assert list(found["tiers"]) == ["clean", "web", "hard"]
-    assert found["tiers"]["clean"]["flipped_verdicts"] == 0
-    assert found["tiers"]["hard"]["coverage"] == 1
+    result = evaluate(tmp_path / "data", tmp_path / "out", settings(tiny), tiers=True, pool=Pool())
+    assert list(result["tiers"]) == ["clean", "web", "hard"]
+    assert result["tiers"]["clean"]["flipped_verdicts"] == 0
+    assert result["tiers"]["hard"]["coverage"] == 1
     assert (tmp_path / "out" / "scores-web.csv").is_file()
 
 
@@ -315,14 +315,14 @@ def test_a_metric_is_one_entry(measured, tiny, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr("evaluation.metrics.METRICS", (*METRICS, toy))
     shutil.copy(measured / LINES, tmp_path / LINES)
     evaluate(pictures / "manifest.csv", tmp_path, settings(tiny), pool=Pool())
-    kept = json.loads((tmp_path / "metrics.json").read_text())
+    selected = json.loads((tmp_path / "metrics.json").read_text())
     rows = [row for row in rows_of(tmp_path) if row["log_odds"]]
     labels = np.array([int(row["label"]) for row in rows])
     values = np.array([float(row["log_odds"]) for row in rows])
-    figure = kept["fused"]["spread"]
+    figure = selected["fused"]["spread"]
     assert figure["value"] == pytest.approx(mean_distance(labels, values), abs=1e-5)
     assert figure["low"] <= figure["value"] <= figure["high"]
-    assert kept["detectors"]["spatial"]["where_applicable"]["spread"]["value"] > 0
+    assert selected["detectors"]["spatial"]["where_applicable"]["spread"]["value"] > 0
     assert "Distance of the means" in (tmp_path / "report.html").read_text()
 
 

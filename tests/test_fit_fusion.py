@@ -12,7 +12,7 @@ import pytest
 from detectors.base import Finding, Reason
 from detectors.registry import names, role_of
 from evaluation.manifest import Item, write_manifest
-from evaluation.run import Kept
+from evaluation.run import ScoreRecord
 from hub.checkpoint import Calibration
 from training.fusion.evidence import folds, read_held_out, read_table
 from training.fusion.fit import WAY_SHARES, fit_all, held_out, sums, thresholds
@@ -38,21 +38,21 @@ def write_results(folder: Path, files: int = 160, seed: int = 0) -> Path:
         kind = KINDS[number // 2 % 4] if label else "real"
         source = "" if label else SOURCES[number // 2 % 4]
         items.append(Item(f"{number}.mp4", Path(), label, f"g{number // 4}", kind, source))
-        told = {
+        data = {
             "spatial": rng.normal(1.5 * side, 1.5),
             "temporal": rng.normal(0.6 * side, 1.5) if number % 3 else None,
             "frequency": rng.normal(0, 1.5),
             "sync": rng.normal(side, 1) if number < 6 else None,
         }
-        entries = [entry(name, "Face A", value) for name, value in told.items()]
+        entries = [entry(name, "Face A", value) for name, value in data.items()]
         if number % 10 == 0:
             entries.append(entry("spatial", "Face B", rng.normal(-2, 0.5)))
-        kept = Kept(f"{number}.mp4", "1-1", {}, tuple(entries), False, {}, None, {})
-        lines.append(json.dumps(asdict(kept)))
+        selected = ScoreRecord(f"{number}.mp4", "1-1", {}, tuple(entries), False, {}, None, {})
+        lines.append(json.dumps(asdict(selected)))
     write_manifest(folder / "items.csv", items)
     (folder / "measured.jsonl").write_text("\n".join(lines) + "\n")
-    said = {name: asdict(LINE) | {"votes": True} for name in JUDGED} | {"landmarks": None}
-    (folder / "metrics.json").write_text(json.dumps({"calibrations": said}))
+    words = {name: asdict(LINE) | {"votes": True} for name in JUDGED} | {"landmarks": None}
+    (folder / "metrics.json").write_text(json.dumps({"calibrations": words}))
     return folder
 
 
@@ -93,8 +93,8 @@ def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
 def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
     weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2, 0.9, 0.4])[: len(DETECTORS)], -0.2
-    told = dict(zip(DETECTORS, weights, strict=True))
-    numbers = FusionParameters(prior, told, 4.0, LIMITS, LIMITS, "", "", WAY_SHARES)
+    data = dict(zip(DETECTORS, weights, strict=True))
+    numbers = FusionParameters(prior, data, 4.0, LIMITS, LIMITS, "", "", WAY_SHARES)
     for _ in range(60):
         values = rng.normal(0, 3, (rng.integers(1, 4), len(DETECTORS)))
         values[rng.random(values.shape) < 0.4] = np.nan
@@ -116,9 +116,9 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
             for row, people in enumerate(values)
             for name, v in zip(DETECTORS, people, strict=True)
         ]
-        told = fuse(findings, image=False, numbers=numbers).opinion.log_odds
+        data = fuse(findings, image=False, numbers=numbers).opinion.log_odds
         mine = sums(values, np.zeros(len(values), int), weights, prior)[0]
-        assert np.isnan(mine) if told is None else mine == pytest.approx(told, abs=1e-9)
+        assert np.isnan(mine) if data is None else mine == pytest.approx(data, abs=1e-9)
 
 
 def test_strong_evidence_gets_weight_and_noise_none(fitted):
@@ -174,11 +174,11 @@ def test_several_folders_weigh_the_same_whatever_their_size(tmp_path):
 
 def test_scores_made_without_a_files_kind_take_the_place_of_its_own(tmp_path):
     folder = write_results(tmp_path / "clips")
-    told = tmp_path / "held-out.csv"
-    told.write_text(
+    data = tmp_path / "held-out.csv"
+    data.write_text(
         "name,tier,raw\n4.mp4,clean,0.5\n4.mp4,clean,1.5\n4.mp4,hard,9\n5.mp4,clean,-3\n"
     )
-    scores = read_held_out(told)
+    scores = read_held_out(data)
     assert scores == {"4.mp4": 1.0, "5.mp4": -3.0}
     plain = read_table([folder])
     changed = read_table([folder], {"spatial": scores})

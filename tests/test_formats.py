@@ -158,14 +158,14 @@ def test_benchmark_figures_are_those_of_a_slow_reference():
                 frames.append((str(video), label, llr))
     labels, llrs = np.array([f[1] for f in frames]), np.array([f[2] for f in frames])
     chances = {v: [probabilities(np.array(x)) for n, _, x in frames if n == v] for v, *_ in frames}
-    found = benchmark_figures(scores)
-    assert set(found) == set(TITLES)
-    assert found["frame_auc"] == pytest.approx(roc_auc_score(labels, llrs))
-    assert found["ap"] == pytest.approx(average_precision_score(labels, llrs))
+    result = benchmark_figures(scores)
+    assert set(result) == set(TITLES)
+    assert result["frame_auc"] == pytest.approx(roc_auc_score(labels, llrs))
+    assert result["ap"] == pytest.approx(average_precision_score(labels, llrs))
     slow = roc_auc_score([int(v) % 2 for v in chances], [np.mean(c) for c in chances.values()])
-    assert found["video_auc"] == pytest.approx(slow)
-    assert found["accuracy"] == pytest.approx(((llrs > 0) == labels).mean())
-    assert found["accuracy_fake"] == pytest.approx((llrs[labels == 1] > 0).mean())
+    assert result["video_auc"] == pytest.approx(slow)
+    assert result["accuracy"] == pytest.approx(((llrs > 0) == labels).mean())
+    assert result["accuracy_fake"] == pytest.approx((llrs[labels == 1] > 0).mean())
 
 
 def test_whole_files_are_not_called_frames():

@@ -117,10 +117,10 @@ def test_enlarging_leaves_a_trace_at_the_frequency_that_its_factor_predicts():
 
 
 def test_a_grid_of_dots_is_a_peak_in_its_ring():
-    picture = noise_picture()[..., 0].astype(np.float32)
-    quiet = model.ring_peaks(model.power_spectrum(picture))
-    picture[::4, ::4] += 60  # a period of four pixels: 0.25 cycles a pixel
-    loud = model.ring_peaks(model.power_spectrum(picture))
+    image = noise_picture()[..., 0].astype(np.float32)
+    quiet = model.ring_peaks(model.power_spectrum(image))
+    image[::4, ::4] += 60  # a period of four pixels: 0.25 cycles a pixel
+    loud = model.ring_peaks(model.power_spectrum(image))
     ring = int(np.searchsorted(model.RINGS, 0.25, side="right")) - 1
     assert loud[ring] > quiet[ring] + 2
     assert loud[0] < quiet[0] + 1
@@ -149,28 +149,28 @@ def test_noise_shared_by_the_colours_correlates_and_separate_noise_does_not():
 
 def test_a_description_is_finite_for_flat_and_extreme_pictures():
     for value in (0, 128, 255):
-        told = model.describe(np.full((208, 208, 3), value, np.uint8))
-        assert told.shape == (model.LENGTH,) and told.dtype == np.float32
-        assert np.isfinite(told).all()
+        data = model.describe(np.full((208, 208, 3), value, np.uint8))
+        assert data.shape == (model.LENGTH,) and data.dtype == np.float32
+        assert np.isfinite(data).all()
 
 
 def test_parts_of_the_profile_lie_where_they_are_looked_for():
-    picture = noise_picture()
-    plane = picture[..., 0].astype(np.float32)
-    told = model.describe(picture)
-    assert model.profile_part(told, "traces") == pytest.approx(
+    image = noise_picture()
+    plane = image[..., 0].astype(np.float32)
+    data = model.describe(image)
+    assert model.profile_part(data, "traces") == pytest.approx(
         model.interpolation_traces(plane), abs=0.3
     )
-    assert model.profile_part(told, "radial") == pytest.approx(
+    assert model.profile_part(data, "radial") == pytest.approx(
         model.radial_profile(model.power_spectrum(plane)), abs=0.05
     )
 
 
 def test_blur_takes_detail_away():
     sharp, soft = noise_picture(), cv2.GaussianBlur(noise_picture(), (0, 0), 1.5)
-    kept, lost = (plain_measures(model.describe(p)[None]) for p in (sharp, soft))
-    assert kept["detail_db"] > lost["detail_db"] + 10
-    assert kept["high_band_share"] > 0.6 > lost["high_band_share"]
+    selected, lost = (plain_measures(model.describe(p)[None]) for p in (sharp, soft))
+    assert selected["detail_db"] > lost["detail_db"] + 10
+    assert selected["high_band_share"] > 0.6 > lost["high_band_share"]
 
 
 def test_the_network_depends_on_what_lies_within_four_spreads_only(tmp_path):
@@ -180,9 +180,9 @@ def test_the_network_depends_on_what_lies_within_four_spreads_only(tmp_path):
 
 
 def test_a_face_with_detail_gets_a_number(tmp_path):
-    found = loaded(checkpoint(tmp_path)).look(*seen(noise_picture()))
-    assert found.raw is not None and np.isfinite(found.raw)
-    assert found.measures["detail_db"] > 0
+    result = loaded(checkpoint(tmp_path)).look(*seen(noise_picture()))
+    assert result.raw is not None and np.isfinite(result.raw)
+    assert result.measures["detail_db"] > 0
 
 
 def coded(picture: np.ndarray, quality: int) -> np.ndarray:
@@ -199,10 +199,10 @@ def coded(picture: np.ndarray, quality: int) -> np.ndarray:
     ids=("blurred", "blocks", "small"),
 )
 def test_lost_detail_coding_blocks_and_small_faces_are_not_judged(tmp_path, picture, face_px):
-    found = loaded(checkpoint(tmp_path)).look(*seen(picture, face_px))
-    assert found.raw is None
-    assert found.reason.code == "re_encoded"
-    assert "detail_db" in found.measures
+    result = loaded(checkpoint(tmp_path)).look(*seen(picture, face_px))
+    assert result.raw is None
+    assert result.reason.code == "re_encoded"
+    assert "detail_db" in result.measures
 
 
 def test_broken_weights_are_refused(tmp_path):

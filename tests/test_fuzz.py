@@ -46,9 +46,9 @@ def corpus(tmp_path_factory) -> list[tuple[str, bytes]]:
     sound = (0.3 * rng.standard_normal(48_000)).astype(np.float32)
     made = []
     for name, codec, sound_codec in VIDEOS:
-        heard = {"sound": sound, "sound_codec": sound_codec, "sound_hz": 48_000}
+        speech = {"sound": sound, "sound_codec": sound_codec, "sound_hz": 48_000}
         rate = Fraction(25)
-        write_clip(folder / name, list(noise), rate, codec=codec, **(heard if sound_codec else {}))
+        write_clip(folder / name, list(noise), rate, codec=codec, **(speech if sound_codec else {}))
         made.append(folder / name)
     pages = [Image.fromarray(page) for page in noise[:3]]
     for name in IMAGES:
@@ -117,8 +117,8 @@ def read_all(path: Path, faces: bool) -> None:
             reader.window(stretch)
         for _, image in reader.frames(0.0, stretch.stop_s):
             assert image.shape == (*reader.size_wh[::-1], 3)
-        heard = reader.audio(stretch.start_s, min(stretch.stop_s, 3.1))
-        assert heard is None or np.isfinite(heard).all()
+        speech = reader.audio(stretch.start_s, min(stretch.stop_s, 3.1))
+        assert speech is None or np.isfinite(speech).all()
 
 
 @pytest.fixture(scope="module")

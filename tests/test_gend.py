@@ -147,4 +147,4 @@ def test_a_pull_request_of_the_catalogue_is_taken_at_the_commit_that_was_looked_
         repo.refs["refs/pr/2"] = looked_at
         assert store.resolve(name, role_of("temporal")).revision == looked_at
         typed = store.resolve(f"{name}@refs/pr/2", role_of("temporal"))
-        assert any("pull request" in said for said in typed.warnings)
+        assert any("pull request" in words for words in typed.warnings)

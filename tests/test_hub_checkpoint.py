@@ -125,8 +125,8 @@ def test_only_a_plain_licence_is_taken_from_a_readme():
 
 
 def test_catalogue_names_are_unique_and_every_entry_is_found_by_its_words():
-    found = [source.name for source in catalog.sources()]
-    assert len(set(found)) == len(found)
+    result = [source.name for source in catalog.sources()]
+    assert len(set(result)) == len(result)
     for source in catalog.sources():
         assert catalog.find(source.name) == source
         assert source in catalog.search(source.title)
@@ -145,8 +145,8 @@ def test_every_correction_in_the_catalogue_resolves_and_has_evidence():
     for source in catalog.sources():
         if source.labels is not None:
             unnamed = [f"LABEL_{index}" for index in range(len(source.labels.names))]
-            found = resolve_labels(unnamed, override=source.labels)
-            assert source.labels.evidence in found.known_by
+            result = resolve_labels(unnamed, override=source.labels)
+            assert source.labels.evidence in result.known_by
     inverted = catalog.find("prithivMLmods/Deep-Fake-Detector-v2-Model")
     assert resolve_labels(("Realism", "Deepfake"), override=inverted.labels).fake_indices == (0,)
 
@@ -169,9 +169,9 @@ def test_auc_equals_scikit_learn_with_ties():
 def test_an_inverted_detector_is_unmasked_and_a_right_one_is_not_accused():
     labels = [1] * 10 + [0] * 10
     scores = list(np.linspace(-1, -2, 10)) + list(np.linspace(1, 2, 10))
-    found = check_sign(labels, scores)
-    assert found.verdict == "inverted"
-    assert found.sentence.startswith("AUC 0.00 on your 20 files: the labels look inverted")
+    result = check_sign(labels, scores)
+    assert result.verdict == "inverted"
+    assert result.sentence.startswith("AUC 0.00 on your 20 files: the labels look inverted")
     assert check_sign(labels, [-score for score in scores]).verdict == "right"
 
 

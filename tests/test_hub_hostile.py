@@ -74,15 +74,15 @@ def test_a_hostile_repository_ends_in_a_sentence(
     with limited():
         if case.code is None:
             checkpoint = load_detector("spatial", settings, Pool()).checkpoint
-            said = (checkpoint.label, checkpoint.card.title, *checkpoint.warnings)
+            words = (checkpoint.label, checkpoint.card.title, *checkpoint.warnings)
             assert not checkpoint.counts
         else:
             with pytest.raises(UserError) as caught:
                 load_detector("spatial", settings, Pool())
             assert caught.value.code == case.code, caught.value.sentence
-            said = (caught.value.sentence,)
-    assert case.words in " ".join(said)
-    for sentence in said:
+            words = (caught.value.sentence,)
+    assert case.words in " ".join(words)
+    for sentence in words:
         assert is_one_plain_line(sentence) and len(sentence) < 600
         assert str(tmp_path) not in sentence and "Traceback" not in sentence
     assert not marker.exists()

@@ -30,9 +30,9 @@ from hub.labels import label_names, log_odds_from_logits, meaning, resolve_label
     ],
 )
 def test_words_decide_whatever_their_order_case_and_number(names, fake, real):
-    found = resolve_labels(names)
-    assert (found.fake_indices, found.real_indices) == (fake, real)
-    assert "config.json" in found.known_by
+    result = resolve_labels(names)
+    assert (result.fake_indices, result.real_indices) == (fake, real)
+    assert "config.json" in result.known_by
 
 
 @pytest.mark.parametrize(

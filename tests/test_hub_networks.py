@@ -116,9 +116,9 @@ def test_a_checkpoint_that_is_wrong_in_fact_is_unmasked_by_the_self_check(tmp_pa
     right = score(bright_is_fake(tmp_path / "right"), pixels)
     wrong = score(bright_is_fake(tmp_path / "wrong", inverted=True), pixels)
     assert check_sign(truth, right.tolist()).verdict == "right"
-    found = check_sign(truth, wrong.tolist())
-    assert found.verdict == "inverted"
-    assert "AUC 0.00 on your 16 files: the labels look inverted" in found.sentence
+    result = check_sign(truth, wrong.tolist())
+    assert result.verdict == "inverted"
+    assert "AUC 0.00 on your 16 files: the labels look inverted" in result.sentence
 
 
 def edit_weights(folder: Path, change) -> Path:

@@ -36,7 +36,7 @@ def test_what_is_published_resolves_to_the_same_checkpoint_and_its_calibration_i
     back = store.resolve("me/my-detector", role_of("spatial"))
     assert back.revision == done.commit
     assert (back.sha256, back.card) == (mine.sha256, replace(mine.card, calibration=None))
-    assert not back.counts and any("newsroom" in said for said in back.warnings)
+    assert not back.counts and any("newsroom" in words for words in back.warnings)
     text = (back.folder / "README.md").read_text()
     assert text.startswith('---\nlicense: "mit"\n')
     assert "newsroom" in text and "`card.json`" in text

@@ -54,18 +54,18 @@ def test_a_session_swaps_siglip_one_logit_cnn_refused_and_inverted(hub: HubServe
     hub.add("lab/unnamed", write_model(tmp_path / "d", "vit", ("LABEL_0", "LABEL_1")))
     hub.add("lab/inverted", bright_is_fake(tmp_path / "e", inverted=True))
     print()
-    seen = {}
+    observed = {}
     for spec in ("lab/siglip", "lab/one-logit", "lab/cnn", "lab/inverted"):
-        label, seen[spec] = scores(spec)
-        assert label.startswith(spec + "@") and np.isfinite(seen[spec]).all()
-        print(f"    self-check: {check_sign(TRUTH, seen[spec].tolist()).sentence}")
+        label, observed[spec] = scores(spec)
+        assert label.startswith(spec + "@") and np.isfinite(observed[spec]).all()
+        print(f"    self-check: {check_sign(TRUTH, observed[spec].tolist()).sentence}")
     with pytest.raises(UserError) as caught:
         scores("lab/unnamed")
     print(f"lab/unnamed: refused ({caught.value.code}): {caught.value.sentence}")
     scores("lab/unnamed", fake_labels=("LABEL_0",))
-    assert check_sign(TRUTH, seen["lab/cnn"].tolist()).verdict == "right"
-    assert check_sign(TRUTH, seen["lab/inverted"].tolist()).verdict == "inverted"
+    assert check_sign(TRUTH, observed["lab/cnn"].tolist()).verdict == "right"
+    assert check_sign(TRUTH, observed["lab/inverted"].tolist()).verdict == "inverted"
     _, turned = scores("lab/inverted", fake_labels=("Real",))
     assert check_sign(TRUTH, turned.tolist()).verdict == "right"
-    np.testing.assert_allclose(turned, -seen["lab/inverted"], atol=1e-6)
+    np.testing.assert_allclose(turned, -observed["lab/inverted"], atol=1e-6)
     assert hub.posted() == []

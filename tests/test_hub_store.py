@@ -327,8 +327,8 @@ def test_a_backbone_without_head_is_refused_by_its_header(
 
     folder = write_model(tmp_path / "backbone")
     weights = load_file(folder / "model.safetensors")
-    kept = {key: value for key, value in weights.items() if "classifier" not in key}
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    selected = {key: value for key, value in weights.items() if "classifier" not in key}
+    save_file(selected, folder / "model.safetensors", metadata={"format": "pt"})
     hub.add(REPO, folder)
     assert "no classification head" in refused("weights_refused", REPO, role_of("spatial"))
 
@@ -390,14 +390,14 @@ def test_two_visitors_get_two_checkpoints_of_the_same_weights(hub: HubServer, mo
     hub.add(REPO, models / "unnamed")
     answers = [("LABEL_0",), ("LABEL_1",)] * 4
     with ThreadPoolExecutor(8) as pool:
-        found = list(
+        result = list(
             pool.map(
                 lambda answer: store.resolve(REPO, role_of("spatial"), fake_labels=answer), answers
             )
         )
-    assert [checkpoint.card.fake_indices for checkpoint in found] == [(0,), (1,)] * 4
-    assert len({checkpoint.sha256 for checkpoint in found}) == 1
-    assert len({checkpoint.key for checkpoint in found}) == 2
+    assert [checkpoint.card.fake_indices for checkpoint in result] == [(0,), (1,)] * 4
+    assert len({checkpoint.sha256 for checkpoint in result}) == 1
+    assert len({checkpoint.key for checkpoint in result}) == 2
 
 
 def test_a_folder_takes_the_place_of_an_id_unless_folders_are_off(models: Path):
@@ -480,10 +480,10 @@ def test_a_strangers_card_cannot_decide_a_verdict(hub: HubServer, models: Path):
     hub.add(REPO, {**files_of(models / "vit"), "card.json": card})
     stranger = store.resolve(REPO, role_of("spatial"))
     assert stranger.card.calibration is None and not stranger.counts
-    assert any("author's claim" in said and "ten million" in said for said in stranger.warnings)
-    own = Calibration(1.5, 0.2, "my files", 20, 20, "2026-11-27")
-    save_calibration(stranger, own)
-    assert store.resolve(REPO, role_of("spatial")).card.calibration == own
+    assert any("author's claim" in words and "ten million" in words for words in stranger.warnings)
+    subset = Calibration(1.5, 0.2, "my files", 20, 20, "2026-11-27")
+    save_calibration(stranger, subset)
+    assert store.resolve(REPO, role_of("spatial")).card.calibration == subset
 
 
 def test_the_same_weights_with_another_config_are_another_checkpoint(tmp_path: Path):

@@ -62,9 +62,9 @@ def test_the_hash_is_of_the_values_and_not_of_their_layout():
 
 
 def test_the_hash_is_printed_in_the_page_too():
-    found = made_analysis()
-    said = export.to_json(found)[seal.FIELD]
-    assert said in render.to_html(found) and said in render.answer(found)
+    result = made_analysis()
+    words = export.to_json(result)[seal.FIELD]
+    assert words in render.to_html(result) and words in render.answer(result)
 
 
 @pytest.mark.parametrize(

@@ -116,12 +116,12 @@ def test_another_process_reads_the_same(path):
         assert (apart.size_wh, apart.has_audio) == (here.size_wh, here.has_audio)
         assert apart.provenance() == here.provenance()
         for stretch in plan(here.duration_s, "quick")[:1]:
-            seen, wanted = apart.window(stretch), here.window(stretch)
+            observed, wanted = apart.window(stretch), here.window(stretch)
             for name in ("times_s", "stills", "stills_s", "speech_s"):
-                assert np.array_equal(getattr(seen, name), getattr(wanted, name))
-            assert (seen.audio is None) == (wanted.audio is None) == (path == PORTRAIT)
-            assert seen.audio is None or np.array_equal(seen.audio, wanted.audio)
-            for one, other in zip(seen.tracks, wanted.tracks, strict=True):
+                assert np.array_equal(getattr(observed, name), getattr(wanted, name))
+            assert (observed.audio is None) == (wanted.audio is None) == (path == PORTRAIT)
+            assert observed.audio is None or np.array_equal(observed.audio, wanted.audio)
+            for one, other in zip(observed.tracks, wanted.tracks, strict=True):
                 assert (one.person, one.quality) == (other.person, other.quality)
                 assert np.array_equal(one.crops, other.crops)
                 assert np.array_equal(one.landmarks, other.landmarks)
@@ -148,13 +148,13 @@ def test_the_sentences_are_there_in_german():
 def test_what_cannot_be_read_is_said_in_the_same_words(tmp_path):
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(CLIP.read_bytes()[:3000])
-    told = []
+    data = []
     for opened in (open_reader, LocalReader):
         with pytest.raises(UserError) as why:
             opened(damaged)
-        told.append((why.value.code, why.value.sentence))
-    assert told[0] == told[1]
-    assert told[0][0] == "decode_failed"
+        data.append((why.value.code, why.value.sentence))
+    assert data[0] == data[1]
+    assert data[0][0] == "decode_failed"
 
 
 def test_closed_readers_leave_no_process_and_no_file_behind():
@@ -304,10 +304,10 @@ def test_arrays_arrive_as_they_were_and_may_be_changed(line, shape):
     ours, theirs = line
     sent = np.random.default_rng(1).standard_normal(shape)
     wire.send(theirs, {"deep": [{"array": sent}], "text": "é\udc80", "none": None})
-    found = wire.receive(ours)
-    assert np.array_equal(found["deep"][0]["array"], sent)
-    assert (found["text"], found["none"]) == ("é\udc80", None)
-    found["deep"][0]["array"][...] = 0
+    result = wire.receive(ours)
+    assert np.array_equal(result["deep"][0]["array"], sent)
+    assert (result["text"], result["none"]) == ("é\udc80", None)
+    result["deep"][0]["array"][...] = 0
 
 
 def test_what_could_shrink_under_our_hands_is_refused(line):

@@ -157,9 +157,9 @@ def measured(seed: int, telling: float) -> pd.DataFrame:
 
 def test_the_fitted_judge_gives_the_numbers_that_the_detector_gives():
     rows = measured(0, 2.0)
-    judge = fit(rows, SKIN, 0.003)
-    one_by_one = [judge.log_odds(row) for row in rows.to_dict("records")]
-    assert scores(judge, rows) == pytest.approx(np.array(one_by_one))
+    classifier = fit(rows, SKIN, 0.003)
+    one_by_one = [classifier.log_odds(row) for row in rows.to_dict("records")]
+    assert scores(classifier, rows) == pytest.approx(np.array(one_by_one))
 
 
 def test_held_out_scores_find_what_carries_over_and_nothing_else():
@@ -171,21 +171,21 @@ def test_what_tells_one_tool_only_does_not_count_as_skill():
     rows = measured(0, 0.0)
     one = rows["kind"] == "tool a"
     rows["skin_c"] = np.where(one, 8.0, 0.0) + np.random.default_rng(1).normal(0, 1, len(rows))
-    told = held_out(rows, (*SKIN, "skin_c"), 0.003)
-    assert set(told["against"][told["kind"] == "tool a"]) == {"film", "phone"}
-    assert mean_auc(told[(told["kind"] == "tool a") | (told["against"] == "tool a")]) < 0.7
+    data = held_out(rows, (*SKIN, "skin_c"), 0.003)
+    assert set(data["against"][data["kind"] == "tool a"]) == {"film", "phone"}
+    assert mean_auc(data[(data["kind"] == "tool a") | (data["against"] == "tool a")]) < 0.7
 
 
 def test_the_judge_is_linear_and_clips_what_it_never_saw():
-    judge = LinearClassifier(("a",), np.zeros(1), np.ones(1), np.array([2.0]), 0.5)
-    assert judge.log_odds({"a": 1.0}) == pytest.approx(2.5)
-    assert judge.log_odds({"a": 1e9}) == pytest.approx(6.5)
+    classifier = LinearClassifier(("a",), np.zeros(1), np.ones(1), np.array([2.0]), 0.5)
+    assert classifier.log_odds({"a": 1.0}) == pytest.approx(2.5)
+    assert classifier.log_odds({"a": 1e9}) == pytest.approx(6.5)
 
 
 def test_a_window_gets_a_number_and_named_measures(tmp_path):
-    found = loaded(checkpoint(tmp_path)).look(*seen(*face(3.0)))
-    assert found.raw is not None
-    assert {"blink_rate_hz", "head_jitter_px", "mouth_opening_range"} <= set(found.measures)
+    result = loaded(checkpoint(tmp_path)).look(*seen(*face(3.0)))
+    assert result.raw is not None
+    assert {"blink_rate_hz", "head_jitter_px", "mouth_opening_range"} <= set(result.measures)
 
 
 def test_pictures_short_and_slow_clips_are_not_judged(tmp_path):

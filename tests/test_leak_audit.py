@@ -49,16 +49,16 @@ def synthetic_face(rng: np.random.Generator) -> Face:
 def measures(image: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """Colours, spread, detail at three scales and block edges of the pixels outside, (k,)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    found = [image[outside].mean(0), image[outside].std(0)]
+    result = [image[outside].mean(0), image[outside].std(0)]
     smooth = grey
     for sigma in (0.7, 1.5, 3.0):
         softer = cv2.GaussianBlur(grey, (0, 0), sigma)
-        found.append([np.log((smooth - softer)[outside].std() + 0.1)])
+        result.append([np.log((smooth - softer)[outside].std() + 0.1)])
         smooth = softer
     for axis in (0, 1):
         step = np.abs(np.diff(grey, axis=axis, append=0))[outside]
-        found.append([np.log(step.mean() + 0.1), np.log(np.median(step) + 0.1)])
-    return np.concatenate(found)
+        result.append([np.log(step.mean() + 0.1), np.log(np.median(step) + 0.1)])
+    return np.concatenate(result)
 
 
 Maker = Callable[[Face, np.random.Generator], tuple[np.ndarray, np.ndarray]]
@@ -70,8 +70,8 @@ def leak(make: Maker, seed: int = 0) -> float:
     faces = [synthetic_face(rng) for _ in range(FACES)]
     while len(labels) < 2 * PAIRS:
         face = faces[len(labels) // 2 % len(faces)]
-        picture, mask = make(face, rng)
-        real, fake, patch = degraded_pair(face, Face(picture, face.landmarks), mask, rng)
+        frame, mask = make(face, rng)
+        real, fake, patch = degraded_pair(face, Face(frame, face.landmarks), mask, rng)
         touched = cv2.dilate(patch.astype(np.float32), np.ones((2 * REACH + 1,) * 2)) > 0.004
         outside = cv2.resize((~touched).astype(np.uint8), real.shape[1::-1], None, 0, 0, 0) > 0
         if outside.mean() < LEAST_OUTSIDE:

@@ -16,7 +16,7 @@ from evaluation.calibrate import platt
 from evaluation.leave_out import Truth, across, folds, judge, row, threshold, within
 from evaluation.manifest import Item, write_manifest
 from evaluation.metrics import auc, cllr, cllr_min
-from evaluation.run import Kept
+from evaluation.run import ScoreRecord
 from training.data import appearance, wild
 from training.fusion import table as one_table
 
@@ -41,8 +41,8 @@ def test_a_fold_leaves_out_one_family_and_its_own_source():
     _, truth = made()
     fold = folds(truth)
     for number in range(4):
-        own = truth.only(fold == number)
-        assert len(set(own.families) - {""}) == 1 and len(set(own.sources)) == 1
+        subset = truth.only(fold == number)
+        assert len(set(subset.families) - {""}) == 1 and len(set(subset.sources)) == 1
 
 
 @pytest.mark.parametrize(("families", "sources"), [(5, 2), (2, 5)])
@@ -53,18 +53,18 @@ def test_every_file_is_in_one_fold_whatever_there_is_more_of(families, sources):
     truth = Truth(labels, np.array(names + [""] * len(real)), np.array([""] * len(names) + real))
     fold = folds(truth)
     for number in np.unique(fold):
-        own = truth.only(fold == number)
-        assert len(set(own.families) - {""}) <= 1
-        assert len(set(own.sources[own.labels == 0])) <= 1
+        subset = truth.only(fold == number)
+        assert len(set(subset.families) - {""}) <= 1
+        assert len(set(subset.sources[subset.labels == 0])) <= 1
 
 
 def test_a_level_that_differs_from_source_to_source_shows_between_the_two_aucs():
     """Problem 1 of the program: perfect within a person, poor between them."""
     for level, least, most in ((0.0, 0.97, 1.0), (3.0, 0.5, 0.8)):
         scores, truth = made(level=level)
-        found = row("toy", judge(scores, truth, folds(truth)), truth)
-        assert found.auc_within > 0.97
-        assert least <= found.auc_across <= most
+        result = row("toy", judge(scores, truth, folds(truth)), truth)
+        assert result.auc_within > 0.97
+        assert least <= result.auc_across <= most
 
 
 def test_pairs_are_those_of_a_slow_loop():
@@ -131,8 +131,8 @@ def test_a_detector_that_points_the_wrong_way_is_worth_nothing_and_a_baseline_is
 def test_files_without_a_number_lower_the_coverage_and_nothing_else():
     scores, truth = made()
     some = np.where(np.arange(len(scores)) % 3 == 0, np.nan, scores)
-    found = row("some", judge(some, truth, folds(truth)), truth)
-    assert found.coverage == pytest.approx(2 / 3, abs=0.01) and found.auc_across > 0.95
+    result = row("some", judge(some, truth, folds(truth)), truth)
+    assert result.coverage == pytest.approx(2 / 3, abs=0.01) and result.auc_across > 0.95
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ def write_results(folder: Path) -> Path:
         facts = dict.fromkeys(("width_px", "height_px", "fps", "duration_s"), 1.0)
         facts["bytes"] = 1000.0 * (5 - label) + number % 7
         raw = {"detector": "spatial", "person": "A", "raw": score - 1.5, "reason": None}
-        kept = Kept(name, "1-1", facts, (raw,), False, {}, None, {})
-        lines.append(json.dumps(asdict(kept)))
+        selected = ScoreRecord(name, "1-1", facts, (raw,), False, {}, None, {})
+        lines.append(json.dumps(asdict(selected)))
         numbers = {f"{d}_log_odds": score - 1.5 if d == "spatial" else None for d in names()}
         level = "Some signs" if score > 3 else "Inconclusive"
         row_of = {"path": name, "label": label, "group": name, "kind": kind, "level": level}
@@ -193,10 +193,10 @@ def test_one_command_writes_one_table(written):
 
 
 def value(written: Path, line: str, measure: str, part: str | None = None) -> float:
-    found = pd.read_csv(written / "table.csv")
-    found = found[(found["line"] == line) & (found["measure"] == measure)]
-    found = found if part is None else found[found["part"] == part]
-    return float(found["value"].iloc[0])
+    result = pd.read_csv(written / "table.csv")
+    result = result[(result["line"] == line) & (result["measure"] == measure)]
+    result = result if part is None else result[result["part"] == part]
+    return float(result["value"].iloc[0])
 
 
 def test_the_lines_say_what_was_put_into_them(written):
@@ -239,12 +239,12 @@ def test_file_names_tell_age_sex_and_ancestry_where_the_sets_say_so():
         "source": "utkface",
         "path": "p/26_1_3_20170110155139762.jpg.chip.jpg",
     }
-    told = wild.person(item, row_of)
-    assert (told["age"], told["sex"], told["ancestry"]) == (26, "female", "Indian")
-    told = wild.person(item, row_of | {"source": "aaf", "path": "x/00216A04.jpg"})
-    assert (told["age"], told["sex"], told["ancestry"]) == (4, None, "Asian")
-    told = wild.person(item, row_of | {"source": "ecuador"})
-    assert told["age"] is told["sex"] is told["ancestry"] is None
+    data = wild.person(item, row_of)
+    assert (data["age"], data["sex"], data["ancestry"]) == (26, "female", "Indian")
+    data = wild.person(item, row_of | {"source": "aaf", "path": "x/00216A04.jpg"})
+    assert (data["age"], data["sex"], data["ancestry"]) == (4, None, "Asian")
+    data = wild.person(item, row_of | {"source": "ecuador"})
+    assert data["age"] is data["sex"] is data["ancestry"] is None
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_a_blurred_face_is_less_sharp_and_smoother(portrait, tmp_path):
     items = [Item(name, tmp_path / name, 0) for name in names]
     for _ in range(2):  # the second time nothing is left to do
         appearance.write(items, tmp_path / "out.csv")
-    found = pd.read_csv(tmp_path / "out.csv").set_index("path")
-    assert list(found.index) == list(names)
-    assert found.sharpness["sharp.png"] > found.sharpness["soft.png"] + 1
-    assert found.smoothness["sharp.png"] < found.smoothness["soft.png"] - 0.5
-    assert found.ita_deg["sharp.png"] == pytest.approx(found.ita_deg["soft.png"], abs=3)
-    assert found.loc["grey.png"].isna().all()
+    result = pd.read_csv(tmp_path / "out.csv").set_index("path")
+    assert list(result.index) == list(names)
+    assert result.sharpness["sharp.png"] > result.sharpness["soft.png"] + 1
+    assert result.smoothness["sharp.png"] < result.smoothness["soft.png"] - 0.5
+    assert result.ita_deg["sharp.png"] == pytest.approx(result.ita_deg["soft.png"], abs=3)
+    assert result.loc["grey.png"].isna().all()

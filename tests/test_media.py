@@ -40,26 +40,26 @@ def click(at_s: float, length_s: float, hz: int = 16_000) -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
 def test_sound_and_pictures_share_one_clock(tmp_path, late_s, suffix):
     """A flash and a click at 1.0 s; the click's stream starts late by 0 or 200 ms."""
-    pictures = grey(75, lambda i: 255 if 25 <= i < 27 else 0)
+    images = grey(75, lambda i: 255 if 25 <= i < 27 else 0)
     path = write_clip(
-        tmp_path / f"clock{suffix}", pictures, sound=click(1.0, 3.0), sound_late_s=late_s
+        tmp_path / f"clock{suffix}", images, sound=click(1.0, 3.0), sound_late_s=late_s
     )
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames() if p.mean() > 128)
         sound = clip.audio(0.0, clip.duration_s)
-    heard = np.argmax(np.abs(sound) > 0.2) / 16_000
-    assert heard - flash == pytest.approx(late_s, abs=0.04)
+    speech = np.argmax(np.abs(sound) > 0.2) / 16_000
+    assert speech - flash == pytest.approx(late_s, abs=0.04)
 
 
 def test_a_window_in_the_middle_keeps_the_clock(tmp_path):
-    pictures = grey(250, lambda i: 255 if i == 200 else 0)
-    path = write_clip(tmp_path / "long.mp4", pictures, sound=click(8.0, 10.0))
+    images = grey(250, lambda i: 255 if i == 200 else 0)
+    path = write_clip(tmp_path / "long.mp4", images, sound=click(8.0, 10.0))
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames(7.0, 9.0) if p.mean() > 128)
         sound = clip.audio(7.0, 9.0)
-    heard = 7.0 + np.argmax(np.abs(sound) > 0.2) / 16_000
+    speech = 7.0 + np.argmax(np.abs(sound) > 0.2) / 16_000
     assert flash == pytest.approx(8.0, abs=1e-3)
-    assert heard == pytest.approx(8.0, abs=0.04)
+    assert speech == pytest.approx(8.0, abs=0.04)
 
 
 LAYOUTS = {"mono": 0.5, "stereo": 0.25, "5.1": 0.5, "7.1": 0.5}  # layout → loudness of a voice
@@ -81,9 +81,9 @@ def test_sound_of_any_number_of_channels_becomes_mono(tmp_path):
     out = tmp_path / "heard.npy"
     done = subprocess.run([sys.executable, "-c", HEAR, out, *paths], cwd=ROOT, timeout=120)
     assert done.returncode == 0
-    heard = np.load(out)[:, 1600:14_400]
-    assert heard.shape == (len(kinds), 12_800)
-    loudness = np.sqrt(2 * np.mean(heard**2, axis=1))
+    speech = np.load(out)[:, 1600:14_400]
+    assert speech.shape == (len(kinds), 12_800)
+    loudness = np.sqrt(2 * np.mean(speech**2, axis=1))
     assert loudness == pytest.approx([LAYOUTS[layout] for _, layout in kinds], rel=0.03)
 
 
@@ -97,8 +97,8 @@ def write_surround(path, codec: str, layout: str):
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
         audio = container.add_stream(codec, rate=48_000, layout=layout)
-        for picture in grey(25):
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in grey(25):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(video.encode())
         for start in range(0, 48_000, 960):
             piece = sound[start : start + 960].reshape(1, -1)
@@ -134,10 +134,10 @@ def test_fast_video_is_thinned_not_slowed(tmp_path):
 
 
 def test_exif_rotation_is_applied(tmp_path):
-    picture = Image.fromarray(np.zeros((40, 80, 3), np.uint8))
-    exif = picture.getexif()
+    image = Image.fromarray(np.zeros((40, 80, 3), np.uint8))
+    exif = image.getexif()
     exif[0x0112] = 6  # rotate 90 degrees clockwise to view
-    picture.save(tmp_path / "turned.jpg", exif=exif)
+    image.save(tmp_path / "turned.jpg", exif=exif)
     with Clip(tmp_path / "turned.jpg") as clip:
         assert clip.size_wh == (40, 80)
 
@@ -147,8 +147,8 @@ def test_sample_aspect_is_applied(tmp_path):
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
-        for picture in grey(5):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in grey(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     with Clip(tmp_path / "wide.mp4") as clip:
         assert clip.size_wh == (128, 64)
@@ -319,16 +319,16 @@ def test_a_size_that_changes_midway_is_brought_to_the_first_one(tmp_path):
                 container.mux(packet)
     with Clip(path) as clip, FaceFinder() as finder:
         window = read_window(clip, plan(clip.duration_s, Mode.QUICK)[0], finder, IdentityLinker())
-        pictures = [p for _, p in clip.frames()]
+        images = [p for _, p in clip.frames()]
         assert any("size of the pictures changes" in warning for warning in clip.warnings)
     assert window.stills.shape[1:] == (64, 64, 3)
-    assert {p.shape for p in pictures} == {(64, 64, 3)}
-    assert pictures[-1][0].mean() < 10 and pictures[-1][32].mean() > 190, "black above and below"
+    assert {p.shape for p in images} == {(64, 64, 3)}
+    assert images[-1][0].mean() < 10 and images[-1][32].mean() > 190, "black above and below"
 
 
 def test_the_same_face_keeps_its_name_across_windows(portrait):
-    pictures = moving_portrait(portrait, 40)
-    frames = [(i / 25, p) for i, p in enumerate(pictures)]
+    images = moving_portrait(portrait, 40)
+    frames = [(i / 25, p) for i, p in enumerate(images)]
     people = IdentityLinker()
     with FaceFinder() as finder:
         first = people.name(track_faces(frames[:20], finder))
@@ -343,9 +343,9 @@ def test_two_faces_are_two_people(portrait):
     import cv2
 
     face = cv2.resize(portrait[:300, 60:360], (240, 240))
-    picture = np.concatenate([face, cv2.convertScaleAbs(face[:, ::-1], alpha=0.6)], 1)
+    image = np.concatenate([face, cv2.convertScaleAbs(face[:, ::-1], alpha=0.6)], 1)
     with FaceFinder() as finder:
-        tracks = IdentityLinker().name(track_faces([(i / 25, picture) for i in range(6)], finder))
+        tracks = IdentityLinker().name(track_faces([(i / 25, image) for i in range(6)], finder))
     assert sorted(t.person for t in tracks) == ["Face A", "Face B"]
 
 
@@ -383,10 +383,10 @@ def moving_noise(count: int) -> list[np.ndarray]:
 
 def test_the_containers_rotation_is_applied(tmp_path):
     """Phones film sideways and say so in the track header's matrix."""
-    pictures = [np.zeros((64, 128, 3), np.uint8) for _ in range(5)]
-    for picture in pictures:
-        picture[:, :32] = 255  # white at the left of the stored picture
-    path = write_clip(tmp_path / "phone.mp4", pictures)
+    images = [np.zeros((64, 128, 3), np.uint8) for _ in range(5)]
+    for image in images:
+        image[:, :32] = 255  # white at the left of the stored picture
+    path = write_clip(tmp_path / "phone.mp4", images)
     data = path.read_bytes()
     one, minus, w = (b"\x00\x01\x00\x00", b"\xff\xff\x00\x00", b"\x40\x00\x00\x00")
     zero = bytes(4)
@@ -397,10 +397,8 @@ def test_the_containers_rotation_is_applied(tmp_path):
     path.write_bytes(data[:at] + clockwise + data[at + len(clockwise) :])
     with Clip(path) as clip:
         assert clip.size_wh == (64, 128)
-        _, picture = next(clip.frames())
-    assert picture[:20].mean() > 200 > picture[-20:].mean(), (
-        "left became top: a quarter turn clockwise"
-    )
+        _, image = next(clip.frames())
+    assert image[:20].mean() > 200 > image[-20:].mean(), "left became top: a quarter turn clockwise"
 
 
 class CountingFinder(FaceFinder):
@@ -424,10 +422,12 @@ class CountingFinder(FaceFinder):
 def test_a_crowd_costs_no_more_than_its_largest_faces():
     sides = np.linspace(30, 60, 300)
     image, crowd = np.zeros((640, 840, 3), np.uint8), CountingFinder(sides)
-    found = crowd.find(image)
+    result = crowd.find(image)
     assert crowd.looks <= 2 * MOST_PROPOSALS
-    assert len(found) == MOST_PROPOSALS
-    assert found[0].box_xyxy[2] - found[0].box_xyxy[0] == pytest.approx(0.54 * sides[-1], rel=0.01)
+    assert len(result) == MOST_PROPOSALS
+    assert result[0].box_xyxy[2] - result[0].box_xyxy[0] == pytest.approx(
+        0.54 * sides[-1], rel=0.01
+    )
     crowd.looks = 0
     tracks = track_faces([(i / 25, image) for i in range(8)], crowd)
     assert len(tracks) == MOST_FACES

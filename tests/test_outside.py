@@ -96,8 +96,8 @@ def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
     ]
     assert [i.path.parent.name for i in items] == ["test", "train", "test"]
     assert all((tmp_path / i.name).samefile(i.path) for i in items)
-    told = external.manifests(items)
-    assert {n: len(own) for n, own in told.items()} == {
+    data = external.manifests(items)
+    assert {n: len(subset) for n, subset in data.items()} == {
         "outside": 2, "studio": 0, "outside-train": 1
     }  # fmt: skip
     assert len(list((tmp_path / "outside").glob("*/*"))) == 3

@@ -55,20 +55,20 @@ def pinned_here(name: str) -> dict[str, str]:
 def needed(roots: Iterable[Requirement]) -> set[str]:
     """Every package that is needed here, by what the installed packages say of themselves."""
     waiting = [(root.name, frozenset(root.extras)) for root in roots if root.name != NAME]
-    found: set[str] = set()
+    result: set[str] = set()
     done = set()
     while waiting:
         name, extras = item = waiting.pop()
         if item in done:
             continue
         done.add(item)
-        found.add(canonicalize_name(name))
+        result.add(canonicalize_name(name))
         for line in metadata.requires(name) or ():
             below = Requirement(line)
             environments = [{"extra": extra} for extra in ("", *extras)]
             if below.marker is None or any(below.marker.evaluate(env) for env in environments):
                 waiting.append((below.name, frozenset(below.extras)))
-    return found
+    return result
 
 
 # ------------------------------------------------------------------ requirements
@@ -113,16 +113,16 @@ def test_what_is_installed_is_what_is_pinned():
 
 def imported(paths: Iterable[Path]) -> dict[str, Path]:
     """Top-level modules of other people's packages, with one file that imports each."""
-    found: dict[str, Path] = {}
+    result: dict[str, Path] = {}
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module]
             for name in names:
-                found[name.split(".")[0]] = path
+                result[name.split(".")[0]] = path
     return {
-        n: p for n, p in found.items() if n not in OWN_TOPS and n not in sys.stdlib_module_names
+        n: p for n, p in result.items() if n not in OWN_TOPS and n not in sys.stdlib_module_names
     }
 
 
@@ -217,9 +217,9 @@ def test_the_installed_command_says_its_version(installed, tmp_path):
 
 
 def test_the_installed_command_assesses_a_portrait_with_its_own_weights(installed, tmp_path):
-    picture = ROOT / "examples" / "portrait.jpg"
+    image = ROOT / "examples" / "portrait.jpg"
     options = ["--out", "report", "--detector", "spatial"]
-    done = run([installed / "deepfake-detector", "analyze", picture, *options], tmp_path)
+    done = run([installed / "deepfake-detector", "analyze", image, *options], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("portrait.jpg: ")
     assert (tmp_path / "report" / "portrait.html").stat().st_size > 1000
@@ -227,6 +227,6 @@ def test_the_installed_command_assesses_a_portrait_with_its_own_weights(installe
 
 def test_the_door_for_python_is_found_where_it_is_installed(installed, tmp_path):
     code = "from importlib.util import find_spec; print(find_spec('analysis').origin)"
-    found = Path(run([installed / "python", "-c", code], tmp_path).stdout.strip())
-    assert found.parent.name == "deepfake_detector"
-    assert not found.is_relative_to(ROOT)
+    result = Path(run([installed / "python", "-c", code], tmp_path).stdout.strip())
+    assert result.parent.name == "deepfake_detector"
+    assert not result.is_relative_to(ROOT)

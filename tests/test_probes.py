@@ -78,8 +78,8 @@ def test_the_backbone_stops_at_the_layer_that_is_asked_for(backbone, images):
 
 def test_every_part_of_the_features_has_unit_length(backbone, images):
     parts = (Part(1, "class"), Part(2, "patches"))
-    found = features(backbone(images, 2), parts).reshape(len(images), 2, WIDTH)
-    assert torch.allclose(found.norm(dim=-1), torch.ones(len(images), 2), atol=1e-5)
+    result = features(backbone(images, 2), parts).reshape(len(images), 2, WIDTH)
+    assert torch.allclose(result.norm(dim=-1), torch.ones(len(images), 2), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

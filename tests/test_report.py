@@ -73,23 +73,23 @@ def test_a_report_is_dated():
 
 
 def test_a_measure_that_is_not_a_number_becomes_null():
-    found = made_analysis()
-    strange = replace(found.findings[0], measures={"lag_ms": float("nan")})
-    found = replace(found, findings=(strange, *found.findings[1:]))
-    assert json.loads(export.to_text(found))["findings"][0]["measures"] == {"lag_ms": None}
+    result = made_analysis()
+    strange = replace(result.findings[0], measures={"lag_ms": float("nan")})
+    result = replace(result, findings=(strange, *result.findings[1:]))
+    assert json.loads(export.to_text(result))["findings"][0]["measures"] == {"lag_ms": None}
 
 
 # ------------------------------------------------------------------ words
 
 
 def test_no_word_calls_a_file_fake_or_authentic():
-    said = " ".join(look.meaning for look in words.STYLES.values()).lower()
-    assert not re.search(r"\b(is fake|authentic)\b", said)
+    sentences = " ".join(assessment.meaning for assessment in words.STYLES.values()).lower()
+    assert not re.search(r"\b(is fake|authentic)\b", sentences)
     assert set(words.STYLES) == set(tuple(Level))
 
 
 def test_levels_differ_in_line_or_sign_not_only_in_colour():
-    shapes = [(look.dash, look.sign) for look in words.STYLES.values()]
+    shapes = [(assessment.dash, assessment.sign) for assessment in words.STYLES.values()]
     assert len(set(shapes)) == len(shapes)
 
 
@@ -99,8 +99,8 @@ def test_writing_on_a_level_has_enough_contrast():
         parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
 
-    for look in words.STYLES.values():
-        pale, dark = sorted((light(look.color), light(look.ink)), reverse=True)
+    for assessment in words.STYLES.values():
+        pale, dark = sorted((light(assessment.color), light(assessment.ink)), reverse=True)
         assert (pale + 0.05) / (dark + 0.05) >= 4.5
 
 
@@ -125,10 +125,10 @@ def test_the_unit_of_a_measure_comes_from_its_name():
 
 
 def test_marking_leaves_the_picture_as_it_was():
-    found = made_analysis()
-    before = found.keyframes[0].image.copy()
-    drawn = draw.annotated(found, found.keyframes[0])
-    assert np.array_equal(found.keyframes[0].image, before)
+    result = made_analysis()
+    before = result.keyframes[0].image.copy()
+    drawn = draw.annotated(result, result.keyframes[0])
+    assert np.array_equal(result.keyframes[0].image, before)
     assert drawn.shape == before.shape
     assert not np.array_equal(drawn, before)
 
@@ -142,8 +142,8 @@ def test_name_plates_do_not_cover_each_other():
 
 
 def test_a_heatmap_lands_on_the_part_of_the_face_it_belongs_to():
-    found = made_analysis()
-    landmarks = found.keyframes[0].faces["Face A"][1]
+    result = made_analysis()
+    landmarks = result.keyframes[0].faces["Face A"][1]
     values = np.zeros((6, 6), np.float32)
     values[2, 1] = 5.0
     grey = np.full((*SIZE_WH[::-1], 3), 128, np.uint8)
@@ -163,8 +163,8 @@ def test_the_heatmap_scale_is_symmetric_and_white_at_nothing():
 
 
 def test_a_strip_has_one_height():
-    pictures = [drawn_picture(), drawn_picture()[:100]]
-    assert draw.strip(pictures, 120).shape[0] == 120
+    images = [drawn_picture(), drawn_picture()[:100]]
+    assert draw.strip(images, 120).shape[0] == 120
 
 
 # ------------------------------------------------------------------ timeline
@@ -206,52 +206,52 @@ def test_ticks_are_few_and_round():
 
 
 def test_a_number_without_a_vote_is_nowhere_called_counted():
-    found = made_analysis()
-    silent = next(f for f in found.findings if f.status == "counted" and f.value is not None)
-    opinion = found.verdict.opinion
+    result = made_analysis()
+    silent = next(f for f in result.findings if f.status == "counted" and f.value is not None)
+    opinion = result.verdict.opinion
     left = {n: v for n, v in opinion.contributions.items() if n != silent.detector}
     opinion = replace(opinion, contributions=left)
-    found = replace(found, verdict=replace(found.verdict, opinion=opinion, people=(opinion,)))
-    seen = view.view(found)
-    card = next(c for c in seen.cards if c.title == title(silent.detector))
+    result = replace(result, verdict=replace(result.verdict, opinion=opinion, people=(opinion,)))
+    observed = view.view(result)
+    card = next(c for c in observed.cards if c.title == title(silent.detector))
     assert not card.counted and card.status == "shown, not counted: no vote"
-    rows = [row for row in timelines.timeline(found).rows if row.title == title(silent.detector)]
+    rows = [row for row in timelines.timeline(result).rows if row.title == title(silent.detector)]
     assert rows and not any(row.counted for row in rows)
 
 
 def test_level_sentence_and_probability_say_the_same():
-    seen = view.view(made_analysis())
-    assert seen.level == "Some signs"
-    assert seen.reason.startswith("Single pictures of the face look manipulated")
-    assert "manipulated files" in seen.likelihood
-    assert seen.probability is not None and int(seen.probability.split()[0]) > 50
+    observed = view.view(made_analysis())
+    assert observed.level == "Some signs"
+    assert observed.reason.startswith("Single pictures of the face look manipulated")
+    assert "manipulated files" in observed.likelihood
+    assert observed.probability is not None and int(observed.probability.split()[0]) > 50
 
 
 def test_a_level_that_does_not_follow_the_sum_comes_without_a_number():
-    found = made_analysis()
-    opinion = replace(found.verdict.opinion, level="Inconclusive")
-    found = replace(found, verdict=replace(found.verdict, opinion=opinion, unstable=True))
-    seen = view.view(found)
-    assert seen.gauge is None and seen.probability is None and seen.likelihood == ""
-    assert "re-encoding" in seen.reason
+    result = made_analysis()
+    opinion = replace(result.verdict.opinion, level="Inconclusive")
+    result = replace(result, verdict=replace(result.verdict, opinion=opinion, unstable=True))
+    observed = view.view(result)
+    assert observed.gauge is None and observed.probability is None and observed.likelihood == ""
+    assert "re-encoding" in observed.reason
 
 
 def test_what_is_counted_against_is_said_once_and_in_both_places():
-    seen = view.view(made_analysis())
-    against = [card for card in seen.cards if card.counted and card.side == "against"]
+    observed = view.view(made_analysis())
+    against = [card for card in observed.cards if card.counted and card.side == "against"]
     quiet = "Nothing that was counted speaks for the other side."
     elsewhere = (
         "Other ways to fake a file were looked for and not found; that does not clear this one."
     )
-    untouched = [card for card in seen.cards if "says little about other ways" in card.says]
-    assert (quiet in seen.sentences) == (not against and not untouched)
-    assert (elsewhere in seen.sentences) == (not against and bool(untouched))
+    untouched = [card for card in observed.cards if "says little about other ways" in card.says]
+    assert (quiet in observed.sentences) == (not against and not untouched)
+    assert (elsewhere in observed.sentences) == (not against and bool(untouched))
 
 
 def test_at_most_three_sentences_and_no_code_word_are_read_first(analysis):
-    seen = view.view(analysis)
-    assert len(seen.sentences) <= 3
-    first = " ".join((seen.reason, seen.likelihood, *seen.sentences)).lower()
+    observed = view.view(analysis)
+    assert len(observed.sentences) <= 3
+    first = " ".join((observed.reason, observed.likelihood, *observed.sentences)).lower()
     for word in ("devset", "spatial", "log-odds", "prior", "landmarks"):
         assert word not in first
 
@@ -265,11 +265,11 @@ def test_the_needle_stands_in_the_zone_of_its_level(value):
 
 
 def test_a_heatmap_on_which_nothing_stands_out_is_not_shown():
-    found = made_analysis()
+    result = made_analysis()
     flat = Heatmap("Face A", 1.0, np.full((6, 6), 0.4, np.float32))
-    first = replace(found.findings[0], heatmaps=(flat,))
-    found = replace(found, findings=(first, *found.findings[1:]))
-    card = view.view(found).cards[0]
+    first = replace(result.findings[0], heatmaps=(flat,))
+    result = replace(result, findings=(first, *result.findings[1:]))
+    card = view.view(result).cards[0]
     assert card.figure is None
     assert "No heatmap" in card.note
 
@@ -370,23 +370,23 @@ class _Seen(HTMLParser):
 
 
 def test_the_page_stands_alone(analysis):
-    seen = _Seen()
-    seen.feed(render.to_html(analysis))
-    assert "script" not in seen.tags
-    assert all(address.startswith("data:image/") for address in seen.addresses)
+    observed = _Seen()
+    observed.feed(render.to_html(analysis))
+    assert "script" not in observed.tags
+    assert all(address.startswith("data:image/") for address in observed.addresses)
 
 
 def test_text_from_outside_is_escaped_everywhere():
     nasty = "<script>alert(1)</script>\"'>"
-    found = made_analysis(nasty)
-    found = replace(
-        found,
-        provenance=replace(found.provenance, facts={nasty: nasty}, notes=(nasty,)),
-        findings=tuple(replace(f, checkpoint=nasty) for f in found.findings),
+    result = made_analysis(nasty)
+    result = replace(
+        result,
+        provenance=replace(result.provenance, facts={nasty: nasty}, notes=(nasty,)),
+        findings=tuple(replace(f, checkpoint=nasty) for f in result.findings),
         checkpoints={"spatial": nasty},
         warnings=(nasty,),
     )
-    assert "<script" not in render.to_html(found)
+    assert "<script" not in render.to_html(result)
 
 
 def test_the_page_says_when_with_what_and_for_which_case():
@@ -400,9 +400,9 @@ def test_nothing_identifies_anybody_without_a_case_number():
 
 
 def test_nothing_calibrated_means_no_probability():
-    seen = view.view(made_picture())
-    assert seen.probability is None
-    assert seen.gauge is None
+    observed = view.view(made_picture())
+    assert observed.probability is None
+    assert observed.gauge is None
 
 
 def test_both_checkpoints_stand_side_by_side():
@@ -459,9 +459,9 @@ def test_a_hub_checkpoint_is_replayed_at_its_revision():
 def test_a_file_that_is_no_report_is_refused_with_a_sentence(tmp_path, text):
     path = tmp_path / "x.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as data:
         replay.read_report(path)
-    assert told.value.code == "bad_report"
+    assert data.value.code == "bad_report"
 
 
 # ------------------------------------------------------------------ video
@@ -473,8 +473,8 @@ def drawn_clip(tmp_path_factory):
 
     moment = np.arange(0, DURATION_S, 1 / 16_000)
     sound = (0.3 * np.sin(2 * np.pi * 300 * moment) * (moment > 3)).astype(np.float32)
-    pictures = [drawn_picture(5 * math.sin(i / 10)) for i in range(150)]
-    return write_clip(tmp_path_factory.mktemp("drawn") / "clip.mp4", pictures, sound=sound)
+    images = [drawn_picture(5 * math.sin(i / 10)) for i in range(150)]
+    return write_clip(tmp_path_factory.mktemp("drawn") / "clip.mp4", images, sound=sound)
 
 
 def test_the_annotated_video_keeps_length_pictures_and_sound(drawn_clip, tmp_path):
@@ -493,9 +493,9 @@ def test_the_annotated_video_keeps_length_pictures_and_sound(drawn_clip, tmp_pat
 
 
 def test_boxes_are_shown_only_while_a_face_was_followed():
-    found = made_analysis()
-    assert set(video.boxes_at(found, 2.013)) == {"Face A", "Face B"}
-    assert video.boxes_at(found, DURATION_S + 1) == {}
+    result = made_analysis()
+    assert set(video.boxes_at(result, 2.013)) == {"Face A", "Face B"}
+    assert video.boxes_at(result, DURATION_S + 1) == {}
 
 
 def test_a_picture_has_no_annotated_video(tmp_path):

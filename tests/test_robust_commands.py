@@ -139,9 +139,9 @@ def test_the_page_on_a_full_disk_says_so(monkeypatch):
     choices = MagicMock(path="path", settings=lambda chosen: settings)
     places = MagicMock(stop="stop", again="again", answer="answer", live="live")
     run = analyze.runner(read_spacefile(), "done", choices, places)
-    told = run(lambda update: None, {"path": path}, MagicMock(headers={}))
-    assert told["done"] is None
-    assert "No space left on device" in told["answer"]
+    data = run(lambda update: None, {"path": path}, MagicMock(headers={}))
+    assert data["done"] is None
+    assert "No space left on device" in data["answer"]
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
@@ -179,8 +179,8 @@ def test_a_manifest_with_names_like_formulas_is_read_as_it_was_written(tmp_path)
     item = Item("=a.mp4", tmp_path / "=a.mp4", 1, group="-1", kind="+x", source="@me")
     write_manifest(tmp_path / "items.csv", [item])
     assert "'=a.mp4" in (tmp_path / "items.csv").read_text("utf-8")
-    (found,) = read_manifest(tmp_path / "items.csv")
-    assert (found.name, found.group, found.kind, found.source) == ("=a.mp4", "-1", "+x", "@me")
+    (result,) = read_manifest(tmp_path / "items.csv")
+    assert (result.name, result.group, result.kind, result.source) == ("=a.mp4", "-1", "+x", "@me")
 
 
 def test_a_user_error_keeps_its_own_sentence():

@@ -21,12 +21,12 @@ from tests.conftest import write_clip
 
 def saved(folder: Path, pixels: np.ndarray, *qualities: int) -> Path:
     """The pixels saved as JPEG at each quality in turn."""
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     for quality in qualities[:-1]:
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
-        picture = Image.open(buffer).convert("RGB")
-    picture.save(folder / "saved.jpg", quality=qualities[-1])
+        image.save(buffer, "JPEG", quality=quality)
+        image = Image.open(buffer).convert("RGB")
+    image.save(folder / "saved.jpg", quality=qualities[-1])
     return folder / "saved.jpg"
 
 

@@ -17,8 +17,8 @@ SIDE = 96
 def shot() -> np.ndarray:
     """(18, 96, 96, 3) uint8: a still pattern with edges and fine detail."""
     ys, xs = np.mgrid[0:SIDE, 0:SIDE]
-    picture = 120 + 60 * np.sin(xs / 3) * np.cos(ys / 5) + 40 * ((xs // 16 + ys // 16) % 2)
-    return np.repeat(picture.clip(0, 255).astype(np.uint8)[None, ..., None], 18, 0).repeat(3, -1)
+    image = 120 + 60 * np.sin(xs / 3) * np.cos(ys / 5) + 40 * ((xs // 16 + ys // 16) % 2)
+    return np.repeat(image.clip(0, 255).astype(np.uint8)[None, ..., None], 18, 0).repeat(3, -1)
 
 
 def blurred(frames: np.ndarray) -> np.ndarray:
@@ -56,10 +56,10 @@ def test_a_restored_face_is_pasted_only_where_the_mask_says(marks):
     side = source.face(0).picture.shape[0]
     source.restored.append((np.full((side, side, 3), 200, np.uint8), 0))
     for _ in range(12):
-        picture, face, mask = source.restored_pair(rng)
-        assert picture.shape == face.picture.shape
-        assert np.all(picture[mask == 0] == 90)
-        assert np.all(picture[mask > 0.9] > 90 + 0.3 * 110)
+        image, face, mask = source.restored_pair(rng)
+        assert image.shape == face.picture.shape
+        assert np.all(image[mask == 0] == 90)
+        assert np.all(image[mask > 0.9] > 90 + 0.3 * 110)
 
 
 @pytest.mark.parametrize("small", ["fake", "real"])

@@ -22,9 +22,9 @@ def still() -> np.ndarray:
 
 
 def test_every_band_and_region_has_its_four_measures():
-    found = measure_skin(still(), TIMES_S)
-    assert len(found) == 4 * len(SIGMAS_PX) * len(REGIONS)
-    assert all(np.isfinite(value) for value in found.values())
+    result = measure_skin(still(), TIMES_S)
+    assert len(result) == 4 * len(SIGMAS_PX) * len(REGIONS)
+    assert all(np.isfinite(value) for value in result.values())
 
 
 def test_a_frozen_cheek_does_not_change_and_new_noise_in_every_picture_does():

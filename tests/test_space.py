@@ -59,9 +59,9 @@ def test_spacefile_readme_requirements_and_catalogue_agree(manifest: space.Space
         for role, spec in manifest.checkpoints.items()
         if spec == "embedded" and not (catalog.DEFAULTS / role / "card.json").is_file()
     ]
-    found = space.disagreements(manifest, ROOT)
+    result = space.disagreements(manifest, ROOT)
     assert [
-        line for line in found if not any(f"defaults/{role} " in line for role in missing)
+        line for line in result if not any(f"defaults/{role} " in line for role in missing)
     ] == []
     if missing:
         pytest.skip(f"no embedded weights yet for {', '.join(missing)}")
@@ -107,8 +107,8 @@ def test_writing_the_front_matter_keeps_the_text_and_settles(manifest: space.Spa
 )
 def test_each_disagreement_is_named(manifest: space.Space, clone: Path, change: dict, words: str):
     assert space.disagreements(manifest, clone) == []
-    found = space.disagreements(replace(manifest, **change), clone)
-    assert any(words in line for line in found)
+    result = space.disagreements(replace(manifest, **change), clone)
+    assert any(words in line for line in result)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_a_broken_spacefile_is_said_to_be_so(tmp_path: Path, text: str):
 def test_a_space_is_created_configured_uploaded_and_waited_for(
     hub: HubServer, manifest: space.Space, clone: Path
 ):
-    said: list[str] = []
+    words: list[str] = []
     done = space.deploy(
-        manifest, "me/demo", token=GOOD_TOKEN, root=clone, poll_s=0.01, say=said.append
+        manifest, "me/demo", token=GOOD_TOKEN, root=clone, poll_s=0.01, say=words.append
     )
     repo = hub.repos[("space", "me/demo")]
     tree = repo.commits[done.commit]
@@ -160,7 +160,7 @@ def test_a_space_is_created_configured_uploaded_and_waited_for(
     assert tree["README.md"].decode().startswith(space.front_matter(manifest))
     assert repo.sdk == "gradio" and repo.hardware == manifest.hardware
     assert repo.variables["SPACE_MAX_UPLOAD_MB"] == str(manifest.max_upload_mb)
-    assert said[-3:] == ["Stage: BUILDING", "Stage: APP_STARTING", "Stage: RUNNING"]
+    assert words[-3:] == ["Stage: BUILDING", "Stage: APP_STARTING", "Stage: RUNNING"]
 
 
 def test_a_space_without_gpu_gets_torch_without_cuda():
@@ -169,11 +169,11 @@ def test_a_space_without_gpu_gets_torch_without_cuda():
     assert changed[0].startswith("--extra-index-url ")
     names = {line.split("==")[0] for line in changed}
     assert not any(name.startswith(("nvidia-", "cuda-", "triton")) for name in names)
-    kept = [line for line in pins.splitlines() if line in changed]
+    selected = [line for line in pins.splitlines() if line in changed]
     assert {"torch==2.11.0+cpu", "torchvision==0.26.0+cpu", "torchaudio==2.11.0+cpu"} <= set(
         changed
     )
-    assert "gradio==6.31.0" in kept
+    assert "gradio==6.31.0" in selected
 
 
 def test_a_space_with_a_gpu_gets_the_list_as_it_is(manifest: space.Space):

@@ -49,8 +49,8 @@ def test_the_bill_of_materials_names_every_pin_and_every_file_of_weights(sbom):
 
 def test_each_answer_of_the_page_carries_the_headers():
     async def page(scope, receive, send):
-        own = [(b"content-type", b"text/html"), (b"referrer-policy", b"origin")]
-        await send({"type": "http.response.start", "status": 200, "headers": own})
+        subset = [(b"content-type", b"text/html"), (b"referrer-policy", b"origin")]
+        await send({"type": "http.response.start", "status": 200, "headers": subset})
         await send({"type": "http.response.body", "body": b"x"})
 
     sent = []
@@ -69,8 +69,8 @@ def test_each_answer_of_the_page_carries_the_headers():
 def test_the_policy_lets_nothing_be_loaded_or_sent_elsewhere():
     policy = HEADERS["Content-Security-Policy"]
     for what in ("default-src", "script-src", "connect-src", "img-src", "form-action"):
-        (said,) = re.findall(rf"(?:^|; ){what} ([^;]*)", policy)
-        assert "'self'" in said and "http" not in said and "*" not in said
+        (words,) = re.findall(rf"(?:^|; ){what} ([^;]*)", policy)
+        assert "'self'" in words and "http" not in words and "*" not in words
 
 
 def test_every_test_that_security_md_names_exists():

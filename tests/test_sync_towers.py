@@ -60,15 +60,15 @@ def slow_bank(power: np.ndarray) -> list[float]:
     """26 triangles, equally spaced in mel, whose corners are whole bins."""
     mel = [2595 * math.log10(1 + 8000 / 700) * i / 27 for i in range(28)]
     bins = [math.floor(513 * 700 * (10 ** (m / 2595) - 1) / 16000) for m in mel]
-    found = []
+    result = []
     for j in range(26):
         total = 0.0
         for i in range(bins[j], bins[j + 1]):
             total += power[i] * (i - bins[j]) / (bins[j + 1] - bins[j])
         for i in range(bins[j + 1], bins[j + 2]):
             total += power[i] * (bins[j + 2] - i) / (bins[j + 2] - bins[j + 1])
-        found.append(total)
-    return found
+        result.append(total)
+    return result
 
 
 class Plain:
@@ -154,11 +154,13 @@ class Plain:
 def slow_avhubert(t, heads, audio=None, lips=None, norm_first=True) -> torch.Tensor:
     """The encoder written out, one head and one frame after the other."""
     plain = Plain(t, heads)
-    heard = None if audio is None else plain.linear(audio, "feature_extractor_audio.proj")
-    seen = None if lips is None else plain.look(lips)
-    heard = torch.zeros_like(seen) if heard is None else heard
-    seen = torch.zeros_like(heard) if seen is None else seen
-    x = plain.linear(plain.norm(torch.cat([heard, seen], -1), "layer_norm"), "post_extract_proj")
+    speech = None if audio is None else plain.linear(audio, "feature_extractor_audio.proj")
+    observed = None if lips is None else plain.look(lips)
+    speech = torch.zeros_like(observed) if speech is None else speech
+    observed = torch.zeros_like(speech) if observed is None else observed
+    x = plain.linear(
+        plain.norm(torch.cat([speech, observed], -1), "layer_norm"), "post_extract_proj"
+    )
     x = plain.placed(x)
     x = x if norm_first else plain.norm(x, "encoder.layer_norm")
     layers = {name.split(".")[2] for name in t if name.startswith("encoder.layers.")}
@@ -179,18 +181,18 @@ def voice() -> np.ndarray:
 
 
 def test_filterbanks_equal_the_definition_written_out(voice):
-    found = log_filterbank(voice)
+    result = log_filterbank(voice)
     powers = [np.abs(np.fft.fft(w, 512)[:257]) ** 2 / 512 for w in slow_windows(voice)]
     slow = [[math.log(v if v > 0 else 2.220446049250313e-16) for v in slow_bank(p)] for p in powers]
-    np.testing.assert_allclose(found, np.array(slow), atol=1e-4, rtol=1e-4)
-    assert found.shape == (1 + math.ceil((9600 - 400) / 160), 26)
-    assert stacked(found).shape == (math.ceil(len(found) / 4), 104)
-    np.testing.assert_array_equal(stacked(found)[1, 26:52], found[5])
+    np.testing.assert_allclose(result, np.array(slow), atol=1e-4, rtol=1e-4)
+    assert result.shape == (1 + math.ceil((9600 - 400) / 160), 26)
+    assert stacked(result).shape == (math.ceil(len(result) / 4), 104)
+    np.testing.assert_array_equal(stacked(result)[1, 26:52], result[5])
 
 
 def test_cepstra_equal_the_definition_written_out(voice):
-    found = cepstra(voice)
-    for row, window in zip(found, slow_windows(voice), strict=True):
+    result = cepstra(voice)
+    for row, window in zip(result, slow_windows(voice), strict=True):
         power = np.abs(np.fft.fft(window, 512)[:257]) ** 2 / 512
         if power.sum() == 0:
             continue
@@ -244,7 +246,7 @@ def test_syncnet_equals_its_towers_asked_one_window_after_the_other(tmp_path: Pa
         x = unit(x, f"{name}.0", F.linear)
         return F.linear(x, t[f"{name}.3.weight"], t[f"{name}.3.bias"])
 
-    def look(x):
+    def assessment(x):
         x = unit(x, "netcnnlip.0", F.conv3d, stride=(1, 2, 2))
         x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2))
         x = unit(x, "netcnnlip.4", F.conv3d, stride=(1, 2, 2), padding=(0, 1, 1))
@@ -263,10 +265,10 @@ def test_syncnet_equals_its_towers_asked_one_window_after_the_other(tmp_path: Pa
         return outlet(x.flatten(1), "netfcaud")
 
     with torch.inference_mode():
-        seen = [look(faces[i : i + 5].permute(3, 0, 1, 2)[None])[0] for i in range(3)]
-        heard = [hear(rows[4 * i : 4 * i + 20].T[None, None])[0] for i in range(4)]
-        torch.testing.assert_close(network.look(faces), torch.stack(seen), **CLOSE)
-        torch.testing.assert_close(network.hear(rows), torch.stack(heard), **CLOSE)
+        observed = [assessment(faces[i : i + 5].permute(3, 0, 1, 2)[None])[0] for i in range(3)]
+        speech = [hear(rows[4 * i : 4 * i + 20].T[None, None])[0] for i in range(4)]
+        torch.testing.assert_close(network.look(faces), torch.stack(observed), **CLOSE)
+        torch.testing.assert_close(network.hear(rows), torch.stack(speech), **CLOSE)
 
 
 # --- by Hub id
@@ -310,12 +312,12 @@ def test_a_sync_checkpoint_typed_by_id_runs_and_shows_its_lag_curve(
         settings = Settings(detectors=("sync",), checkpoints={"sync": name})
         detector = load_detector("sync", settings, Pool())
         assert not any(path.endswith(".py") for _, path, _ in hub.seen)
-    found = detector.look(*speaking)
-    assert found.raw is not None and math.isfinite(found.raw)
-    curve = {k: v for k, v in found.measures.items() if k.startswith("cosine_at_")}
+    result = detector.look(*speaking)
+    assert result.raw is not None and math.isfinite(result.raw)
+    curve = {k: v for k, v in result.measures.items() if k.startswith("cosine_at_")}
     assert {"cosine_at_-600_ms", "cosine_at_+0_ms", "cosine_at_+600_ms"} <= set(curve)
     assert all(-1.001 <= value <= 1.001 for value in curve.values())
-    assert max(curve.values()) == pytest.approx(found.measures["best_cosine"], abs=1e-6)
+    assert max(curve.values()) == pytest.approx(result.measures["best_cosine"], abs=1e-6)
     assert detector.checkpoint.counts == (name == "embedded")
 
 
@@ -327,8 +329,8 @@ def test_a_clip_of_speech_is_examined_with_avhubert_from_the_hub(
     with serving(tmp_path / "home", monkeypatch) as hub:
         hub.add(name, muavic(tmp_path / "m"))
         settings = Settings(detectors=("sync",), checkpoints={"sync": name})
-        found = analyze(clip, settings, pool=Pool()).findings
-    for finding in found:
+        result = analyze(clip, settings, pool=Pool()).findings
+    for finding in result:
         assert finding.checkpoint.startswith(f"{name}@")
         assert finding.status in ("uncalibrated", "not_applicable")
 

@@ -21,10 +21,10 @@ def test_the_last_layer_gives_the_numbers_of_the_judge(tmp_path):
     rng = np.random.default_rng(0)
     names = tuple(f"pooled_{n}" for n in range(FEATURES))
     mean, spread = rng.normal(size=FEATURES), rng.uniform(0.5, 2, FEATURES)
-    judge = LinearClassifier(names, mean, spread, rng.normal(0, 0.1, FEATURES), 0.3, np.inf)
-    _write_classifier(file, judge)
+    classifier = LinearClassifier(names, mean, spread, rng.normal(0, 0.1, FEATURES), 0.3, np.inf)
+    _write_classifier(file, classifier)
     pooled = rng.normal(size=(5, FEATURES))
     tensors = load_file(file)
     weight, bias = (tensors[f"classifier.{n}"].float().numpy() for n in ("weight", "bias"))
     logits = pooled @ weight.T + bias
-    assert logits[:, 1] - logits[:, 0] == pytest.approx(judge.scores(pooled), abs=0.02)
+    assert logits[:, 1] - logits[:, 0] == pytest.approx(classifier.scores(pooled), abs=0.02)

@@ -71,12 +71,12 @@ def test_the_sentence_of_a_checkpoint_that_does_not_fit_is_the_same_as_here(chec
     folder = write_model(tmp_path / "vit")
     card = replace(checkpoint.card, size_px=16)
     broken = replace(checkpoint, folder=folder, card=card, name="broken", sha256="broken")
-    told = []
-    for judge in (trial.try_once, lambda kind, checkpoint: None):
+    data = []
+    for classifier in (trial.try_once, lambda kind, checkpoint: None):
         with pytest.raises(UserError) as why:
-            Pool(trial=judge).detector(Spatial, broken, "cpu")
-        told.append((why.value.code, why.value.sentence))
-    assert told[0] == told[1]
+            Pool(trial=classifier).detector(Spatial, broken, "cpu")
+        data.append((why.value.code, why.value.sentence))
+    assert data[0] == data[1]
 
 
 def test_embedded_checkpoints_are_not_tried():

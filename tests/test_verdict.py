@@ -135,18 +135,18 @@ def test_evidence_that_does_not_survive_re_encoding_is_no_alarm():
 
 def test_a_detector_that_sees_nothing_of_its_own_way_is_not_said_to_lean_to_no_side():
     numbers = FusionParameters(0, dict.fromkeys(NAMES, 1.0), 4.0, LIMITS, LIMITS, "test", "", WAYS)
-    found = [finding("spatial", 3.5), finding("sync", -2.0)]
-    verdict = fuse(found, numbers=numbers)
-    assert sees_nothing(found[1], verdict.opinion) and not sees_nothing(found[0], verdict.opinion)
-    text = " ".join(explain(verdict, found, 10.0, 10.0))
+    result = [finding("spatial", 3.5), finding("sync", -2.0)]
+    verdict = fuse(result, numbers=numbers)
+    assert sees_nothing(result[1], verdict.opinion) and not sees_nothing(result[0], verdict.opinion)
+    text = " ".join(explain(verdict, result, 10.0, 10.0))
     assert "says little about other ways" in text and "does not lean" not in text
 
 
 def test_unstable_evidence_weakens_itself_and_nothing_else():
     weights = {"spatial": 1.0, "generation": 1.0}
     numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", WAYS)
-    found = [finding("spatial", 3.0), finding("generation", 2.0)]
-    verdict = fuse(found, unstable=True, numbers=numbers)
+    result = [finding("spatial", 3.0), finding("generation", 2.0)]
+    verdict = fuse(result, unstable=True, numbers=numbers)
     assert verdict.opinion.contributions == {"spatial": 0.0, "generation": pytest.approx(2.0)}
     assert verdict.level == Level.SOME
 
@@ -162,8 +162,8 @@ def test_a_detector_that_sees_some_fakes_only_says_little_against_the_others():
     assert numbers.evidence("spatial", 0.0) == pytest.approx(0.0)
     assert numbers.evidence("spatial", 3.0) == pytest.approx(3.0, abs=0.4)
     assert numbers.evidence("sync", -2.0) == -2.0
-    found = fuse([finding("spatial", -3.0)], numbers=numbers).opinion
-    assert found.log_odds == pytest.approx(-0.3 + sum(found.contributions.values()))
+    result = fuse([finding("spatial", -3.0)], numbers=numbers).opinion
+    assert result.log_odds == pytest.approx(-0.3 + sum(result.contributions.values()))
 
 
 def test_disagreement_is_said_and_lowers_the_level():
@@ -187,8 +187,8 @@ def test_the_evidence_of_several_ways_to_fake_adds_up_to_their_mean_likelihood_r
 def test_a_spotless_face_does_not_clear_a_redrawn_mouth():
     weights = {"spatial": 1.0, "generation": 1.0, "mouth": 1.0}
     numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", WAYS)
-    found = [finding("spatial", -2.0), finding("generation", -2.0), finding("mouth", 4.0)]
-    opinion = fuse(found, numbers=numbers).opinion
+    result = [finding("spatial", -2.0), finding("generation", -2.0), finding("mouth", 4.0)]
+    opinion = fuse(result, numbers=numbers).opinion
     assert opinion.level == Level.SOME
     assert opinion.contributions["mouth"] > 1.5
     assert opinion.contributions["spatial"] == opinion.contributions["generation"]
@@ -208,8 +208,8 @@ def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_rou
 
 def test_the_explanation_never_calls_a_file_authentic_or_fake():
     for value in (-9.0, -1.0, 0.0, 2.0, 9.0, None):
-        found = [finding("spatial", value), finding("sync", None, code="no_audio")]
-        text = " ".join(explain(fuse(found, numbers=NUMBERS), found, 10.0, 6.0)).lower()
+        result = [finding("spatial", value), finding("sync", None, code="no_audio")]
+        text = " ".join(explain(fuse(result, numbers=NUMBERS), result, 10.0, 6.0)).lower()
         assert "authentic" not in text and "fake" not in text
         assert "no sound" in text
         assert "6 of 10 seconds" in text
@@ -225,7 +225,7 @@ def test_the_fitted_numbers_are_complete():
 
 def test_a_picture_and_a_clip_have_levels_of_their_own():
     numbers = replace(NUMBERS, image=Thresholds(2.8, 2.0, -0.5))
-    found = [finding("spatial", 2.5)]  # 1.7 in all
-    assert fuse(found, image=True, numbers=numbers).level == Level.INCONCLUSIVE
-    verdict = fuse(found, numbers=numbers)
+    result = [finding("spatial", 2.5)]  # 1.7 in all
+    assert fuse(result, image=True, numbers=numbers).level == Level.INCONCLUSIVE
+    verdict = fuse(result, numbers=numbers)
     assert verdict.level == Level.SOME and verdict.thresholds == LIMITS

@@ -93,14 +93,14 @@ def places(detector: str, data: Path, out: Path) -> dict[str, Path]:
 def commands(detector: str, data: Path, out: Path) -> list[list[str]]:
     """The commands that are still to run, in their order."""
     where = {name: str(path) for name, path in places(detector, data, out).items()}
-    found = []
+    result = []
     for step in RECIPES[detector]:
         if step.made and Path(step.made.format(**where)).exists():
             continue
         module, *rest = shlex.split(step.command)
         arguments = [word.format(**where) for word in rest]
-        found.append([sys.executable, "-m", f"training.{module}", *arguments])
-    return found
+        result.append([sys.executable, "-m", f"training.{module}", *arguments])
+    return result
 
 
 def main() -> None:

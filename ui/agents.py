@@ -138,8 +138,8 @@ async def analyze_file(
     loop = asyncio.get_running_loop()
 
     def tell(step: Step) -> None:
-        told = context.report_progress(step.fraction, 1.0, step.text)
-        asyncio.run_coroutine_threadsafe(told, loop)
+        data = context.report_progress(step.fraction, 1.0, step.text)
+        asyncio.run_coroutine_threadsafe(data, loop)
 
     try:
         path = given(file, context.request_context.request)

@@ -84,8 +84,8 @@ class Places:
 
     def all(self) -> set[Any]:
         """All components that a run changes."""
-        own = {self.setup, self.player, self.timeline, self.answer, self.live, self.queue}
-        return own | {self.go, self.stop, self.again} | self.keep.outputs()
+        subset = {self.setup, self.player, self.timeline, self.answer, self.live, self.queue}
+        return subset | {self.go, self.stop, self.again} | self.keep.outputs()
 
 
 def analyze_tab(space: Space) -> None:
@@ -146,8 +146,8 @@ def source_column(space: Space) -> tuple[gr.State, list[Any]]:
         with gr.Tab(label("Film yourself")):
             filmed = gr.Video(sources=["webcam"], include_audio=True, label=label("Film yourself"))
         with gr.Tab(label("Take a picture")):
-            shot = gr.Image(sources=["webcam"], type="filepath", label=label("Take a picture"))
-    return path, [chosen, filmed, shot]
+            keyframe = gr.Image(sources=["webcam"], type="filepath", label=label("Take a picture"))
+    return path, [chosen, filmed, keyframe]
 
 
 def chooser(space: Space, choices: Choices, places: Places) -> Callable:
@@ -164,10 +164,10 @@ def chooser(space: Space, choices: Choices, places: Places) -> Callable:
             return shown
         try:
             source.check_file(path, space)
-            picture = source.preview(path, say)
+            image = source.preview(path, say)
         except UserError as error:
             return shown | {places.player: alert(error, say)}
-        ready = {choices.path: path, places.player: picture}
+        ready = {choices.path: path, places.player: image}
         return shown | ready | {places.go: gr.Button(interactive=True)}
 
     return choose

@@ -189,8 +189,10 @@ def asked_settings(mode: Any, checkpoints: Any, fake_labels: Any, space: Space) 
             raise UserError(
                 "bad_settings", f"There is no detector “{name}”; there are {', '.join(names())}."
             )
-    said = {role: ",".join(str(one) for one in own) or "none" for role, own in labels.items()}
-    return chosen_settings(mode, None, True, {**space.checkpoints, **specs}, said)
+    words = {
+        role: ",".join(str(one) for one in subset) or "none" for role, subset in labels.items()
+    }
+    return chosen_settings(mode, None, True, {**space.checkpoints, **specs}, words)
 
 
 def _is_mapping(value: Any, kind: type) -> bool:

@@ -125,9 +125,9 @@ def examined(
     target = _free(folder / f"{stem_of(path.name)}.report.html")
     target.write_text(render.to_html(analysis, language), "utf-8")
     target.with_suffix(".json").write_text(export.to_text(analysis), "utf-8")
-    seen, opinion = view(analysis, language), analysis.verdict.opinion
-    number = percent(opinion.probability) if seen.probability and opinion.probability else ""
-    return path.name, f"{seen.style.sign} {seen.level}", number, seen.reason
+    observed, opinion = view(analysis, language), analysis.verdict.opinion
+    number = percent(opinion.probability) if observed.probability and opinion.probability else ""
+    return path.name, f"{observed.style.sign} {observed.level}", number, observed.reason
 
 
 def unpacked(files: list[str], most: int, most_mb: int) -> list[Path]:

@@ -60,16 +60,16 @@ def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
     try:
         if not path:
             raise UserError("no_file", "Choose a video or an image first.")
-        found = []
+        result = []
         for place, spec in enumerate((first, second)):
             settings = chosen_settings(Mode.QUICK, [role], False, {role: spec})
 
-            def told(step: Step, place: int = place) -> None:
+            def data(step: Step, place: int = place) -> None:
                 text = f"Checkpoint {place + 1} of 2: {step.text}"
                 progress((place + step.fraction) / 2, desc=text)
 
-            found.append(examine(path, settings, told))
-        return side_by_side(role, found)
+            result.append(examine(path, settings, data))
+        return side_by_side(role, result)
     except UserError as error:
         return alert(error)
 

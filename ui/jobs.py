@@ -100,18 +100,18 @@ def streamed(function: Callable) -> Callable:
     """
 
     async def job(*values: Any) -> AsyncIterator[Any]:
-        stop, loop, told = Stop(limit_s()), asyncio.get_running_loop(), asyncio.Queue()
+        stop, loop, data = Stop(limit_s()), asyncio.get_running_loop(), asyncio.Queue()
         _stop.set(stop)
 
         def tell(value: Any) -> None:
-            loop.call_soon_threadsafe(told.put_nowait, value)
+            loop.call_soon_threadsafe(data.put_nowait, value)
 
         running = asyncio.ensure_future(
             asyncio.to_thread(_alone, partial(function, tell, *values), stop)
         )
         try:
-            while not (running.done() and told.empty()):
-                reader = asyncio.ensure_future(told.get())
+            while not (running.done() and data.empty()):
+                reader = asyncio.ensure_future(data.get())
                 await asyncio.wait(
                     {running, reader}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -131,8 +131,8 @@ def streamed(function: Callable) -> Callable:
 
 def _with_signature_of(function: Callable, job: Callable) -> Callable:
     """Gradio reads parameters and their types; the first one is ours."""
-    own = inspect.signature(function, eval_str=True)
-    job.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore
-    job.__annotations__ = {p.name: p.annotation for p in list(own.parameters.values())[1:]}
+    subset = inspect.signature(function, eval_str=True)
+    job.__signature__ = subset.replace(parameters=list(subset.parameters.values())[1:])  # type: ignore
+    job.__annotations__ = {p.name: p.annotation for p in list(subset.parameters.values())[1:]}
     job.__name__ = function.__name__
     return job

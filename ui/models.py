@@ -121,19 +121,19 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
 
         stop = current_stop()
 
-        def told(done: int, total: int, text: str) -> None:
+        def data(done: int, total: int, text: str) -> None:
             stop.check()
             progress(done / max(1, total), desc=text)
 
-        records = score_files(items, set_up(settings, POOL), lines, told, pool=POOL)
+        records = score_files(items, set_up(settings, POOL), lines, data, pool=POOL)
         check = check_sign(*(column.tolist() for column in labelled_raws(items, records, role)))
-        said = shown.direction_words(check)
+        words = shown.direction_words(check)
         enough = min(check.n_real, check.n_fake) >= MIN_OF_EACH
         if check.verdict != "right" or not enough or is_hosted():
-            return said + shown.not_calibrated(check, MIN_OF_EACH, is_hosted())
+            return words + shown.not_calibrated(check, MIN_OF_EACH, is_hosted())
         fit = calibrate(folder, settings, lines)
-        kept = shown.panel(text="Kept on this machine: this checkpoint is counted from now on.")
-        return said + kept + shown.checkpoint_facts(fit.checkpoint)
+        selected = shown.panel(text="Kept on this machine: this checkpoint is counted from now on.")
+        return words + selected + shown.checkpoint_facts(fit.checkpoint)
     except UserError as error:
         return alert(error)
 

@@ -93,11 +93,11 @@ def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
     target = fresh_folder() / f"{stem_of(done.analysis.name)}.annotated.mp4"
     try:
 
-        def told(fraction: float, text: str) -> None:
+        def data(fraction: float, text: str) -> None:
             progress(fraction, desc=text)
 
         with writing("The annotated video"):
-            video.write_video(done.analysis, done.path, target, told, current_stop())
+            video.write_video(done.analysis, done.path, target, data, current_stop())
     except UserError as error:
         raise gr.Error(error.sentence, print_exception=False) from error
     return gr.Video(value=str(target), visible=True)

@@ -43,8 +43,8 @@ class Board:
         """Take one step, and show it if the last picture is old enough or a finding is new."""
         new = step.finding is not None and step.finding.detector not in self._findings
         if step.finding is not None:
-            told = self._findings.setdefault(step.finding.detector, {})
-            told[step.finding.person] = (step.finding, step.share)
+            data = self._findings.setdefault(step.finding.detector, {})
+            data[step.finding.person] = (step.finding, step.share)
         now = time.monotonic()
         if new or now - self._last >= EVERY_S:
             self._last = now
@@ -61,12 +61,12 @@ class Board:
 
     def _row(self, name: str) -> tuple[str, str, str]:
         """(title, what it says, state) of one detector."""
-        say, told = self._language, self._findings.get(name)
-        if not told:
+        say, data = self._language, self._findings.get(name)
+        if not data:
             return say(title(name)), "…", "later"
-        with_number = [pair for pair in told.values() if pair[0].value is not None]
+        with_number = [pair for pair in data.values() if pair[0].value is not None]
         if not with_number:
-            (finding, _) = next(iter(told.values()))
+            (finding, _) = next(iter(data.values()))
             return say(title(name)), say(finding.reason.sentence if finding.reason else ""), "in"
         finding, share = max(with_number, key=lambda pair: pair[0].value or 0.0)
         words = strength(finding.value or 0.0, say)

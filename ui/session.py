@@ -140,8 +140,8 @@ def chosen_settings(
     for spec in picked.values():
         if is_hosted() and looks_like_folder(spec):
             raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
-    said = {r: a for r, a in (answers or {}).items() if r in picked and a and a.strip()}
-    labels = {r: _labels(text) for r, text in said.items()}
+    words = {r: a for r, a in (answers or {}).items() if r in picked and a and a.strip()}
+    labels = {r: _labels(text) for r, text in words.items()}
     return Settings(Mode(mode), tuple(detectors or names()), picked, labels, stability=stability)
 
 

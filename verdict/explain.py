@@ -65,8 +65,8 @@ def _evidence(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
 def sees_nothing(finding: Finding, opinion: Opinion) -> bool:
     """It finds no trace of the way to fake that it knows, which hardly moves the whole sum."""
     value = opinion.contributions.get(finding.detector)
-    own = finding.llr or 0.0
-    return value is not None and abs(value) < NOTABLE and own <= -UNTOUCHED
+    llr = finding.llr or 0.0
+    return value is not None and abs(value) < NOTABLE and llr <= -UNTOUCHED
 
 
 def _one(name: str, value: float, finding: Finding, opinion: Opinion) -> str:

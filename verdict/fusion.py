@@ -52,10 +52,10 @@ class FusionParameters:
     coverage: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, told: Mapping) -> FusionParameters:
+    def from_json(cls, data: Mapping) -> FusionParameters:
         """The numbers of ``fusion.json``, as ``dataclasses.asdict`` wrote them."""
-        limits = {medium: Thresholds(**told[medium]) for medium in ("image", "video")}
-        return cls(**{**told, **limits})
+        limits = {medium: Thresholds(**data[medium]) for medium in ("image", "video")}
+        return cls(**{**data, **limits})
 
     def evidence(self, detector: str, llr: float) -> float:
         """What a finding says about all fakes, limited to plus or minus ``llr_clip``.
@@ -151,12 +151,12 @@ def fuse(
     whole = [f for f in findings if f.person is None]
     names = list(dict.fromkeys(f.person for f in findings if f.person is not None)) or [None]
     shown = [[f for f in findings if f.person == n and n is not None] + whole for n in names]
-    votes = [_votes(own, numbers, unstable) for own in shown]
+    votes = [_votes(of_person, numbers, unstable) for of_person in shown]
     sums = [math.fsum(vote.contributions.values()) for vote in votes if vote.contributions]
     start = numbers.intercept + one_of_many(sums)
     opinions = [
-        _opinion(name, own, vote, start, thresholds)
-        for name, own, vote in zip(names, shown, votes, strict=True)
+        _opinion(name, of_person, vote, start, thresholds)
+        for name, of_person, vote in zip(names, shown, votes, strict=True)
     ]
     opinions.sort(key=lambda o: -math.inf if o.log_odds is None else o.log_odds, reverse=True)
     chosen = opinions[0]

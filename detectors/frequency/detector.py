@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from detectors.base import Detector, Measurement
 from detectors.frequency.features import (
-    LOOK_PX,
+    DESCRIBED_PX,
     RADIAL_BINS,
     describe,
     image_blocks_db,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from media.windows import Window
 
 MODEL_TYPE = "face-frequency"
-LOOKS = 6  # images of a window that are described, spread evenly; 10 ms each
+FACES_A_WINDOW = 6  # images of a window that are described, spread evenly; 10 ms each
 HIGH_RING = (
     3  # up-sampling leaves peaks from here on (0.2 cycles a pixel); below is the face itself
 )
@@ -46,7 +46,7 @@ NEPER_TO_DB = 10 / math.log(10)  # natural logarithm of a power ratio to decibel
 
 
 @dataclass(frozen=True)
-class Gate:
+class Domain:
     """The fine detail that a face must still have; `config.json` of the checkpoint holds it.
 
     Attributes:
@@ -71,11 +71,11 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class GatedNetwork:
+class GuardedNetwork:
     """A network and the gate that decides whether it is asked."""
 
     net: FrequencyNet
-    gate: Gate
+    gate: Domain
 
 
 class Frequency(Detector):
@@ -94,7 +94,7 @@ class Frequency(Detector):
     )
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, device: str) -> GatedNetwork:
+    def load(cls, checkpoint: Checkpoint, device: str) -> GuardedNetwork:
         """Build the network and its gate from config.json and model.safetensors."""
         from detectors.frequency.network import FrequencyNet
 
@@ -103,29 +103,31 @@ class Frequency(Detector):
             raise _refused(
                 f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
             )
-        gate = config.get("gate")
-        if not isinstance(gate, Mapping):
-            raise _refused(f"config.json: expected gate as an object, got {gate!r}")
+        gating = config.get("gate")
+        if not isinstance(gating, Mapping):
+            raise _refused(f"config.json: expected gate as an object, got {gating!r}")
         net = FrequencyNet(_whole(config, "hidden"))
         net.load_state_dict(_weights(checkpoint, net))
-        limits = {field.name: _number(gate, field.name) for field in fields(Gate)}
-        return GatedNetwork(net.to(device).eval(), Gate(**limits))
+        limits = {field.name: _number(gating, field.name) for field in fields(Domain)}
+        return GuardedNetwork(net.to(device).eval(), Domain(**limits))
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean logit of up to six images of the face, unless their detail is gone."""
         assert track is not None  # `obstacle` lets no window without a face through
         import torch
 
-        chosen = spread(len(track.crops), LOOKS)
-        told = np.stack([describe(look) for look in align.centre(track.crops[chosen], LOOK_PX)])
-        measures = plain_measures(told) | {
+        chosen = spread(len(track.crops), FACES_A_WINDOW)
+        data = np.stack(
+            [describe(assessment) for assessment in align.centre(track.crops[chosen], DESCRIBED_PX)]
+        )
+        measures = plain_measures(data) | {
             "blockiness_db": image_blocks_db(window.stills),
             "face_px": float(track.quality.face_px),
         }
         if not self.network.gate.in_domain(measures):
             return Measurement.cannot("re_encoded", measures)
         with torch.inference_mode():
-            logits = self.network.net(torch.from_numpy(told).to(self.device))
+            logits = self.network.net(torch.from_numpy(data).to(self.device))
         return Measurement(float(logits.mean()), measures=measures)
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import pywt
 from scipy import fft, ndimage
 
-LOOK_PX = 208  # side of the part of the crop that is described: the face without its border
+DESCRIBED_PX = 208  # side of the part of the crop that is described: the face without its border
 TILE_PX = 16  # side of a tile: two DCT blocks
-TILES = LOOK_PX // TILE_PX
+TILES = DESCRIBED_PX // TILE_PX
 BLOCK_PX = 8  # JPEG's and H.264's block
 FLOOR = 0.3  # energy added before a logarithm, grey levels squared: quantisation noise is 1/12
 RADIAL_BINS = 52
@@ -47,20 +47,22 @@ PROFILE_LENGTH = sum(PROFILE_PARTS.values())
 LENGTH = PROFILE_LENGTH + (REGIONS + 1) * TILE_CHANNELS
 
 
-def describe(look: np.ndarray) -> np.ndarray:
+def describe(assessment: np.ndarray) -> np.ndarray:
     """Describe one face.
 
     Args:
-        look: (208, 208, 3) uint8 RGB, the centre of a face crop.
+        assessment: (208, 208, 3) uint8 RGB, the centre of a face crop.
 
     Returns:
         (1029,) float32: the profile (102, parts as in `PROFILE_PARTS`), the means of the 103
         channels
         of the tile map in 8 regions, and their spreads over all tiles.
     """
-    if look.shape != (LOOK_PX, LOOK_PX, 3):
-        raise ValueError(f"expected a picture of {LOOK_PX} pixels a side, got {look.shape}")
-    planes = cv2.cvtColor(look, cv2.COLOR_RGB2YCrCb).astype(np.float32)
+    if assessment.shape != (DESCRIBED_PX, DESCRIBED_PX, 3):
+        raise ValueError(
+            f"expected a picture of {DESCRIBED_PX} pixels a side, got {assessment.shape}"
+        )
+    planes = cv2.cvtColor(assessment, cv2.COLOR_RGB2YCrCb).astype(np.float32)
     luma = planes[..., 0]
     spectrum = power_spectrum(luma)
     profile = {
@@ -75,7 +77,7 @@ def describe(look: np.ndarray) -> np.ndarray:
             block_dct(luma),
             *(_by_frequency(block_dct(planes[..., i])) for i in (1, 2)),
             wavelet_energies(luma),
-            residual_statistics(look),
+            residual_statistics(assessment),
         ]
     )
     parts = [profile[name] for name in PROFILE_PARTS]
@@ -114,7 +116,7 @@ def block_dct(plane: np.ndarray) -> np.ndarray:
         (63, 13, 13) float32, row by row of the block's coefficients (Frank et al. 2020,
         arXiv:2003.08685, use the same coefficients of whole images).
     """
-    count = LOOK_PX // BLOCK_PX
+    count = DESCRIBED_PX // BLOCK_PX
     blocks = plane.reshape(count, BLOCK_PX, count, BLOCK_PX).transpose(0, 2, 1, 3)
     basis = np.asarray(fft.dct(np.eye(BLOCK_PX, dtype=np.float32), axis=0, norm="ortho"))
     energies = (basis @ blocks @ basis.T) ** 2
@@ -147,7 +149,7 @@ def wavelet_energies(plane: np.ndarray) -> np.ndarray:
     return np.stack(result)
 
 
-def residual_statistics(look: np.ndarray) -> np.ndarray:
+def residual_statistics(assessment: np.ndarray) -> np.ndarray:
     """What a median filter takes away: its energy, its likeness between colours and neighbours.
 
     A camera's noise is alike in all colours after demosaicing, and neighbours correlate as its
@@ -158,16 +160,16 @@ def residual_statistics(look: np.ndarray) -> np.ndarray:
         residual
         with itself one pixel right, down, diagonal and two pixels right, down; all -1..1.
     """
-    residual = look.astype(np.float32) - cv2.medianBlur(look, 3)
+    residual = assessment.astype(np.float32) - cv2.medianBlur(assessment, 3)
     energy = np.stack([_tile_mean(residual[..., i] ** 2) for i in range(3)])
     result = [np.log(energy + FLOOR)]
     for a, b in ((0, 1), (1, 2), (2, 0)):
         shared = _tile_mean(residual[..., a] * residual[..., b])
         result.append((shared / np.sqrt((energy[a] + FLOOR) * (energy[b] + FLOOR)))[None])
     grey = residual.mean(-1)
-    own = _tile_mean(grey**2) + FLOOR
+    subset = _tile_mean(grey**2) + FLOOR
     for down, right in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0)):
-        result.append((_tile_mean(grey * np.roll(grey, (-down, -right), (0, 1))) / own)[None])
+        result.append((_tile_mean(grey * np.roll(grey, (-down, -right), (0, 1))) / subset)[None])
     return np.concatenate(result)
 
 
@@ -190,14 +192,14 @@ def power_spectrum(plane: np.ndarray) -> np.ndarray:
 
 @cache
 def _window() -> np.ndarray:
-    window = np.hanning(LOOK_PX + 1)[:-1]
+    window = np.hanning(DESCRIBED_PX + 1)[:-1]
     return np.outer(window, window).astype(np.float32)
 
 
 @cache
 def _polar() -> tuple[np.ndarray, np.ndarray]:
     """Radius in cycles a pixel and direction, 0..pi, of each entry of a spectrum."""
-    axis = fft.fftfreq(LOOK_PX)
+    axis = fft.fftfreq(DESCRIBED_PX)
     return np.hypot(axis[:, None], axis[None]), np.mod(np.arctan2(axis[:, None], axis[None]), np.pi)
 
 

@@ -56,8 +56,8 @@ class QuantizedLinear(nn.Module):
             product = levels @ self.weight
         else:
             product = _integer_product(levels.to(torch.int8), self.weight).float()
-        found = product.mul_(step).mul_(self.scale).add_(self.bias)
-        return found.reshape(*tokens.shape[:-1], -1)
+        result = product.mul_(step).mul_(self.scale).add_(self.bias)
+        return result.reshape(*tokens.shape[:-1], -1)
 
 
 def _integer_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -160,11 +160,11 @@ class ClipBackbone(nn.Module):
         tokens = self.patch(images).flatten(2).transpose(1, 2)
         first = self.class_token.expand(len(tokens), 1, -1)
         tokens = self.norm(torch.cat([first, tokens], 1) + self.position)
-        found = []
+        result = []
         for block in self.blocks[:depth]:
             tokens = block(tokens)
-            found.append(tokens)
-        return found
+            result.append(tokens)
+        return result
 
 
 def load_backbone(folder: Path, device: str) -> ClipBackbone:

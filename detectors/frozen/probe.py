@@ -140,10 +140,10 @@ class ProbeDetector(Detector):
 
     def scores(self, crops: np.ndarray) -> np.ndarray:
         """(n, 320, 320, 3) uint8 wide crops to (n,) raw log-odds, less the control's."""
-        found = self._log_odds(self.cut(crops))
+        result = self._log_odds(self.cut(crops))
         if self.network.control:
-            found = found - self.network.control * self._log_odds(self.cut_control(crops))
-        return found
+            result = result - self.network.control * self._log_odds(self.cut_control(crops))
+        return result
 
     def _log_odds(self, images: np.ndarray) -> np.ndarray:
         """(n, 224, 224, 3) uint8 RGB to (n,) float64 log-odds of the head."""
@@ -153,8 +153,8 @@ class ProbeDetector(Detector):
         with torch.inference_mode():
             batch = to_input(images, self.checkpoint.card).to(self.device)
             tokens = self.shared(batch, max(part.layer for part in head.parts))
-            found = features(tokens, head.parts) @ head.weight + head.bias
-        return found.double().cpu().numpy()
+            result = features(tokens, head.parts) @ head.weight + head.bias
+        return result.double().cpu().numpy()
 
 
 def _backbones() -> dict[str, Path]:
@@ -167,18 +167,18 @@ def _load_backbone(folder: Path, device: str) -> Any:
     return load_backbone(folder, device)
 
 
-def _control(told: object) -> float:
-    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= 1:
-        raise _refused(f"config.json: expected control as 0 to 1, got {told!r}")
-    return float(told)
+def _control(data: object) -> float:
+    if isinstance(data, bool) or not isinstance(data, int | float) or not 0 <= data <= 1:
+        raise _refused(f"config.json: expected control as 0 to 1, got {data!r}")
+    return float(data)
 
 
-def _parts(told: object) -> tuple[Part, ...]:
+def _parts(data: object) -> tuple[Part, ...]:
     """The feature vector that a config asks for, in bounds."""
-    if not isinstance(told, list) or not 0 < len(told) <= MOST_PARTS:
-        raise _refused(f"config.json: expected features as a list, got {type(told).__name__}")
+    if not isinstance(data, list) or not 0 < len(data) <= MOST_PARTS:
+        raise _refused(f"config.json: expected features as a list, got {type(data).__name__}")
     parts = []
-    for entry in told:
+    for entry in data:
         layer = entry.get("layer") if isinstance(entry, Mapping) else None
         pool = entry.get("pool") if isinstance(entry, Mapping) else None
         if type(layer) is not int or not 1 <= layer <= LAYERS or pool not in POOLS:

@@ -114,13 +114,13 @@ def blinks(openings: np.ndarray) -> list[tuple[float, float]]:
     """Duration (s) and depth (share of the open eye) of each blink in (n, 2) aspect ratios."""
     both = openings.mean(1)
     share = both / max(float(np.quantile(both, 0.8)), 1e-6)
-    found = []
+    result = []
     edges = np.diff(np.concatenate([[0], share < CLOSED_SHARE, [0]]).astype(int))
     for start, stop in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
         duration_s = (stop - start) / RATE_HZ
         if SHORTEST_BLINK_S / 2 <= duration_s <= LONGEST_BLINK_S:
-            found.append((duration_s, float(1 - share[start:stop].min())))
-    return found
+            result.append((duration_s, float(1 - share[start:stop].min())))
+    return result
 
 
 def measure_motion(landmarks: np.ndarray, times_s: np.ndarray) -> dict[str, float]:
@@ -136,11 +136,11 @@ def measure_motion(landmarks: np.ndarray, times_s: np.ndarray) -> dict[str, floa
 
 def _eyes(moved: Motion, seconds: float) -> dict[str, np.floating | float]:
     openings = eye_openings(moved.shapes)
-    found = blinks(openings)
+    result = blinks(openings)
     share = openings / np.maximum(np.quantile(openings, 0.8, axis=0), 1e-6)
     return {
-        "blink_rate_hz": len(found) / seconds,
-        "blink_length_s": float(np.mean([b[0] for b in found])) if found else 0.0,
+        "blink_rate_hz": len(result) / seconds,
+        "blink_length_s": float(np.mean([b[0] for b in result])) if result else 0.0,
         "lid_range_share": np.ptp(np.quantile(share.mean(1), [0.02, 0.98])),
         "lid_speed_per_s": np.std(np.diff(share.mean(1))) * RATE_HZ,
         "lid_disagreement_share": np.std(share[:, 0] - share[:, 1]),

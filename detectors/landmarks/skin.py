@@ -40,14 +40,14 @@ def measure_skin(crops: np.ndarray, times_s: np.ndarray) -> dict[str, float]:
     """
     step = max(1, round((len(times_s) - 1) / max(float(np.ptp(times_s)), 1e-6) / RATE_HZ))
     grey = np.stack([_small(crop) for crop in crops[::step][:MOST_IMAGES]])
-    found = {}
+    result = {}
     before = grey
     for band, sigma in enumerate(SIGMAS_PX):
         soft = np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in grey])
         for region, place in REGIONS.items():
-            found |= _one((before - soft)[:, place[0], place[1]], f"{region}_{band}")
+            result |= _one((before - soft)[:, place[0], place[1]], f"{region}_{band}")
         before = soft
-    return found
+    return result
 
 
 def _small(crop: np.ndarray) -> np.ndarray:

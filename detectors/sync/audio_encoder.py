@@ -58,8 +58,8 @@ class EncoderLayer(nn.Module):
         b, n, width = x.shape
         parts = self.qkv(self.norm_1(x)).view(b, n, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        heard = F.scaled_dot_product_attention(query, key, value)
-        x = x + self.out(heard.transpose(1, 2).reshape(b, n, width))
+        speech = F.scaled_dot_product_attention(query, key, value)
+        x = x + self.out(speech.transpose(1, 2).reshape(b, n, width))
         return x + self.down(F.gelu(self.up(self.norm_2(x))))
 
 

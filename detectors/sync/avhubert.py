@@ -86,7 +86,9 @@ def shape_of(config: Mapping[str, Any], named: Mapping[str, Tensor]) -> Shape:
     """Read the sizes off the tensors, and what they do not show off the config."""
     width, audio = named["feature_extractor_audio.proj.weight"].shape
     places = named["encoder.pos_conv_embed.conv.weight"]
-    numbers = {int(found[1]) for n in named if (found := re.match(r"encoder\.layers\.(\d+)\.", n))}
+    numbers = {
+        int(result[1]) for n in named if (result := re.match(r"encoder\.layers\.(\d+)\.", n))
+    }
     heads = config.get("encoder_attention_heads", config.get("num_attention_heads"))
     first = config.get("layer_norm_first", True)  # of all that fairseq published
     if str(config.get("model_type")) == "avhubert":  # transformers leaves the default, false, out
@@ -149,10 +151,12 @@ class AVHubert(nn.Module):
             None if lips is None else self._seen(lips),
         ]
         like = next(part for part in given if part is not None)
-        heard, seen = (torch.zeros_like(like) if part is None else part for part in given)
+        speech, observed = (torch.zeros_like(like) if part is None else part for part in given)
         if not self.shape.concatenates:
-            return self.encoder(self.layer_norm(heard + seen))
-        return self.encoder(self.post_extract_proj(self.layer_norm(torch.cat([heard, seen], -1))))
+            return self.encoder(self.layer_norm(speech + observed))
+        return self.encoder(
+            self.post_extract_proj(self.layer_norm(torch.cat([speech, observed], -1)))
+        )
 
     def _seen(self, lips: Tensor) -> Tensor:
         video = self.feature_extractor_video
@@ -267,8 +271,8 @@ class Layer(nn.Module):
             self.attention[name](x).view(b, n, self.heads, -1).transpose(1, 2)
             for name in ("q_proj", "k_proj", "v_proj")
         )
-        found = F.scaled_dot_product_attention(query, key, value)
-        return self.attention["out_proj"](found.transpose(1, 2).reshape(b, n, width))
+        result = F.scaled_dot_product_attention(query, key, value)
+        return self.attention["out_proj"](result.transpose(1, 2).reshape(b, n, width))
 
     def _feed(self, x: Tensor) -> Tensor:
         inner = F.gelu(self.feed_forward["intermediate_dense"](x))

@@ -67,12 +67,12 @@ class Sync(Detector):
         if lip_motion(track) < STILL_MOUTH:
             return Measurement.cannot("off_screen_speech", measures)
         curve = self._curve(window, track, ticks_s, speech)
-        found = measure_curve(curve, int(speech.sum()))
-        if found is None:
+        result = measure_curve(curve, int(speech.sum()))
+        if result is None:
             return Measurement.cannot("audio_too_short", measures)
-        measures |= {name: found[name] for name in SHOWN}
+        measures |= {name: result[name] for name in SHOWN}
         measures |= lag_curve(curve)
-        raw, shown = self.network.judge(found)
+        raw, shown = self.network.judge(result)
         measures |= shown
         if raw > 0 and sum(lip_motion(t) >= STILL_MOUTH for t in window.tracks) > 1:
             return Measurement.cannot("several_speakers", measures)
@@ -86,10 +86,10 @@ class Sync(Detector):
         nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
         first = round((ticks_s[0] - window.audio_start_s) * AUDIO_HZ)
         stop = first + round(len(ticks_s) * AUDIO_HZ / RATE_HZ)
-        heard = np.pad(window.audio[max(first, 0) : max(stop, 0)], (max(-first, 0), 0))
-        if len(heard) < SHORTEST_S * AUDIO_HZ / 2:
+        sound = np.pad(window.audio[max(first, 0) : max(stop, 0)], (max(-first, 0), 0))
+        if len(sound) < SHORTEST_S * AUDIO_HZ / 2:
             return np.full(2 * MAX_LAG + 1, np.nan)
-        audio = self.network.embed_audio(heard)
+        audio = self.network.embed_audio(sound)
         face = self.network.embed_face(track, nearest)
         return offset_curve(face, audio, speech=speech[: len(audio)])
 

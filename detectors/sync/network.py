@@ -211,17 +211,17 @@ class AudioStream(nn.Module):
 
     def __init__(self, config: SyncConfig) -> None:
         super().__init__()
-        heard = [config.ear_width] * len(config.ear_taps)
-        self.parts = heard if config.ear == "whisper" else [2 * LogMel.BANDS]
+        speech = [config.ear_width] * len(config.ear_taps)
+        self.parts = speech if config.ear == "whisper" else [2 * LogMel.BANDS]
         self.norms = nn.ModuleList(nn.LayerNorm(part) for part in self.parts)
         self.inside = nn.Linear(sum(self.parts), config.width)
         self.join = nn.Conv1d(config.width, config.width, 5, stride=2)
         self.over = nn.Sequential(*(TemporalConvBlock(config.width) for _ in range(3)))
         self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
 
-    def forward(self, heard: Tensor) -> Tensor:
+    def forward(self, speech: Tensor) -> Tensor:
         """(b, 2 n, ear) to (b, n, size) unit vectors."""
-        pieces = heard.split(self.parts, -1)
+        pieces = speech.split(self.parts, -1)
         x = torch.cat([norm(p) for norm, p in zip(self.norms, pieces, strict=True)], -1)
         x = F.gelu(self.inside(x)).transpose(1, 2)
         x = F.gelu(self.join(F.pad(x, (2, 2), mode="replicate"))).transpose(1, 2)
@@ -289,12 +289,12 @@ class SyncModel(nn.Module):
 
         Both streams live in one space; without mouths, or eyes for them, the outline has it alone.
         """
-        seen = []
+        observed = []
         if "lips" in self.config.eyes:
-            seen.append(self.lips(outline))
+            observed.append(self.lips(outline))
         if "mouth" in self.config.eyes and mouths is not None:
-            seen.append(self.mouth(mouths))
-        return F.normalize(torch.stack(seen).sum(0), dim=-1)
+            observed.append(self.mouth(mouths))
+        return F.normalize(torch.stack(observed).sum(0), dim=-1)
 
     @torch.inference_mode()
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:

@@ -65,8 +65,8 @@ def measure_curve(curve: np.ndarray, speech_frames: int) -> dict[str, float] | N
         little to judge.
     """
     lags = np.arange(len(curve)) - len(curve) // 2
-    seen = np.isfinite(curve)
-    near, far = seen & (np.abs(lags) <= IN_STEP), seen & (np.abs(lags) >= FAR)
+    observed = np.isfinite(curve)
+    near, far = observed & (np.abs(lags) <= IN_STEP), observed & (np.abs(lags) >= FAR)
     if speech_frames < LEAST_SPEECH or not near.any() or far.sum() < 2:
         return None
     best = int(np.nanargmax(curve))
@@ -85,14 +85,17 @@ def measure_curve(curve: np.ndarray, speech_frames: int) -> dict[str, float] | N
     }
 
 
-def out_of_step(measures: dict[str, float], judge: dict) -> float:
+def out_of_step(measures: dict[str, float], classifier: dict) -> float:
     """Calibrated log-odds that mouth and audio are not in step; arguments as in `raw_log_odds`."""
-    values = np.array([measures[name] for name in judge["names"]])
-    scaled = (values - np.array(judge["mean"])) / np.array(judge["spread"])
-    return float(judge["scale"] * (scaled @ judge["weights"] + judge["offset"]) + judge["shift"])
+    values = np.array([measures[name] for name in classifier["names"]])
+    scaled = (values - np.array(classifier["mean"])) / np.array(classifier["spread"])
+    return float(
+        classifier["scale"] * (scaled @ classifier["weights"] + classifier["offset"])
+        + classifier["shift"]
+    )
 
 
-def raw_log_odds(measures: dict[str, float], judge: dict) -> float:
+def raw_log_odds(measures: dict[str, float], classifier: dict) -> float:
     """The evidence for a foreign or moved audio, as a likelihood ratio.
 
     A dubbed mouth may keep step for a while, and some real recordings are out of step (voice-over,
@@ -103,11 +106,11 @@ def raw_log_odds(measures: dict[str, float], judge: dict) -> float:
 
     Args:
         measures: of `measure_curve`.
-        judge: `SyncConfig.judge`, fitted on real speech, in step against not.
+        classifier: `SyncConfig.judge`, fitted on real speech, in step against not.
 
     Returns:
         Log-odds, positive for fake; rises with the odds of being out of step.
     """
-    out = 1 / (1 + math.exp(-float(np.clip(out_of_step(measures, judge), -50, 50))))
-    fake, real = judge["fake_out"], judge["real_out"]
+    out = 1 / (1 + math.exp(-float(np.clip(out_of_step(measures, classifier), -50, 50))))
+    fake, real = classifier["fake_out"], classifier["real_out"]
     return math.log((fake * out + (1 - fake) * (1 - out)) / (real * out + (1 - real) * (1 - out)))

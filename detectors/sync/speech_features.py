@@ -46,11 +46,11 @@ def cepstra(samples: np.ndarray, count: int = 13) -> np.ndarray:
     """
     power = _power(samples)
     logs = np.log(_positive(power @ _triangles().T))
-    found = np.asarray(dct(logs, type=2, axis=1, norm="ortho"))[:, :count]
+    result = np.asarray(dct(logs, type=2, axis=1, norm="ortho"))[:, :count]
     index = np.arange(count)
-    found = found * (1 + LIFTER / 2 * np.sin(np.pi * index / LIFTER))
-    found[:, 0] = np.log(_positive(power.sum(1)))
-    return found.astype(np.float32)
+    result = result * (1 + LIFTER / 2 * np.sin(np.pi * index / LIFTER))
+    result[:, 0] = np.log(_positive(power.sum(1)))
+    return result.astype(np.float32)
 
 
 def stacked(features: np.ndarray) -> np.ndarray:

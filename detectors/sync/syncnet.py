@@ -61,12 +61,12 @@ def build_syncnet(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> S
 
 def _channels(named: Mapping[str, Tensor], tower: str) -> tuple[int, ...]:
     """Channels after each convolution of a tower, in its order."""
-    found = {
+    result = {
         int(key.split(".")[1]): len(value)
         for key, value in named.items()
         if key.startswith(f"{tower}.") and key.endswith(".weight") and value.ndim > 1
     }
-    return tuple(found[index] for index in sorted(found))
+    return tuple(result[index] for index in sorted(result))
 
 
 def _audio_tower(c: tuple[int, ...]) -> nn.Sequential:

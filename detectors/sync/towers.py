@@ -56,8 +56,8 @@ class OwnTowers(Towers):
 
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
         """Outlines of the lips, and images of the mouth where the network looks at them."""
-        seen = mouths(track)[index] if self.network.uses_images else None
-        return self.network.embed_mouths(seen, track.landmarks[index])
+        observed = mouths(track)[index] if self.network.uses_images else None
+        return self.network.embed_mouths(observed, track.landmarks[index])
 
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """What the ear hears."""
@@ -130,8 +130,8 @@ class SyncNetTowers(Towers):
         """Thirteen cepstra, a hundred times a second."""
         rows = cepstra(samples)
         device = next(self.network.parameters()).device
-        found = self.network.hear(torch.from_numpy(rows).to(device))
-        return nn.functional.normalize(found, dim=-1).cpu().numpy()
+        result = self.network.hear(torch.from_numpy(rows).to(device))
+        return nn.functional.normalize(result, dim=-1).cpu().numpy()
 
     def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
         """Minus SyncNet's confidence, best against median, at lags that a recording may have."""

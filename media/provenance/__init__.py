@@ -99,9 +99,9 @@ def read_provenance(clip: Clip) -> Provenance:
         marks += [hidden] if hidden else []
         notes += list(contradictions(tags))
     if clip.container == "JPEG":
-        quality, said = _attempt(failed, "its JPEG tables", lambda: _jpeg(clip, facts), ("", []))
+        quality, words = _attempt(failed, "its JPEG tables", lambda: _jpeg(clip, facts), ("", []))
         facts |= {"JPEG quality": quality} if quality else {}
-        notes += said
+        notes += words
     if clip.container == "MP4 / QuickTime":
         notes += _attempt(
             failed, "its container", lambda: list(movie_notes(read_movie(clip.path))), []
@@ -165,11 +165,11 @@ def _stream_facts(clip: Clip, tags: Tags) -> dict[str, str]:
 
 def _watermark(clip: Clip) -> DeclaredMark | None:
     with Image.open(clip.path) as image:
-        found = find_watermark(np.asarray(image.convert("RGB")))
-    if found is None:
+        result = find_watermark(np.asarray(image.convert("RGB")))
+    if result is None:
         return None
-    said = f"the program of {found} made it"
-    return unsigned("invisible watermark in the pixels", said, True)
+    words = f"the program of {result} made it"
+    return unsigned("invisible watermark in the pixels", words, True)
 
 
 def _jpeg(clip: Clip, facts: Mapping[str, str]) -> tuple[str, list[str]]:

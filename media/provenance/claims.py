@@ -57,14 +57,14 @@ def claims(tags: Tags) -> tuple[DeclaredMark, ...]:
     """All unsigned marks of a file, each once, those of generators first."""
     readers = (_source_types, _aigc, _credits, _web_ui, _comfy, _invoke, _novel_ai, _midjourney,
                _programs)  # fmt: skip
-    found = dict.fromkeys(mark for reader in readers for mark in reader(tags))
-    return tuple(sorted(found, key=lambda mark: not mark.generated))
+    result = dict.fromkeys(mark for reader in readers for mark in reader(tags))
+    return tuple(sorted(result, key=lambda mark: not mark.generated))
 
 
 def editor(tags: Tags) -> str:
     """The program that says it wrote the file, by a word in a field for programs, or ""."""
-    found = ((_word(EDITORS, tag.value), tag) for tag in tags.named(*PROGRAM_FIELDS))
-    return next((name for name, _ in found if name), "")
+    result = ((_word(EDITORS, tag.value), tag) for tag in tags.named(*PROGRAM_FIELDS))
+    return next((name for name, _ in result if name), "")
 
 
 def _source_types(tags: Tags) -> Iterator[DeclaredMark]:
@@ -82,19 +82,19 @@ def _aigc(tags: Tags) -> Iterator[DeclaredMark]:
             continue
         data = json_object(tag.value)
         data = data["AIGC"] if isinstance(data.get("AIGC"), dict) else data
-        said = AIGC_LABELS.get(str(data.get("Label")))
-        if said is None or "Label" not in data:
+        words = AIGC_LABELS.get(str(data.get("Label")))
+        if words is None or "Label" not in data:
             continue
         producer = data.get("ContentProducer")
         by = f", by “{plain(producer, 60)}”" if isinstance(producer, str) and producer else ""
-        yield unsigned(f"{_place(tag)}: AIGC label", f"{said[0]}{by}", said[1])
+        yield unsigned(f"{_place(tag)}: AIGC label", f"{words[0]}{by}", words[1])
 
 
 def _credits(tags: Tags) -> Iterator[DeclaredMark]:
     for tag in tags.named(*CREDIT_FIELDS):
-        said = CREDITS.get(" ".join(tag.value.lower().split()))
-        if said is not None:
-            yield unsigned(f"{_place(tag)}: credit", said, True)
+        words = CREDITS.get(" ".join(tag.value.lower().split()))
+        if words is not None:
+            yield unsigned(f"{_place(tag)}: credit", words, True)
 
 
 def _web_ui(tags: Tags) -> Iterator[DeclaredMark]:
@@ -104,8 +104,8 @@ def _web_ui(tags: Tags) -> Iterator[DeclaredMark]:
         if version.startswith("Fooocus") or tags.get("text", "fooocus_scheme"):
             yield unsigned(f"{_place(tag)}: {tag.name}", "it was generated with Fooocus", True)
         elif STEPS.search(tag.value):
-            said = "it was generated with Stable Diffusion, in the form of AUTOMATIC1111's web UI"
-            yield unsigned(f"{_place(tag)}: {tag.name}", said, True)
+            words = "it was generated with Stable Diffusion, in the form of AUTOMATIC1111's web UI"
+            yield unsigned(f"{_place(tag)}: {tag.name}", words, True)
 
 
 def _comfy(tags: Tags) -> Iterator[DeclaredMark]:
@@ -115,15 +115,15 @@ def _comfy(tags: Tags) -> Iterator[DeclaredMark]:
         inner = data.get("prompt")
         data = inner if isinstance(inner, dict) else json_object(inner) or data
         if any(isinstance(node, dict) and "class_type" in node for node in data.values()):
-            said = "it was generated with ComfyUI; the graph that was run is inside"
-            yield unsigned(f"{_place(tag)}: {tag.name}", said, True)
+            words = "it was generated with ComfyUI; the graph that was run is inside"
+            yield unsigned(f"{_place(tag)}: {tag.name}", words, True)
 
 
 def _invoke(tags: Tags) -> Iterator[DeclaredMark]:
     for tag in tags.named(*INVOKE_FIELDS):
         if tag.name == "Dream" or json_object(tag.value):
-            said = "it was generated with InvokeAI"
-            yield unsigned(f"{_place(tag)}: {tag.name}", said, True)
+            words = "it was generated with InvokeAI"
+            yield unsigned(f"{_place(tag)}: {tag.name}", words, True)
 
 
 def _novel_ai(tags: Tags) -> Iterator[DeclaredMark]:
@@ -139,15 +139,15 @@ def _novel_comment(tags: Tags) -> bool:
 def _midjourney(tags: Tags) -> Iterator[DeclaredMark]:
     for tag in tags.named(*DESCRIPTION_FIELDS):
         if job := JOB_ID.search(tag.value[:MOST_CHARACTERS]):
-            said = f"it was generated with Midjourney, job {job.group(1).lower()}"
-            yield unsigned(f"{_place(tag)}: {tag.name}", said, True)
+            words = f"it was generated with Midjourney, job {job.group(1).lower()}"
+            yield unsigned(f"{_place(tag)}: {tag.name}", words, True)
 
 
 def _programs(tags: Tags) -> Iterator[DeclaredMark]:
     for tag in tags.named(*PROGRAM_FIELDS):
         if name := _word(GENERATORS, tag.value):
-            said = f"it was made or changed with {name}, which generates media"
-            yield unsigned(f"{_place(tag)}: {tag.name}", said, True)
+            words = f"it was made or changed with {name}, which generates media"
+            yield unsigned(f"{_place(tag)}: {tag.name}", words, True)
 
 
 def _place(tag: Tag) -> str:
@@ -168,7 +168,7 @@ def json_object(text: Any) -> dict[str, Any]:
     if not isinstance(text, str) or not text.lstrip().startswith("{"):
         return {}
     try:
-        found = json.loads(text[:MOST_CHARACTERS])
+        result = json.loads(text[:MOST_CHARACTERS])
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return result if isinstance(result, dict) else {}

@@ -72,8 +72,8 @@ def reader_settings(extra_anchors: str = "") -> dict[str, Any]:
         for kind, name in lists
     ]
     if extra_anchors:
-        own = {"trust_kind": "manifest", "trust_uri": "local", "trust_anchors": extra_anchors}
-        anchors.append(own)
+        subset = {"trust_kind": "manifest", "trust_uri": "local", "trust_anchors": extra_anchors}
+        anchors.append(subset)
     return OFFLINE | {"trust": {"anchors": anchors}}
 
 
@@ -142,8 +142,8 @@ def _judged(store: dict[str, Any], validation: str) -> Credentials:
         "changed.",
     }[state]
     marks = tuple(
-        DeclaredMark(SOURCE, said, signer, state, generated, FORGEABLE[state])
-        for said, generated in _declared(manifests, manifest)
+        DeclaredMark(SOURCE, words, signer, state, generated, FORGEABLE[state])
+        for words, generated in _declared(manifests, manifest)
     )
     return Credentials(state, facts, note, marks)
 
@@ -161,17 +161,17 @@ def _declared(
     manifests: Mapping[str, Any], active: Mapping[str, Any]
 ) -> Iterator[tuple[str, bool]]:
     """Each source type once, first those of the file itself, then of what it was made from."""
-    seen: set[tuple[str, bool]] = set()
-    for manifest, own in _walk(manifests, active):
+    observed: set[tuple[str, bool]] = set()
+    for manifest, subset in _walk(manifests, active):
         for name in _source_types(manifest.get("assertions")):
-            if (name, own) in seen or (name, True) in seen:
+            if (name, subset) in observed or (name, True) in observed:
                 continue
-            seen.add((name, own))
-            said = source_types.meaning(name)
-            if own:
-                yield said, name in source_types.GENERATED
+            observed.add((name, subset))
+            words = source_types.meaning(name)
+            if subset:
+                yield words, name in source_types.GENERATED
             elif name in source_types.GENERATED:
-                yield f"of something that it was made from, {said}", True
+                yield f"of something that it was made from, {words}", True
 
 
 def _walk(

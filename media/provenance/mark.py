@@ -67,6 +67,6 @@ def unsigned(source: str, statement: str, generated: bool) -> DeclaredMark:
 def plain(value: object, most: int = MOST_TEXT) -> str:
     """Text of a stranger on one line: no control or formatting characters, at most ``most``."""
     text = str(value)[: 8 * most]
-    kept = (c if unicodedata.category(c)[0] != "C" else " " for c in text)
-    text = " ".join("".join(kept).split())
+    selected = (c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    text = " ".join("".join(selected).split())
     return text if len(text) <= most else text[: most - 1] + "…"

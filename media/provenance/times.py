@@ -22,11 +22,11 @@ SAVED_LATER = timedelta(minutes=1)  # a camera closes its file in less
 
 def moment(text: str) -> datetime | None:
     """A date and time out of a field, without its zone; None when there is none."""
-    found = MOMENT.search(text[:100])
-    if found is None:
+    result = MOMENT.search(text[:100])
+    if result is None:
         return None
     try:
-        return datetime(*(int(part) for part in found.groups()))  # type: ignore[arg-type]
+        return datetime(*(int(part) for part in result.groups()))  # type: ignore[arg-type]
     except ValueError:
         return None
 
@@ -77,5 +77,5 @@ def movie_notes(movie: Movie) -> Iterator[str]:
 
 
 def _first(tags: Tags, fields: tuple[tuple[str, str], ...]) -> datetime | None:
-    found = (moment(tags.get(place, name)) for place, name in fields)
-    return next((at for at in found if at is not None), None)
+    result = (moment(tags.get(place, name)) for place, name in fields)
+    return next((at for at in result if at is not None), None)

@@ -26,7 +26,7 @@ WARP_GRID = 20  # nodes a side of the coarse grid on which displacements are com
 
 
 @dataclass(frozen=True)
-class Shot:
+class FaceClip:
     """A stretch of one clip in its steady frame.
 
     Attributes:
@@ -66,22 +66,22 @@ def polygon_mask(points: np.ndarray, side: int, feather_px: float) -> np.ndarray
 
 
 def masks(
-    rng: np.random.Generator, shot: Shot, indices: tuple[int, ...], tremble_px: float
+    rng: np.random.Generator, face_clip: FaceClip, indices: tuple[int, ...], tremble_px: float
 ) -> np.ndarray:
     """(n, s, s, 1) masks over the named landmarks: one scale and softness, trembling per frame."""
-    n, side = len(shot.frames), shot.frames.shape[1]
+    n, side = len(face_clip.frames), face_clip.frames.shape[1]
     feather, scale = rng.uniform(1.5, 8), rng.uniform(0.85, 1.12)
     offsets = tremble_px * wander(rng, n, 2 * len(indices)).reshape(n, -1, 2)
-    points = shot.landmarks[:, list(indices)]
+    points = face_clip.landmarks[:, list(indices)]
     middle = points.mean(1, keepdims=True)
     points = middle + scale * (points - middle) + offsets
     return np.stack([polygon_mask(p, side, feather) for p in points])
 
 
-def part_masks(rng: np.random.Generator, shot: Shot, tremble_px: float) -> np.ndarray:
+def part_masks(rng: np.random.Generator, face_clip: FaceClip, tremble_px: float) -> np.ndarray:
     """Masks over a random part: mostly the inner face, sometimes its lower half or a detail."""
     part = rng.choice(4, p=[0.55, 0.2, 0.15, 0.1])
-    return masks(rng, shot, (INNER, LOWER, LIPS_OUTER, EYES + BROWS)[part], tremble_px)
+    return masks(rng, face_clip, (INNER, LOWER, LIPS_OUTER, EYES + BROWS)[part], tremble_px)
 
 
 def blend(real: np.ndarray, fake: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -90,26 +90,26 @@ def blend(real: np.ndarray, fake: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
-def shift_field(picture: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+def shift_field(image: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """Sample the picture at x + coarse(x); coarse: (g, g, 2) px on a regular grid."""
-    side = picture.shape[0]
+    side = image.shape[0]
     field = cv2.resize(coarse.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     xs, ys = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
     return cv2.remap(
-        picture, xs + field[..., 0], ys + field[..., 1], cv2.INTER_CUBIC,
+        image, xs + field[..., 0], ys + field[..., 1], cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REFLECT_101,
     )  # fmt: skip
 
 
-def warp_to(picture: np.ndarray, have: np.ndarray, want: np.ndarray, pinned: bool) -> np.ndarray:
+def warp_to(image: np.ndarray, have: np.ndarray, want: np.ndarray, pinned: bool) -> np.ndarray:
     """Move the landmarks `have` of the picture to `want`, smoothly in between (thin-plate spline).
 
     Args:
-        picture: (s, s, 3) uint8.
+        image: (s, s, 3) uint8.
         have, want: (k, 2) pixels.
         pinned: keep the picture's border where it is (a background that is glued).
     """
-    side = picture.shape[0]
+    side = image.shape[0]
     if pinned:
         ring = np.linspace(0, side, 4)[:-1]
         border = [(x, 0) for x in ring] + [(side, y) for y in ring]
@@ -124,7 +124,7 @@ def warp_to(picture: np.ndarray, have: np.ndarray, want: np.ndarray, pinned: boo
     nodes = (np.arange(WARP_GRID) + 0.5) / WARP_GRID
     at = np.stack(np.meshgrid(nodes, nodes), -1).reshape(-1, 2)
     field = np.hstack([_plate(at, scaled), np.ones((len(at), 1)), at]) @ weights
-    return shift_field(picture, field.reshape(WARP_GRID, WARP_GRID, 2))
+    return shift_field(image, field.reshape(WARP_GRID, WARP_GRID, 2))
 
 
 def _plate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -142,11 +142,11 @@ def similarity(have: np.ndarray, want: np.ndarray) -> np.ndarray:
     return np.hstack([rotation, (want.mean(0) - rotation @ have.mean(0))[:, None]])
 
 
-def move_rigidly(picture: np.ndarray, have: np.ndarray, want: np.ndarray) -> np.ndarray:
+def move_rigidly(image: np.ndarray, have: np.ndarray, want: np.ndarray) -> np.ndarray:
     """The picture moved so that its head lies where another frame's head lies."""
     matrix = similarity(have[list(RIGID)], want[list(RIGID)])
-    side = picture.shape[0]
-    return cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
+    side = image.shape[0]
+    return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
 
 
 def low_pass(frames: np.ndarray, share: float) -> np.ndarray:

@@ -261,12 +261,12 @@ def scattered_field(points: np.ndarray, offsets: np.ndarray, side: int) -> np.nd
     return cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def displace(picture: np.ndarray, field: np.ndarray) -> np.ndarray:
+def displace(image: np.ndarray, field: np.ndarray) -> np.ndarray:
     """Fetch every pixel from where the (h, w, 2) field points, relative to itself."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
     return cv2.remap(
-        picture,
+        image,
         xs + field[..., 0],
         ys + field[..., 1],
         cv2.INTER_LINEAR,
@@ -279,14 +279,14 @@ def _elastic(side: int, reach_px: float, rng: np.random.Generator) -> np.ndarray
     return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def match_colour(picture: np.ndarray, face: Face) -> np.ndarray:
+def match_colour(image: np.ndarray, face: Face) -> np.ndarray:
     """Give the picture the mean and spread of the face's colours (Reinhard 2001)."""
     low = np.clip(face.landmarks.min(0), 0, None).astype(int)
     high = face.landmarks.max(0).astype(int)
     window = (slice(low[1], max(high[1], low[1] + 2)), slice(low[0], max(high[0], low[0] + 2)))
-    ours, theirs = picture[window].reshape(-1, 3), face.picture[window].reshape(-1, 3)
+    ours, theirs = image[window].reshape(-1, 3), face.picture[window].reshape(-1, 3)
     gain = np.clip(theirs.std(0) / (ours.std(0) + 1), 0.5, 2)
-    moved = (picture.astype(np.float32) - ours.mean(0)) * gain + theirs.mean(0)
+    moved = (image.astype(np.float32) - ours.mean(0)) * gain + theirs.mean(0)
     return np.clip(moved, 0, 255).astype(np.uint8)
 
 
@@ -295,7 +295,7 @@ def match_colour(picture: np.ndarray, face: Face) -> np.ndarray:
 
 def _artifact(
     name: str,
-    picture: np.ndarray,
+    image: np.ndarray,
     face: Face,
     donors: Donors,
     rng: np.random.Generator,
@@ -304,10 +304,10 @@ def _artifact(
     """What a tool does to the pixels that it renders."""
     if name == "decoder":
         if donors.rerender is not None:
-            return donors.rerender(picture, rng)
+            return donors.rerender(image, rng)
         name = "lowpass"
     if name == "lowpass":
-        return artifacts.low_passed(picture, rng.uniform(80, 165) / face.tight_px, rng)
+        return artifacts.low_passed(image, rng.uniform(80, 165) / face.tight_px, rng)
     return {
         "colour": artifacts.colour_drift,
         "upsampled": artifacts.upsampled,
@@ -315,8 +315,8 @@ def _artifact(
         "smooth": artifacts.smoothed,
         "grain": artifacts.grain,
         "codec": artifacts.recompressed,
-        "none": lambda picture, rng, strength: picture,
-    }[name](picture, rng, strength)
+        "none": lambda image, rng, strength: image,
+    }[name](image, rng, strength)
 
 
 # --- families ------------------------------------------------------------------------------------

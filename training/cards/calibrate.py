@@ -44,8 +44,8 @@ def calibrate_card(folders: Sequence[Path], detector: str, checkpoint: Path) -> 
     check = check_sign(labels.tolist(), raws.tolist())
     if check.auc is None or check.auc <= 0.5:
         raise UserError("calibration_failed", f"Not calibrated: {check.sentence}")
-    said = ", ".join(folder.name for folder in folders)
-    line = fit_calibration(labels, raws, f"{said} (file level)")
+    words = ", ".join(folder.name for folder in folders)
+    line = fit_calibration(labels, raws, f"{words} (file level)")
     path = checkpoint / "card.json"
     card = replace(Card.from_json(path.read_text("utf-8")), calibration=line)
     path.write_text(card.to_json(), "utf-8")

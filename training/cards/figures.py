@@ -95,11 +95,11 @@ def figures(detector: str, results: Results) -> Iterator[dict]:
 def _parts(name: str, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Names and files of the rankings of one set."""
     if name in FACE_SETS:
-        said = FACE_SETS[name]
-        yield f"AUC, DFDC face swaps, {said}", table[table.source == "dfdc"]
+        words = FACE_SETS[name]
+        yield f"AUC, DFDC face swaps, {words}", table[table.source == "dfdc"]
         generated = table[table.source.isin(["ffhq", "stylegan"])]
-        yield f"AUC, StyleGAN against FFHQ, {said}", generated
-        yield f"AUC, faces-val, {said}", table
+        yield f"AUC, StyleGAN against FFHQ, {words}", generated
+        yield f"AUC, faces-val, {words}", table
         return
     yield f"AUC, {name}", table
     kinds = sorted(table.kind[table.label == 1].unique())
@@ -118,27 +118,27 @@ def baseline_figures(results: Results) -> Iterator[dict]:
     """What metadata alone and file size alone reach on the set."""
     counts = results.table.label.value_counts()
     for key, name in (("metadata", "metadata alone"), ("file_size", "file size alone")):
-        found = results.baselines[key]["auc"]
-        if found is None:
+        result = results.baselines[key]["auc"]
+        if result is None:
             continue
-        value = found if isinstance(found, float) else found["value"]
+        value = result if isinstance(result, float) else result["value"]
         yield {
             "name": f"AUC of {name}, {results.name}",
             "value": round(value, 3),
-            "low": None if isinstance(found, float) else round(found["low"], 3),
-            "high": None if isinstance(found, float) else round(found["high"], 3),
+            "low": None if isinstance(result, float) else round(result["low"], 3),
+            "high": None if isinstance(result, float) else round(result["high"], 3),
             "n_real": int(counts.get(0, 0)),
             "n_fake": int(counts.get(1, 0)),
             "protocol": f"{results.protocol}, baseline",
         }
 
 
-def rewrite(folder: Path, found: list[dict]) -> None:
+def rewrite(folder: Path, result: list[dict]) -> None:
     """Replace this module's figures; with none, only write the page and its table anew."""
     card = Card.from_json((folder / "card.json").read_text("utf-8"))
     rows = page.read_figures(folder)
-    if found:
-        rows = [row for row in rows if not row["protocol"].startswith(PROTOCOL)] + found
+    if result:
+        rows = [row for row in rows if not row["protocol"].startswith(PROTOCOL)] + result
     page.write(folder, card, rows)
 
 
@@ -150,10 +150,10 @@ def main() -> None:
     arguments = parser.parse_args()
     results = [read_results(folder) for folder in arguments.results]
     for detector in names():
-        found = []
+        result = []
         for one in results:
-            own = list(figures(detector, one))
-            found += own
-            if own and np.ptp(one.table.label) > 0:
-                found += baseline_figures(one)
-        rewrite(arguments.defaults / detector, found)
+            subset = list(figures(detector, one))
+            result += subset
+            if subset and np.ptp(one.table.label) > 0:
+                result += baseline_figures(one)
+        rewrite(arguments.defaults / detector, result)

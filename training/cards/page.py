@@ -251,11 +251,11 @@ def headlines(detector: str, figures: Sequence[Mapping[str, Any]]) -> list[dict[
     """The rows that stand on the page; the first six where a role has not named its own."""
     if detector not in PAGES:
         return [dict(row) for row in figures[:HEADLINES]]
-    found = []
+    result = []
     for name, part in PAGES[detector].headlines:
         rows = [row for row in figures if row["name"] == name and part in row["protocol"]]
-        found += [dict(row) for row in rows[:1]]
-    return found
+        result += [dict(row) for row in rows[:1]]
+    return result
 
 
 def page(card: Card, count: int) -> str:

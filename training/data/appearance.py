@@ -97,8 +97,8 @@ def write(items: Iterable[Item], out: Path) -> None:
                 continue
             image = middle_image(item.path)
             faces = finder.find(image)
-            found = measure(image, faces[0].landmarks) if faces else {}
-            rounded = {name: round(value, 4) for name, value in found.items()}
+            result = measure(image, faces[0].landmarks) if faces else {}
+            rounded = {name: round(value, 4) for name, value in result.items()}
             writer.writerow({"path": item.name, **rounded})
             file.flush()
 

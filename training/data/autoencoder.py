@@ -89,10 +89,10 @@ class Rerenderer:
         self.model = Autoencoder().eval()
         self.model.load_state_dict(torch.load(path, weights_only=True))
 
-    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(h, w, 3) uint8 to the same; the network's own resolution is drawn too."""
         side = 8 * int(rng.integers(18, 37))  # 144 to 288 pixels for the face and its surroundings
-        small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
         noise = float(rng.choice([0.0, rng.uniform(0.02, 0.15)]))
         with torch.no_grad():
             drawn = self.model(_pixels(small[None]), int(rng.integers(3)), noise)[0]
@@ -101,11 +101,11 @@ class Rerenderer:
         back += cv2.GaussianBlur(small - back, (0, 0), side * rng.uniform(0.02, 0.06))
         share = rng.uniform(0.4, 1.0)  # better decoders keep more of the detail
         back = (share * back + (1 - share) * small).clip(0, 255).astype(np.uint8)
-        return cv2.resize(back, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        return cv2.resize(back, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def _pixels(pictures: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+def _pixels(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _batches(crops: Path, seed: int) -> Iterator[torch.Tensor]:
@@ -113,15 +113,15 @@ def _batches(crops: Path, seed: int) -> Iterator[torch.Tensor]:
     sources = [source for source in training_sources(crops).values() if len(source.reals)]
     rng = np.random.default_rng(seed)
     while True:
-        found = []
+        result = []
         for _ in range(BATCH):
             source = sources[rng.integers(len(sources))]
             face = source.face(source.reals[rng.integers(len(source.reals))])
             zoom = rng.uniform(1.0, 1.8) * SIDE_PX / face.picture.shape[0]
             large = cv2.resize(face.picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
             top, left = rng.integers(0, np.array(large.shape[:2]) - SIDE_PX + 1)
-            found.append(large[top : top + SIDE_PX, left : left + SIDE_PX])
-        yield _pixels(np.stack(found))
+            result.append(large[top : top + SIDE_PX, left : left + SIDE_PX])
+        yield _pixels(np.stack(result))
 
 
 def _edges(pixels: torch.Tensor) -> torch.Tensor:

@@ -45,18 +45,18 @@ def clip_tensors(graph_file: Path) -> dict[str, np.ndarray]:
 
     graph = onnx.load(str(graph_file)).graph
     arrays = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
-    found = {ours: _float(arrays, theirs) for ours, theirs in FIRST.items()}
+    result = {ours: _float(arrays, theirs) for ours, theirs in FIRST.items()}
     quantized = dict(_products(graph, arrays))
     for number in range(LAYERS):
         ours, theirs = f"blocks.{number}", f"encoder.layers.{number}"
         for norm, name in NORMS.items():
             for part in ("weight", "bias"):
-                found[f"{ours}.{norm}.{part}"] = _float(arrays, f"{theirs}.{name}.{part}")
+                result[f"{ours}.{norm}.{part}"] = _float(arrays, f"{theirs}.{name}.{part}")
         for product, name in PRODUCTS.items():
             weight, scale = quantized[f"vision_model.{theirs}.{name}"]
-            found[f"{ours}.{product}.weight"], found[f"{ours}.{product}.scale"] = weight, scale
-            found[f"{ours}.{product}.bias"] = _float(arrays, f"{theirs}.{name}.bias")
-    return found
+            result[f"{ours}.{product}.weight"], result[f"{ours}.{product}.scale"] = weight, scale
+            result[f"{ours}.{product}.bias"] = _float(arrays, f"{theirs}.{name}.bias")
+    return result
 
 
 def _float(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:

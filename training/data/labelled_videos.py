@@ -34,7 +34,7 @@ SHORTEST_S = 1.0  # the Arabic clips last 1.2 s
 MOST_WINDOWS = 2  # of each file; more of one person teaches little
 ARABIC_EVERY = 32  # one of so many Arabic clips
 SAVE_EVERY = 10  # files
-Look = Callable[[Window, FaceTrack], dict | None]
+Measure = Callable[[Window, FaceTrack], dict | None]
 
 
 def items(data: Path) -> pd.DataFrame:
@@ -70,25 +70,25 @@ def measured(window: Window, track: FaceTrack) -> dict | None:
     return {"face_px": track.quality.face_px} | measures
 
 
-def rows_of(path: Path, tier: str, look: Look) -> list[dict]:
+def rows_of(path: Path, tier: str, assessment: Measure) -> list[dict]:
     """What is seen in each window of one file in one tier."""
-    found = []
+    result = []
     chosen = next((t for t in TIERS if t.name == tier), None)
     with copies(chosen)(path) if chosen else nullcontext(path) as copy:
         for number, (window, track) in enumerate(windows(copy, MOST_WINDOWS)):
-            seen = look(window, track)
-            if seen is not None:
-                found.append({"tier": tier, "window": number} | seen)
-    return found
+            observed = assessment(window, track)
+            if observed is not None:
+                result.append({"tier": tier, "window": number} | observed)
+    return result
 
 
-def collect(table: pd.DataFrame, file: Path, look: Look) -> None:
-    """Look at all files of `items` in all tiers and write one row a window; resumes.
+def collect(table: pd.DataFrame, file: Path, assessment: Measure) -> None:
+    """Measure at all files of `items` in all tiers and write one row a window; resumes.
 
     Args:
         table: the files.
         file: the parquet file.
-        look: gives the columns of one window's largest face, or None to leave it out.
+        assessment: gives the columns of one window's largest face, or None to leave it out.
     """
     rows = pd.read_parquet(file).to_dict("records") if file.exists() else []
     done = {(row["name"], row["tier"]) for row in rows}
@@ -96,8 +96,8 @@ def collect(table: pd.DataFrame, file: Path, look: Look) -> None:
         label = {"name": item.path.name, "label": item.label, "kind": item.kind}
         for tier in ("clean", *(t.name for t in TIERS)):
             if (item.path.name, tier) not in done:
-                found = rows_of(item.path, tier, look)
-                rows += [label | {"group": item.group} | row for row in found]
+                result = rows_of(item.path, tier, assessment)
+                rows += [label | {"group": item.group} | row for row in result]
         if number % SAVE_EVERY == SAVE_EVERY - 1:
             pd.DataFrame(rows).to_parquet(file)
             log.info("%s: %d windows in all", item.path.name, len(rows))

@@ -93,17 +93,17 @@ def jpeg_40(data: bytes) -> bytes:
 
 def half_size(data: bytes) -> bytes:
     """The picture at half its width and height."""
-    picture = _decoded(data)
-    size = (picture.shape[1] // 2, picture.shape[0] // 2)
-    return _encoded(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), LOSSLESS_LIKE)
+    image = _decoded(data)
+    size = (image.shape[1] // 2, image.shape[0] // 2)
+    return _encoded(cv2.resize(image, size, interpolation=cv2.INTER_AREA), LOSSLESS_LIKE)
 
 
 def _decoded(data: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
-def _encoded(picture: np.ndarray, quality: int) -> bytes:
-    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+def _encoded(image: np.ndarray, quality: int) -> bytes:
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def talking_items(clips: Path, index: Path) -> list[Item]:
@@ -116,8 +116,8 @@ def talking_items(clips: Path, index: Path) -> list[Item]:
     table = pd.read_parquet(index)
     table = table[table["split"].isin(["val", "test"])]
     items = []
-    for person, own in table.groupby("person"):
-        for name in own["clip"].iloc[:CLIPS_A_PERSON]:
+    for person, subset in table.groupby("person"):
+        for name in subset["clip"].iloc[:CLIPS_A_PERSON]:
             path = (clips / f"{name}.mp4").resolve()
             source = f"talking-{name.split('_')[0]}"
             items.append(Item(str(path), path, 0, str(person), "real", source))
@@ -137,10 +137,10 @@ def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
         if sound is not None and spoken >= LEAST_SPEECH_S:
             voices.append((item, sound))
     items = []
-    for number, (item, own) in list(enumerate(voices))[::DUBBED_EVERY]:
+    for number, (item, subset) in list(enumerate(voices))[::DUBBED_EVERY]:
         others = voices[number + 1 :] + voices[:number]
         foreign = next(s for other, s in others if other.group != item.group)
-        for label, sound in enumerate((own, np.resize(foreign, len(own)))):
+        for label, sound in enumerate((subset, np.resize(foreign, len(subset)))):
             path = folder / f"{number:03d}-{'foreign' if label else 'own'}-sound.mp4"
             if not path.is_file():
                 with Clip(item.path) as clip:

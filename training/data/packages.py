@@ -58,9 +58,9 @@ class Archive:
             return NPM.format(package=quote(self.package, safe="@/"), archive=self.name)
         index = PYPI.format(package=self.package)
         for link in re.findall(r'href="([^"]+)"', download(index).decode()):
-            found = urljoin(index, unescape(link).split("#")[0])
-            if found.endswith(f"/{self.name}"):
-                return found
+            result = urljoin(index, unescape(link).split("#")[0])
+            if result.endswith(f"/{self.name}"):
+                return result
         raise ValueError(f"{self.package} has no {self.name}")
 
     def content(self, download: Download = fetched) -> bytes:
@@ -77,13 +77,13 @@ def unpacked(data: bytes, members: Sequence[str]) -> list[bytes]:
     if zipfile.is_zipfile(io.BytesIO(data)):
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             return [packed.read(name) for name in members]
-    found = {}
+    result = {}
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for entry in tar:
             file = tar.extractfile(entry) if entry.name in members else None
             if file is not None:
-                found[entry.name] = file.read()
-    return [found[name] for name in members]
+                result[entry.name] = file.read()
+    return [result[name] for name in members]
 
 
 def checked(data: bytes, sha256: str) -> bytes:

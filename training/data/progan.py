@@ -34,16 +34,16 @@ def weights(archive: bytes) -> list[tuple[Tensor, Tensor]]:
     names = [f"{FOLDER}/model.json"]
     names += [f"{FOLDER}/group1-shard{n + 1}of{SHARDS}.bin" for n in range(SHARDS)]
     model, *parts = unpacked(archive, names)
-    data, at, found = b"".join(parts), 0, []
+    data, at, result = b"".join(parts), 0, []
     for entry in json.loads(model)["weightsManifest"][0]["weights"]:
         count = int(np.prod(entry["shape"]))
         values = np.frombuffer(data, "<f4", count, at).reshape(entry["shape"])
         at += 4 * count
         if entry["dtype"] == "float32" and entry["shape"]:
-            found.append(torch.tensor(values))
+            result.append(torch.tensor(values))
     # constants of the last operation stand behind its kernel like any bias
-    kernels = [kernel.permute(3, 2, 0, 1) for kernel in found if kernel.ndim == 4]
-    biases = [bias for bias in found if bias.ndim == 1]
+    kernels = [kernel.permute(3, 2, 0, 1) for kernel in result if kernel.ndim == 4]
+    biases = [bias for bias in result if bias.ndim == 1]
     return list(zip(kernels, biases, strict=True))
 
 
@@ -60,8 +60,8 @@ def draw(layers: list[tuple[Tensor, Tensor]], latents: Tensor) -> Tensor:
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         x = F.conv2d(x, weight, shift, padding=1 if number else 0)
         x = _normalised(F.leaky_relu(x, 0.2))
-    pictures = 0.5 + (F.conv2d(x, kernel, bias) - 0.5) / 2
-    return pictures.clamp(0, 1).permute(0, 2, 3, 1)
+    images = 0.5 + (F.conv2d(x, kernel, bias) - 0.5) / 2
+    return images.clamp(0, 1).permute(0, 2, 3, 1)
 
 
 def _normalised(x: Tensor) -> Tensor:
@@ -78,9 +78,9 @@ def write_faces(layers: list[tuple[Tensor, Tensor]], out: Path, faces: int = FAC
     for first in range(0, faces, BATCH):
         with torch.inference_mode():
             drawn = draw(layers, torch.randn(BATCH, LATENTS, generator=random))
-        for number, picture in enumerate(drawn, first):
+        for number, image in enumerate(drawn, first):
             path = folder / f"{number:05d}.png"
-            Image.fromarray((picture * 255).round().to(torch.uint8).numpy()).save(path)
+            Image.fromarray((image * 255).round().to(torch.uint8).numpy()).save(path)
             items.append(Item(f"progan/{path.name}", path, 1, f"progan-{number}", "progan", ""))
     return items
 

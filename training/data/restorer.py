@@ -89,11 +89,11 @@ class Restorer:
         self._net.load_param(str(parameters))
         self._net.load_model(str(weights))
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray) -> np.ndarray:
         """(h, w, 3) uint8 RGB to (zoom h, zoom w, 3) uint8 RGB."""
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         small = self._ncnn.Mat.from_pixels(
-            np.ascontiguousarray(picture), self._ncnn.Mat.PixelType.PIXEL_RGB, width, height
+            np.ascontiguousarray(image), self._ncnn.Mat.PixelType.PIXEL_RGB, width, height
         )
         small.substract_mean_normalize([0.0] * 3, [1 / 255] * 3)
         pass_through = self._net.create_extractor()
@@ -104,14 +104,14 @@ class Restorer:
         return np.clip(np.array(drawn).transpose(1, 2, 0) * 255, 0, 255).astype(np.uint8)
 
 
-def restored(picture: np.ndarray, rng: np.random.Generator, restorer: Restorer) -> np.ndarray:
+def restored(image: np.ndarray, rng: np.random.Generator, restorer: Restorer) -> np.ndarray:
     """A picture drawn anew from a small copy, with its broad colours put back; the same shape."""
     side = int(rng.integers(*SMALL_PX)) * 4 // restorer.network.zoom
     kernel = cv2.INTER_AREA if rng.random() < 0.6 else cv2.INTER_CUBIC
-    small = cv2.resize(picture, (side, side), interpolation=kernel)
+    small = cv2.resize(image, (side, side), interpolation=kernel)
     drawn = restorer(small)
-    drawn = cv2.resize(drawn, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
-    drift = cv2.GaussianBlur(picture.astype(np.float32) - drawn, (0, 0), picture.shape[0] * 0.04)
+    drawn = cv2.resize(drawn, image.shape[1::-1], interpolation=cv2.INTER_AREA)
+    drift = cv2.GaussianBlur(image.astype(np.float32) - drawn, (0, 0), image.shape[0] * 0.04)
     return np.clip(drawn + drift, 0, 255).astype(np.uint8)
 
 
@@ -142,7 +142,7 @@ def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:
     """Restored faces of one source: pictures (n, side, side, 3) uint8, their reals' places (n,)."""
     rng = np.random.default_rng(seed)
     places = rng.integers(len(source.reals), size=SHARD_FACES)
-    pictures = []
+    images = []
     for place in places:
         face = source.face(source.reals[place])
         content = str(rng.choice(list(CONTENTS), p=list(CONTENTS.values())))
@@ -150,9 +150,9 @@ def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:
         given = _content(content, source, face, rng)
         if rng.random() < RERENDERED_SHARE:
             given = tools.rerender(given, rng)
-        pictures.append(restored(given, rng, tools.restorers[network]))
+        images.append(restored(given, rng, tools.restorers[network]))
     partial = file.with_suffix(".partial.npz")
-    np.savez(partial, pictures=np.stack(pictures), places=places)
+    np.savez(partial, pictures=np.stack(images), places=places)
     partial.replace(file)
 
 

@@ -108,7 +108,7 @@ def trimmed(face: Face) -> Face:
 
 def training_sources(folder: Path) -> dict[str, Source]:
     """All sources of the training split that are prepared in ``folder``."""
-    pictures, marks, table = load_part(folder, "faces-train")
+    images, marks, table = load_part(folder, "faces-train")
     row_of = {name: row for row, name in table["name"].items() if table.label[row] == 0}
     swaps = [
         (row, row_of[pair])
@@ -119,12 +119,12 @@ def training_sources(folder: Path) -> dict[str, Source]:
     gan = np.flatnonzero(table.source == "stylegan")
     partners = np.resize(real["ffhq"], len(gan))
     sources = {
-        "dfdc": Source(pictures, marks, real["dfdc"], np.array(swaps)),
-        "ffhq": Source(pictures, marks, real["ffhq"], np.stack([gan, partners], 1)),
+        "dfdc": Source(images, marks, real["dfdc"], np.array(swaps)),
+        "ffhq": Source(images, marks, real["ffhq"], np.stack([gan, partners], 1)),
     }
-    pictures, marks, table = load_part(folder, "portraits")
+    images, marks, table = load_part(folder, "portraits")
     train = np.flatnonzero((table["split"] == "train") & (table.label == 0))
-    sources["web-portraits"] = Source(pictures, marks, train)
+    sources["web-portraits"] = Source(images, marks, train)
     for name in TALKING_SETS:
         if (folder / "talking" / "index.parquet").exists():
             sources[name] = talking_source(folder / "talking", name, "train")
@@ -135,16 +135,16 @@ def training_sources(folder: Path) -> dict[str, Source]:
 
 def outside_sources(folder: Path) -> dict[str, Source]:
     """Its real people, and generated faces, which have no original of their own."""
-    pictures, marks, table = load_part(folder, OUTSIDE)
+    images, marks, table = load_part(folder, OUTSIDE)
     native = table["native_px"].to_numpy()
     sources = {}
     for name in external.LEARNED:
         rows = np.flatnonzero(table["source"] == name)
-        sources[name] = Source(pictures, marks, rows, native_px=native)
+        sources[name] = Source(images, marks, rows, native_px=native)
     made = table.index[table["label"] == 1].to_series().groupby(table["group"])
     drawn = np.concatenate([np.resize(rows, FACES_A_MAKER) for _, rows in made])
     fakes = np.stack([drawn, np.full_like(drawn, -1)], 1)
-    sources["generated"] = Source(pictures, marks, np.zeros(0, int), fakes, native_px=native)
+    sources["generated"] = Source(images, marks, np.zeros(0, int), fakes, native_px=native)
     return sources
 
 
@@ -165,10 +165,10 @@ def talking_source(folder: Path, name: str, split: str) -> Source:
     rows = [np.arange(c.first, c.first + c.n) for c in clips.itertuples()]
     clip = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
     row = np.concatenate(rows)
-    kept = good[row]
+    selected = good[row]
     return Source(
         np.load(folder / f"{name}_wide.npy", mmap_mode="r"),
         np.load(folder / f"{name}_landmarks_crop.npy", mmap_mode="r"),
-        row[kept],
-        moments=clip[kept],
+        row[selected],
+        moments=clip[selected],
     )

@@ -82,23 +82,23 @@ def decode(path: Path) -> Decoded:
 
 def main_faces(frames: list[np.ndarray], finder: FaceFinder) -> list[Face | None]:
     """The clip's main face in every frame (None where it is gone)."""
-    found: list[Face | None] = []
+    result: list[Face | None] = []
     face: Face | None = None
-    for number, picture in enumerate(frames):
+    for number, image in enumerate(frames):
         before, face = face, None
         if before is not None and number % FIND_EVERY:
-            face = finder.follow(picture, before)
+            face = finder.follow(image, before)
         if face is None:
-            face = _search(picture, before, finder)
-        found.append(face)
-    return found
+            face = _search(image, before, finder)
+        result.append(face)
+    return result
 
 
-def _search(picture: np.ndarray, before: Face | None, finder: FaceFinder) -> Face | None:
+def _search(image: np.ndarray, before: Face | None, finder: FaceFinder) -> Face | None:
     """The largest face, or, when one was followed, the one at its place."""
-    faces = finder.find(picture)
+    faces = finder.find(image)
     if not faces:
-        return finder.follow(picture, before) if before is not None else None
+        return finder.follow(image, before) if before is not None else None
     if before is None:
         return faces[0]
     centre = before.box_xyxy.reshape(2, 2).mean(0)
@@ -106,7 +106,7 @@ def _search(picture: np.ndarray, before: Face | None, finder: FaceFinder) -> Fac
 
 
 def cut_crops(
-    picture: np.ndarray, landmarks: np.ndarray
+    image: np.ndarray, landmarks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Wide crop, mouth crop and landmarks of one face.
 
@@ -115,10 +115,10 @@ def cut_crops(
         crop as the app does; (468, 2) float32 landmarks in pixels of the 192-pixel crop.
     """
     to_app = align.face_matrix(landmarks)
-    crop = align.cut(picture, to_app, align.CROP_PX)
+    crop = align.cut(image, to_app, align.CROP_PX)
     mouth = align.cut(crop, align.mouth_matrix(align.move(landmarks, to_app)), align.MOUTH_PX)
     to_wide = align.face_matrix(landmarks, WIDE_PX)
-    wide = align.cut(picture, to_wide, WIDE_PX)
+    wide = align.cut(image, to_wide, WIDE_PX)
     return wide, cv2.cvtColor(mouth, cv2.COLOR_RGB2GRAY), align.move(landmarks, to_wide)
 
 

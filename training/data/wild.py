@@ -40,13 +40,13 @@ def items(folder: Path, out: Path) -> dict[str, list[Item]]:
 def unpacked(table: pd.DataFrame, folder: Path) -> list[Item]:
     """One file a row, as it was published, named by its row."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    result = []
     for number, row in enumerate(table.to_dict("records")):
         path = folder / f"{number:05d}.jpg"
         if not path.is_file():
             path.write_bytes(row["image"])
-        found.append(_item(f"{folder.name}/{path.name}", path, row))
-    return found
+        result.append(_item(f"{folder.name}/{path.name}", path, row))
+    return result
 
 
 def clip_items(folder: Path) -> list[Item]:
@@ -71,9 +71,9 @@ def person(item: Item, row: dict) -> dict[str, object]:
     """What is known of the person: technique of the fake, age in years, sex, ancestry; or None."""
     name, source = Path(str(row.get("path", ""))).name, row["source"]
     known: dict[str, object] = {"path": item.name, "technique": row["kind"]}
-    if source == "utkface" and (found := UTKFACE_NAME.match(name)):
-        age, sex, ancestry = map(int, found.groups())
+    if source == "utkface" and (result := UTKFACE_NAME.match(name)):
+        age, sex, ancestry = map(int, result.groups())
         return known | {"age": age, "sex": SEXES[sex], "ancestry": ANCESTRIES[ancestry]}
-    if source == "aaf" and (found := AAF_NAME.search(name)):
-        return known | {"age": int(found[1]), "sex": None, "ancestry": "Asian"}
+    if source == "aaf" and (result := AAF_NAME.search(name)):
+        return known | {"age": int(result[1]), "sex": None, "ancestry": "Asian"}
     return known | {"age": None, "sex": None, "ancestry": None}

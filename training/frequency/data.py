@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from detectors.frequency.features import LENGTH, LOOK_PX, describe, image_blocks_db
+from detectors.frequency.features import DESCRIBED_PX, LENGTH, describe, image_blocks_db
 from media import align
 from training.augment import artifacts, pseudo_fakes
 from training.augment.degradations import degraded
@@ -45,10 +45,10 @@ def write_shard(sources: dict[str, Source], mix: dict[str, float], file: Path, s
     """Some pairs into one file: (2n, 1029) descriptions (real, fake, real, …) and (n,) kinds."""
     rng = np.random.default_rng(seed)
     kinds = rng.choice(list(mix), p=list(mix.values()), size=SHARD_PAIRS)
-    told = np.zeros((2 * SHARD_PAIRS, LENGTH), np.float32)
+    data = np.zeros((2 * SHARD_PAIRS, LENGTH), np.float32)
     for number, kind in enumerate(kinds):
-        told[2 * number : 2 * number + 2] = _described_pair(str(kind), sources, rng)
-    np.savez(file, told=told, kinds=kinds)
+        data[2 * number : 2 * number + 2] = _described_pair(str(kind), sources, rng)
+    np.savez(file, told=data, kinds=kinds)
 
 
 def read_bank(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -78,16 +78,16 @@ def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Genera
     else:
         source = sources[kind]
         real = source.face(source.reals[rng.integers(len(source.reals))])
-        picture, _ = pseudo_fakes.make(real, Donors(source.similar), rng)
-        fake = Face(picture, real.landmarks)
+        image, _ = pseudo_fakes.make(real, Donors(source.similar), rng)
+        fake = Face(image, real.landmarks)
     seed = int(rng.integers(2**31))
     scale = None if rng.random() < 0.5 else rng.uniform(0.85, 1.2)
     shift = rng.uniform(-6, 6, 2)
-    told = []
+    data = []
     for face in (real, fake):
-        picture = degraded_image(face, np.random.default_rng(seed))
-        told.append(describe(cut_look(picture, face.tight_px, scale, shift + rng.normal(0, 1, 2))))
-    return np.stack(told)
+        image = degraded_image(face, np.random.default_rng(seed))
+        data.append(describe(cut_look(image, face.tight_px, scale, shift + rng.normal(0, 1, 2))))
+    return np.stack(data)
 
 
 def degraded_image(face: Face, rng: np.random.Generator) -> np.ndarray:
@@ -102,46 +102,46 @@ def degraded_image(face: Face, rng: np.random.Generator) -> np.ndarray:
     return _lightly_worn(face.picture, rng)
 
 
-def _lightly_worn(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _lightly_worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A resize by a third and one good encoding: fine detail is weakened, not gone."""
-    shape = picture.shape[1::-1]
+    shape = image.shape[1::-1]
     if rng.random() < 0.5:
         zoom = float(rng.uniform(0.6, 1.3))
         kernel = int(rng.choice(artifacts.KERNELS))
-        picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=kernel)
+        image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=kernel)
     if rng.random() < 0.7:
         suffix = ".jpg" if rng.random() < 0.7 else ".webp"
-        picture = encoded(picture, suffix, int(rng.integers(60, 99)))
-    if picture.shape[1::-1] != shape:
-        picture = cv2.resize(picture, shape, interpolation=cv2.INTER_LINEAR)
-    return picture
+        image = encoded(image, suffix, int(rng.integers(60, 99)))
+    if image.shape[1::-1] != shape:
+        image = cv2.resize(image, shape, interpolation=cv2.INTER_LINEAR)
+    return image
 
 
-def encoded(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
+def encoded(image: np.ndarray, suffix: str, quality: int) -> np.ndarray:
     """A picture through ``.jpg`` or ``.webp``."""
     key = cv2.IMWRITE_JPEG_QUALITY if suffix == ".jpg" else cv2.IMWRITE_WEBP_QUALITY
-    return cv2.imdecode(cv2.imencode(suffix, picture, [key, quality])[1], cv2.IMREAD_COLOR)
+    return cv2.imdecode(cv2.imencode(suffix, image, [key, quality])[1], cv2.IMREAD_COLOR)
 
 
 def cut_look(
-    picture: np.ndarray, tight_px: float, scale: float | None, shift: np.ndarray
+    image: np.ndarray, tight_px: float, scale: float | None, shift: np.ndarray
 ) -> np.ndarray:
     """The part of a face that is described, (208, 208, 3) uint8.
 
     Args:
-        picture: (side, side, 3), the face in its middle.
+        image: (side, side, 3), the face in its middle.
         tight_px: side of the tight crop in it.
         scale: of the face against the app's; None takes the pixels as they are, without resampling.
         shift: (2,) pixels.
     """
-    middle = np.array(picture.shape[1::-1]) / 2
+    middle = np.array(image.shape[1::-1]) / 2
     if scale is None:
-        corner = np.round(middle - LOOK_PX / 2 + shift).astype(int)
-        x, y = np.clip(corner, 0, np.array(picture.shape[1::-1]) - LOOK_PX)
-        return np.ascontiguousarray(picture[y : y + LOOK_PX, x : x + LOOK_PX])
+        corner = np.round(middle - DESCRIBED_PX / 2 + shift).astype(int)
+        x, y = np.clip(corner, 0, np.array(image.shape[1::-1]) - DESCRIBED_PX)
+        return np.ascontiguousarray(image[y : y + DESCRIBED_PX, x : x + DESCRIBED_PX])
     zoom = align.TIGHT_PX / tight_px * scale
-    matrix = np.hstack([np.eye(2) * zoom, (LOOK_PX / 2 - zoom * (middle + shift))[:, None]])
-    return align.cut(picture, matrix, LOOK_PX)
+    matrix = np.hstack([np.eye(2) * zoom, (DESCRIBED_PX / 2 - zoom * (middle + shift))[:, None]])
+    return align.cut(image, matrix, DESCRIBED_PX)
 
 
 # --- validation ----------------------------------------------------------------------------------
@@ -155,21 +155,21 @@ def write_validation(data: Path, crops: Path, file: Path) -> None:
     label, source, kind, group, file_bytes, native_px (of the published crop), blocks_db, and
     face_px, for which the width of the published picture stands in.
     """
-    told: list[np.ndarray] = []
+    given: list[np.ndarray] = []
     rows: list[dict] = []
     for part in ("faces-val", "portraits"):
-        pictures, _, table = load_part(crops, part)
+        images, _, table = load_part(crops, part)
         published = pd.read_parquet(data / f"{part}.parquet", columns=["name", "image"])
         sizes = published.set_index("name")["image"].map(len)
         for number, row in enumerate(table.itertuples()):
             if row.split != "val":
                 continue
             for condition in CONDITIONS if number % DEGRADED_EVERY == 0 else CONDITIONS[:1]:
-                crop = worn_by(condition, np.asarray(pictures[number]))
-                told.append(describe(cut_look(crop, align.TIGHT_PX, None, np.zeros(2))))
+                crop = worn_by(condition, np.asarray(images[number]))
+                given.append(describe(cut_look(crop, align.TIGHT_PX, None, np.zeros(2))))
                 rows.append(_about(row, condition, crop) | {"file_bytes": int(sizes[row.name])})
         log.info("%s: %d looks", part, len(rows))
-    np.savez(file, told=np.stack(told))
+    np.savez(file, told=np.stack(given))
     pd.DataFrame(rows).to_parquet(file.with_suffix(".parquet"))
 
 
@@ -184,13 +184,13 @@ def _about(row, condition: str, crop: np.ndarray) -> dict:
     }
 
 
-def worn_by(condition: str, picture: np.ndarray) -> np.ndarray:
+def worn_by(condition: str, image: np.ndarray) -> np.ndarray:
     """As it is, as JPEG of quality 40, at half size, or at half size as WebP of quality 40."""
-    side = picture.shape[1::-1]
+    side = image.shape[1::-1]
     if condition in ("half", "web"):
-        picture = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     if condition in ("jpeg40", "web"):
-        picture = encoded(picture, ".jpg" if condition == "jpeg40" else ".webp", 40)
-    if picture.shape[1::-1] != side:
-        picture = cv2.resize(picture, side, interpolation=cv2.INTER_LINEAR)
-    return picture
+        image = encoded(image, ".jpg" if condition == "jpeg40" else ".webp", 40)
+    if image.shape[1::-1] != side:
+        image = cv2.resize(image, side, interpolation=cv2.INTER_LINEAR)
+    return image

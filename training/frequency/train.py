@@ -21,8 +21,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from detectors.frequency.detector import MODEL_TYPE, Gate, plain_measures
-from detectors.frequency.features import LOOK_PX
+from detectors.frequency.detector import MODEL_TYPE, Domain, plain_measures
+from detectors.frequency.features import DESCRIBED_PX
 from detectors.frequency.network import FrequencyNet
 from evaluation.calibrate import fit_calibration
 from evaluation.metrics import auc
@@ -44,12 +44,12 @@ ALARM_SHARE = 0.05  # of clean real faces of DFDC above the alarm threshold
 PUBLISHED = ("dfdc", "ffhq", "stylegan")
 # 19 of 20 half-size faces of the selection half have less detail, and all JPEGs of quality 40 more
 # blocks; a fifth of the clean faces are lost.
-GATE = Gate(least_detail_db=2.0, most_blocks_db=3.0, least_face_px=112.0)
+GATE = Domain(least_detail_db=2.0, most_blocks_db=3.0, least_face_px=112.0)
 
 CARD = Card(
     detector="frequency",
     title="Spectra and noise of the face, one hidden layer",
-    size_px=LOOK_PX,
+    size_px=DESCRIBED_PX,
     fake_indices=(1,),
     real_indices=(0,),
     labels_known_by="Its recipe (training/frequency/train.py) gives fake faces the higher logit.",
@@ -80,20 +80,20 @@ CARD = Card(
 # --- fit -----------------------------------------------------------------------------------------
 
 
-def fit(told: Tensor, seed: int) -> FrequencyNet:
+def fit(data: Tensor, seed: int) -> FrequencyNet:
     """Train on (2n, 1029) descriptions in the order real, fake, real, …"""
     torch.manual_seed(seed)
     network = FrequencyNet(HIDDEN, DROP)
-    network.mean.copy_(told.mean(0))
-    network.spread.copy_(told.std(0) + 1e-3)
-    batches = len(told) // 2 // PAIRS
+    network.mean.copy_(data.mean(0))
+    network.spread.copy_(data.std(0) + 1e-3)
+    batches = len(data) // 2 // PAIRS
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, LEARNING_RATE, total_steps=EPOCHS * batches + 1
     )
     for _ in range(EPOCHS):
-        for pairs in torch.randperm(len(told) // 2)[: batches * PAIRS].split(PAIRS):
-            real, fake = network(told[2 * pairs]), network(told[2 * pairs + 1])
+        for pairs in torch.randperm(len(data) // 2)[: batches * PAIRS].split(PAIRS):
+            real, fake = network(data[2 * pairs]), network(data[2 * pairs + 1])
             loss = pair_loss(real, fake)
             optimiser.zero_grad()
             loss.backward()
@@ -110,12 +110,12 @@ def pair_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def raw_scores(network: FrequencyNet, told: np.ndarray) -> np.ndarray:
+def raw_scores(network: FrequencyNet, data: np.ndarray) -> np.ndarray:
     """(n,) logits of (n, 1029) descriptions."""
-    return network(torch.from_numpy(told)).numpy().astype(np.float64)
+    return network(torch.from_numpy(data)).numpy().astype(np.float64)
 
 
-def best_of_seeds(bank: np.ndarray, told: np.ndarray, rows: pd.DataFrame) -> FrequencyNet:
+def best_of_seeds(bank: np.ndarray, data: np.ndarray, rows: pd.DataFrame) -> FrequencyNet:
     """The seed that ranks the clean published faces of the selection half best."""
     asked = (
         rows["selects"] & (rows["condition"] == "clean") & rows["source"].isin(PUBLISHED)
@@ -123,7 +123,7 @@ def best_of_seeds(bank: np.ndarray, told: np.ndarray, rows: pd.DataFrame) -> Fre
     best, reached = None, -1.0
     for seed in range(SEEDS):
         network = fit(torch.from_numpy(bank), seed)
-        value = auc(rows["label"].to_numpy()[asked], raw_scores(network, told[asked]))
+        value = auc(rows["label"].to_numpy()[asked], raw_scores(network, data[asked]))
         log.info("seed %d: selection AUC %.3f", seed, value)
         if value > reached:
             best, reached = network, value
@@ -140,9 +140,9 @@ def in_selection(groups: pd.Series) -> np.ndarray:
 # --- figures -------------------------------------------------------------------------------------
 
 
-def gate_rows(told: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
+def gate_rows(data: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
     """Which held-out faces the gate lets through."""
-    facts = zip(told, rows["blocks_db"], rows["face_px"], strict=True)
+    facts = zip(data, rows["blocks_db"], rows["face_px"], strict=True)
     return np.array(
         [
             GATE.in_domain(plain_measures(t[None]) | {"blockiness_db": blocks, "face_px": px})
@@ -202,9 +202,9 @@ def _alarms(name: str, part: pd.DataFrame, threshold: float) -> dict:
 # --- all of it -----------------------------------------------------------------------------------
 
 
-def export(network: FrequencyNet, told: np.ndarray, rows: pd.DataFrame, folder: Path) -> None:
+def export(network: FrequencyNet, data: np.ndarray, rows: pd.DataFrame, folder: Path) -> None:
     """Calibrate, measure and write the checkpoint folder."""
-    rows = rows.assign(raw=raw_scores(network, told), open=gate_rows(told, rows))
+    rows = rows.assign(raw=raw_scores(network, data), open=gate_rows(data, rows))
     fitted = rows[~rows["selects"] & rows["open"] & (rows["condition"] == "clean")]
     calibration = fit_calibration(
         fitted["label"].to_numpy(),
@@ -232,6 +232,6 @@ def main() -> None:
     if not held_out.exists():
         frequency_data.write_validation(arguments.data, arguments.crops, held_out)
     bank, _ = frequency_data.read_bank(arguments.run / "bank")
-    told, rows = np.load(held_out)["told"], pd.read_parquet(held_out.with_suffix(".parquet"))
+    data, rows = np.load(held_out)["told"], pd.read_parquet(held_out.with_suffix(".parquet"))
     rows["selects"] = in_selection(rows["group"])
-    export(best_of_seeds(bank, told, rows), told, rows, arguments.folder)
+    export(best_of_seeds(bank, data, rows), data, rows, arguments.folder)

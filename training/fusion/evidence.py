@@ -19,7 +19,7 @@ from detectors.registry import names
 from errors import UserError
 from evaluation.evaluate import LINES
 from evaluation.manifest import Item, read_manifest
-from evaluation.run import Kept, read_lines
+from evaluation.run import ScoreRecord, read_lines
 from hub.checkpoint import Calibration
 from media.sniff import MediaKind
 
@@ -84,8 +84,8 @@ def balanced(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(n,) weights scaled so that each class has half of a total of 1."""
     scaled = weights.astype(float).copy()
     for label in (0, 1):
-        own = labels == label
-        scaled[own] *= 0.5 / max(scaled[own].sum(), 1e-12)
+        subset = labels == label
+        scaled[subset] *= 0.5 / max(scaled[subset].sum(), 1e-12)
     return scaled
 
 
@@ -110,21 +110,21 @@ def read_table(folders: Sequence[Path], held_out: HeldOut | None = None) -> Tabl
         folders: written by ``cli.py evaluate``.
         held_out: detector → scores of `read_held_out`, which take the place of its own raw scores.
     """
-    values, file, labels, weights, kinds, sources, units, pictures, origins = ([] for _ in range(9))
+    values, file, labels, weights, kinds, sources, units, images, origins = ([] for _ in range(9))
     for folder in folders:
         items, records, lines = _read_folder(folder)
-        own = np.array([item.label for item in items])
-        weights.append(balanced(own, np.ones(len(own))))
-        for item, kept in zip(items, records, strict=True):
-            own_scores = {d: told.get(item.path.name) for d, told in (held_out or {}).items()}
-            rows = _people(kept, lines, own_scores)
+        subset = np.array([item.label for item in items])
+        weights.append(balanced(subset, np.ones(len(subset))))
+        for item, selected in zip(items, records, strict=True):
+            own_scores = {d: data.get(item.path.name) for d, data in (held_out or {}).items()}
+            rows = _people(selected, lines, own_scores)
             values.append(rows)
             file.append(np.full(len(rows), len(labels)))
             labels.append(item.label)
             kinds.append(item.kind.split("+")[0] if item.label else "real")
             sources.append(f"{folder.name}/{item.source or item.kind}")
             units.append(f"{folder.name}/{item.unit}")
-            pictures.append(kept.facts.get("kind") == MediaKind.IMAGE)
+            images.append(selected.facts.get("kind") == MediaKind.IMAGE)
             origins.append(folder.name)
     all_labels = np.array(labels)
     return Table(
@@ -135,29 +135,29 @@ def read_table(folders: Sequence[Path], held_out: HeldOut | None = None) -> Tabl
         np.array(kinds),
         np.array(sources),
         np.array(units),
-        np.array(pictures),
+        np.array(images),
         np.array(origins),
     )
 
 
-def _read_folder(folder: Path) -> tuple[Sequence[Item], list[Kept], dict[str, Calibration]]:
+def _read_folder(folder: Path) -> tuple[Sequence[Item], list[ScoreRecord], dict[str, Calibration]]:
     items = read_manifest(folder / "items.csv")
-    kept = {name: record for (name, _), record in read_lines(folder / LINES).items()}
-    missing = [item.name for item in items if item.name not in kept]
+    selected = {name: record for (name, _), record in read_lines(folder / LINES).items()}
+    missing = [item.name for item in items if item.name not in selected]
     if missing:
         raise UserError("bad_results", f"{folder.name} is not complete: {missing[0]} is missing.")
-    said = json.loads((folder / "metrics.json").read_text("utf-8"))["calibrations"]
-    lines = {name: Calibration.from_json(line) for name, line in said.items() if line is not None}
-    return items, [kept[item.name] for item in items], lines
+    words = json.loads((folder / "metrics.json").read_text("utf-8"))["calibrations"]
+    lines = {name: Calibration.from_json(line) for name, line in words.items() if line is not None}
+    return items, [selected[item.name] for item in items], lines
 
 
 def _people(
-    kept: Kept, lines: dict[str, Calibration], held_out: Mapping[str, float | None]
+    selected: ScoreRecord, lines: dict[str, Calibration], held_out: Mapping[str, float | None]
 ) -> np.ndarray:
     """(people, 5) calibrated log-odds; a finding on the whole picture counts for everybody."""
-    people = list(dict.fromkeys(f["person"] for f in kept.findings if f["person"] is not None))
+    people = list(dict.fromkeys(f["person"] for f in selected.findings if f["person"] is not None))
     rows = np.full((max(1, len(people)), len(DETECTORS)), np.nan)
-    for finding in kept.findings:
+    for finding in selected.findings:
         line = lines.get(finding["detector"])
         if line is None or finding["raw"] is None:
             continue
@@ -170,12 +170,12 @@ def _people(
 
 def usable(table: Table) -> np.ndarray:
     """(5,) bool: detectors that have a number for enough files of each class."""
-    found = []
+    result = []
     for column in range(len(DETECTORS)):
         files = np.unique(table.file[np.isfinite(table.values[:, column])])
         fakes = int(table.labels[files].sum())
-        found.append(min(fakes, len(files) - fakes) >= MIN_OF_EACH)
-    return np.array(found)
+        result.append(min(fakes, len(files) - fakes) >= MIN_OF_EACH)
+    return np.array(result)
 
 
 def folds(table: Table) -> np.ndarray:

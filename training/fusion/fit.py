@@ -58,16 +58,16 @@ def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float
     The same as `verdict.fusion.fuse`, for all files at once (tests compare the two).
     """
     sides = [_side(values, np.where(way == WAYS, weights, 0.0)) for way in WAY_SHARES]
-    seen = np.stack([there for _, there in sides])
-    shares = np.where(seen, np.array(list(WAY_SHARES.values()))[:, None], 0.0)
+    observed = np.stack([there for _, there in sides])
+    shares = np.where(observed, np.array(list(WAY_SHARES.values()))[:, None], 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):  # people without a number are left out
         terms = np.log(shares / shares.sum(0)) + np.stack([side for side, _ in sides])
-    people = np.logaddexp.reduce(np.where(seen, terms, -np.inf))
+    people = np.logaddexp.reduce(np.where(observed, terms, -np.inf))
     starts = np.flatnonzero(np.diff(file, prepend=-1))
-    judged = np.add.reduceat(seen.any(0).astype(float), starts)
+    judged = np.add.reduceat(observed.any(0).astype(float), starts)
     with np.errstate(divide="ignore", invalid="ignore"):  # files without a number become NaN
-        found = prior + np.logaddexp.reduceat(people, starts) - np.log(judged)
-    return np.where(judged > 0, found, np.nan)
+        result = prior + np.logaddexp.reduceat(people, starts) - np.log(judged)
+    return np.where(judged > 0, result, np.nan)
 
 
 def _side(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,9 +110,9 @@ def fit(table: Table, ridge: float) -> Fitted:
         return Fitted(weights, float(numbers[0]))
 
     def cost(numbers: np.ndarray) -> float:
-        found = unpacked(numbers)
+        result = unpacked(numbers)
         penalty = ridge * float(np.sum(numbers[1:] ** 2) + 0.1 * numbers[0] ** 2)
-        return loss(table.labels, found.apply(table), table.weights) + penalty
+        return loss(table.labels, result.apply(table), table.weights) + penalty
 
     count = int(judged.sum())
     bounds = [(-PRIOR_LIMIT, PRIOR_LIMIT)] + [(0.0, 1.0)] * count
@@ -120,8 +120,8 @@ def fit(table: Table, ridge: float) -> Fitted:
         minimize(cost, np.r_[0.0, np.full(count, start)], bounds=bounds, method="L-BFGS-B")
         for start in (0.2, 0.6)
     ]
-    found = unpacked(min(tries, key=lambda t: t.fun).x)
-    return Fitted(np.where(found.weights < 0.01, 0.0, found.weights), found.prior)
+    result = unpacked(min(tries, key=lambda t: t.fun).x)
+    return Fitted(np.where(result.weights < 0.01, 0.0, result.weights), result.prior)
 
 
 # ------------------------------------------------------------------------------- cross-validation
@@ -135,11 +135,11 @@ def held_out(table: Table, ridge: float, fold: np.ndarray | None = None) -> np.n
         ridge: of the fits.
         fold: (files,) which of them are left out together; by default those of `folds`.
     """
-    fold, found = folds(table) if fold is None else fold, np.full(len(table.labels), np.nan)
+    fold, result = folds(table) if fold is None else fold, np.full(len(table.labels), np.nan)
     for number in np.unique(fold):
         test = fold == number
-        found[test] = fit(table.only(~test), ridge).apply(table.only(test))
-    return found
+        result[test] = fit(table.only(~test), ridge).apply(table.only(test))
+    return result
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ class Outcome:
 
 def outcome_at(table: Table, ridge: float) -> Outcome:
     """Held-out log-odds with one ridge."""
-    found = held_out(table, ridge)
-    return Outcome(ridge, found, loss(table.labels, found, table.weights))
+    result = held_out(table, ridge)
+    return Outcome(ridge, result, loss(table.labels, result, table.weights))
 
 
 def best_ridge(table: Table) -> Outcome:
@@ -164,18 +164,18 @@ def best_ridge(table: Table) -> Outcome:
 
 def worthwhile(table: Table) -> tuple[list[str], list[str]]:
     """Detectors that keep their vote, and those whose absence costs nothing (dropped in turn)."""
-    kept = [name for name, able in zip(DETECTORS, usable(table), strict=True) if able]
-    dropped = [name for name in DETECTORS if name not in kept]
+    selected = [name for name, able in zip(DETECTORS, usable(table), strict=True) if able]
+    dropped = [name for name in DETECTORS if name not in selected]
     now = best_ridge(table.without(dropped))
-    while len(kept) > 1:
-        less = {n: outcome_at(table.without([*dropped, n]), now.ridge) for n in kept}
-        least = min(kept, key=lambda name: less[name].loss)
+    while len(selected) > 1:
+        less = {n: outcome_at(table.without([*dropped, n]), now.ridge) for n in selected}
+        least = min(selected, key=lambda name: less[name].loss)
         if less[least].loss - now.loss > WORTH:
             break
-        kept.remove(least)
+        selected.remove(least)
         dropped.append(least)
         now = less[least]
-    return kept, dropped
+    return selected, dropped
 
 
 # ------------------------------------------------------------------------------- thresholds
@@ -188,9 +188,9 @@ def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
     """
     strong, some, none = [STRONG_FLOOR], [SOME_FLOOR], [NONE_CEILING]
     for origin in np.unique(table.origins):
-        own = (table.origins == origin) & np.isfinite(log_odds)
-        reals = np.sort(log_odds[own & (table.labels == 0)])
-        fakes = log_odds[own & (table.labels == 1)]
+        subset = (table.origins == origin) & np.isfinite(log_odds)
+        reals = np.sort(log_odds[subset & (table.labels == 0)])
+        fakes = log_odds[subset & (table.labels == 1)]
         if len(reals) >= LEAST_OF_ORIGIN:
             some.append(float(reals[-math.floor(REAL_WITH_SOME * len(reals)) - 1]) + 1e-3)
         if len(reals):
@@ -207,8 +207,8 @@ def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
 def by_medium(table: Table, log_odds: np.ndarray) -> dict[str, Thresholds]:
     """`thresholds` of single pictures and of clips."""
     return {
-        name: thresholds(table.only(own), log_odds[own])
-        for name, own in (("image", table.pictures), ("video", ~table.pictures))
+        name: thresholds(table.only(subset), log_odds[subset])
+        for name, subset in (("image", table.pictures), ("video", ~table.pictures))
     }
 
 
@@ -220,10 +220,10 @@ def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
         test = fold == number
         limits = by_medium(table.only(~test), log_odds[~test])
         for name, medium in (("image", table.pictures), ("video", ~table.pictures)):
-            own = test & medium
-            strong[own] = log_odds[own] >= limits[name].strong
-            some[own] = log_odds[own] >= limits[name].some
-            none[own] = log_odds[own] <= limits[name].none
+            subset = test & medium
+            strong[subset] = log_odds[subset] >= limits[name].strong
+            some[subset] = log_odds[subset] >= limits[name].some
+            none[subset] = log_odds[subset] <= limits[name].none
     real, fake = table.labels == 0, table.labels == 1
     return {
         "reals": int(real.sum()),
@@ -254,21 +254,24 @@ def figures(table: Table, outcome: Outcome) -> dict:
 
 
 def ablation(
-    table: Table, kept: Sequence[str], dropped: Sequence[str], chosen: Outcome
+    table: Table, selected: Sequence[str], dropped: Sequence[str], chosen: Outcome
 ) -> list[dict]:
     """Held-out figures with the chosen detectors, and with each one added or taken away."""
 
-    def row(said: str, out: Sequence[str]) -> dict:
+    def row(words: str, out: Sequence[str]) -> dict:
         less = table.without(out)
         outcome = outcome_at(less, chosen.ridge)
         answered = table.labels[np.isfinite(outcome.log_odds)]
         if len(np.unique(answered)) < 2:
-            return {"detectors": said, "note": "nothing left to rank"}
-        return {"detectors": said, **figures(less, outcome)}
+            return {"detectors": words, "note": "nothing left to rank"}
+        return {"detectors": words, **figures(less, outcome)}
 
-    first = {"detectors": "chosen: " + ", ".join(kept), **figures(table.without(dropped), chosen)}
+    first = {
+        "detectors": "chosen: " + ", ".join(selected),
+        **figures(table.without(dropped), chosen),
+    }
     rows = [first]
-    rows += [row(f"without {name}", [*dropped, name]) for name in kept]
+    rows += [row(f"without {name}", [*dropped, name]) for name in selected]
     able: dict[str, bool] = dict(zip(DETECTORS, usable(table), strict=True))
     for name in dropped:
         if able[name]:
@@ -300,19 +303,19 @@ def as_markdown(rows: Sequence[dict]) -> str:
     return "\n".join(lines)
 
 
-def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[FusionParameters, dict]:
+def fit_all(table: Table, words: str, keep: Sequence[str] | None) -> tuple[FusionParameters, dict]:
     """The numbers of the fusion, and all that was measured on the way.
 
     Args:
         table: all files.
-        said: the data in words.
+        words: the data in words.
         keep: detectors that vote; chosen by what they are worth when None.
     """
     table = table.seeing(SEES, MOST_LOG_ODDS)
     if keep is None:
-        kept, dropped = worthwhile(table)
+        selected, dropped = worthwhile(table)
     else:
-        kept, dropped = list(keep), [name for name in DETECTORS if name not in keep]
+        selected, dropped = list(keep), [name for name in DETECTORS if name not in keep]
     chosen = table.without(dropped)
     outcome = best_ridge(chosen)
     final = fit(chosen, outcome.ridge)
@@ -321,18 +324,18 @@ def fit_all(table: Table, said: str, keep: Sequence[str] | None) -> tuple[Fusion
         weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)},
         llr_clip=MOST_LOG_ODDS,
         **by_medium(table, outcome.log_odds),
-        fitted_on=said,
+        fitted_on=words,
         date=date.today().isoformat(),
-        coverage={name: share for name, share in SEES.items() if name in kept},
+        coverage={name: share for name, share in SEES.items() if name in selected},
         way_shares=WAY_SHARES,
     )
     measured = {
         "held_out": figures(chosen, outcome),
-        "kept": kept,
+        "kept": selected,
         "dropped": dropped,
         "folds": {k: int((folds(table) == k).sum()) for k in sorted(set(folds(table).tolist()))},
         "levels_with_nested_thresholds": nested_alarms(table, outcome.log_odds),
-        "ablation": ablation(table, kept, dropped, outcome),
+        "ablation": ablation(table, selected, dropped, outcome),
     }
     return numbers, measured
 
@@ -364,7 +367,7 @@ def main() -> None:
     chosen = parser.parse_args()
     held_out = {
         name: read_held_out(Path(file))
-        for name, file in (said.split("=", 1) for said in chosen.held_out)
+        for name, file in (words.split("=", 1) for words in chosen.held_out)
     }
     table = read_table(chosen.results, held_out)
     keep = chosen.keep.split(",") if chosen.keep else None

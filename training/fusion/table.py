@@ -67,9 +67,9 @@ def read_files(folders: Sequence[Path], facts: Sequence[Path], tier: str = "") -
         items = {item.name: item for item in read_manifest(folder / "items.csv")}
         lines = folder / Path(LINES).with_stem(f"{Path(LINES).stem}{suffix}")
         records = {name: record for (name, _), record in read_lines(lines).items()}
-        own = [items[plain_text(str(name))] for name in scores["path"]]
-        metadata = metadata_table([records[item.name] for item in own])
-        source = [HOMES.get(item.source, item.source) for item in own]
+        subset = [items[plain_text(str(name))] for name in scores["path"]]
+        metadata = metadata_table([records[item.name] for item in subset])
+        source = [HOMES.get(item.source, item.source) for item in subset]
         fake = scores["label"] == 1
         technique = TECHNIQUES.get(folder.name)
         parts.append(
@@ -85,8 +85,8 @@ def read_files(folders: Sequence[Path], facts: Sequence[Path], tier: str = "") -
     for path in facts:
         known = pd.read_csv(path).drop_duplicates("path").set_index("path")
         for column in known:
-            told = table["path"].map(known[column])
-            table[column] = told.where(told.notna(), table.get(column))
+            data = table["path"].map(known[column])
+            table[column] = data.where(data.notna(), table.get(column))
     return _grouped(table)
 
 
@@ -164,14 +164,14 @@ def metadata_guess(table: pd.DataFrame, truth: Truth, fold: np.ndarray) -> np.nd
     """(n,) share of trees that say fake, from size, rate, bit rate, length and bytes alone."""
     numbers = table[[f"meta_{name}" for name in FEATURES]].to_numpy(float)
     readable = np.isfinite(numbers).all(axis=1)
-    found = np.full(len(table), np.nan)
+    result = np.full(len(table), np.nan)
     for number in np.unique(fold):
         train, test = readable & (fold != number), readable & (fold == number)
         if test.any() and both_classes(truth.labels[train]):
             forest = RandomForestClassifier(TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
             forest.fit(numbers[train], truth.labels[train], truth.only(train).weights())
-            found[test] = forest.predict_proba(numbers[test])[:, 1]
-    return found
+            result[test] = forest.predict_proba(numbers[test])[:, 1]
+    return result
 
 
 # --- slices --------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def slices(table: pd.DataFrame, lines: Sequence[Outcome]) -> dict[str, dict[str,
     """
     truth = truth_of(table)
     technique = table["technique"].fillna("").to_numpy(str)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    result: dict[str, dict[str, dict[str, float]]] = {}
     for line in lines:
         parts = {"AUC across sources by technique": _by_technique(line.judged, truth, technique)}
         parts["fakes flagged by tool family"] = flagged_by(line.judged, truth, truth.families, 1)
@@ -195,8 +195,8 @@ def slices(table: pd.DataFrame, lines: Sequence[Outcome]) -> dict[str, dict[str,
             parts[f"reals flagged by {name}"] = flagged_by(line.judged, truth, by, 0)
         for what, values in parts.items():
             for part, value in values.items():
-                found.setdefault(what, {}).setdefault(part, {})[line.figures.name] = value
-    return found
+                result.setdefault(what, {}).setdefault(part, {})[line.figures.name] = value
+    return result
 
 
 def signs(table: pd.DataFrame) -> Outcome:
@@ -210,13 +210,13 @@ def signs(table: pd.DataFrame) -> Outcome:
 
 def _by_technique(judged: Judged, truth: Truth, technique: np.ndarray) -> dict[str, float]:
     known = np.isfinite(judged.scores)
-    found = {}
+    result = {}
     for name in sorted(set(technique[known]) - {""}):
         chosen = known & ((truth.labels == 0) | (technique == name))
         pairs = across(judged.scores[chosen], truth.only(chosen))
         if np.isfinite(pairs).any():
-            found[name] = float(np.nanmean(pairs))
-    return found
+            result[name] = float(np.nanmean(pairs))
+    return result
 
 
 # --- the report ----------------------------------------------------------------------------------
@@ -284,33 +284,33 @@ def as_csv(
     lines: Sequence[Outcome], parts: Mapping[str, Mapping[str, Mapping[str, float]]]
 ) -> pd.DataFrame:
     """Long form: line, measure, part, value."""
-    found = []
+    result = []
     for line in lines:
         figures = asdict(line.figures)
         low, high = figures.pop("auc_across_interval") or (None, None)
         figures |= {"auc_across_low": low, "auc_across_high": high}
         name, worst = figures.pop("name"), figures.pop("worst_source")
-        found += [
+        result += [
             (name, measure, worst if measure == "worst_fpr" else "", value)
             for measure, value in figures.items()
         ]
     for what, values in parts.items():
         for part, by_line in values.items():
-            found += [(name, what, part, value) for name, value in by_line.items()]
-    return pd.DataFrame(found, columns=["line", "measure", "part", "value"])
+            result += [(name, what, part, value) for name, value in by_line.items()]
+    return pd.DataFrame(result, columns=["line", "measure", "part", "value"])
 
 
 def read_extra(table: pd.DataFrame, given: Sequence[str]) -> dict[str, np.ndarray]:
     """``NAME=FILE.csv`` with ``path,score`` → (n,) scores in the order of the table."""
-    found = {}
+    result = {}
     for text in given:
         name, _, file = text.partition("=")
         scores = pd.read_csv(file)
         if not {"path", "score"} <= set(scores):
             raise UserError("bad_results", f"{file} needs the columns path and score.")
         by_path = scores.drop_duplicates("path").set_index("path")["score"]
-        found[name] = table["path"].map(by_path).to_numpy(float)
-    return found
+        result[name] = table["path"].map(by_path).to_numpy(float)
+    return result
 
 
 def main() -> None:

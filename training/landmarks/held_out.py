@@ -41,16 +41,16 @@ def fit(
     mean, spread = values.mean(0), values.std(0) + 1e-6
     weight = rows["kind"].map(rows["kind"].value_counts()).to_numpy(float) ** -0.5
     for label in (0, 1):
-        own = (rows["label"] == label).to_numpy()
-        weight[own] *= 0.5 * len(rows) / weight[own].sum()
+        subset = (rows["label"] == label).to_numpy()
+        weight[subset] *= 0.5 * len(rows) / weight[subset].sum()
     model = LogisticRegression(C=strength, max_iter=2000)
     model.fit(standard(values, mean, spread, limit), rows["label"], sample_weight=weight)
     return LinearClassifier(names, mean, spread, model.coef_[0], float(model.intercept_[0]), limit)
 
 
-def scores(judge: LinearClassifier, rows: pd.DataFrame) -> np.ndarray:
+def scores(classifier: LinearClassifier, rows: pd.DataFrame) -> np.ndarray:
     """Raw log-odds of every row."""
-    return judge.scores(rows[list(judge.names)].to_numpy(float))
+    return classifier.scores(rows[list(classifier.names)].to_numpy(float))
 
 
 def held_out(
@@ -64,56 +64,56 @@ def held_out(
     """
     tools = sorted(rows["kind"][rows["label"] == 1].unique())
     sources = sorted(rows["kind"][rows["label"] == 0].unique())
-    found = []
+    result = []
     for tool in tools:
         for source in sources:
             unseen = rows["kind"].isin([tool, source])
-            judge = fit(rows[~unseen], names, strength, limit)
-            told = rows[unseen].assign(raw=scores(judge, rows[unseen]))
-            told["against"] = np.where(told["label"] == 1, source, tool)
-            found.append(told)
+            classifier = fit(rows[~unseen], names, strength, limit)
+            data = rows[unseen].assign(raw=scores(classifier, rows[unseen]))
+            data["against"] = np.where(data["label"] == 1, source, tool)
+            result.append(data)
     keys = ["name", "tier", "label", "kind", "group", "against"]
-    return pd.concat(found).groupby(keys, as_index=False)["raw"].mean()
+    return pd.concat(result).groupby(keys, as_index=False)["raw"].mean()
 
 
-def mean_auc(told: pd.DataFrame) -> float:
+def mean_auc(data: pd.DataFrame) -> float:
     """AUC over all pairs of a fake and a real file, each pair judged by a judge that saw neither
     the one's tool nor the other's source.
     """
     right = total = 0.0
-    for (tool, source), fakes in told[told["label"] == 1].groupby(["kind", "against"]):
-        reals = told[(told["kind"] == source) & (told["against"] == tool)]["raw"].to_numpy()
+    for (tool, source), fakes in data[data["label"] == 1].groupby(["kind", "against"]):
+        reals = data[(data["kind"] == source) & (data["against"] == tool)]["raw"].to_numpy()
         higher = fakes["raw"].to_numpy()[:, None] > reals
         right, total = right + higher.sum(), total + higher.size
     return right / total
 
 
-def figures(told: pd.DataFrame, scale: float, offset: float) -> list[dict]:
+def figures(data: pd.DataFrame, scale: float, offset: float) -> list[dict]:
     """All figures of the card from held-out scores of files."""
-    found = []
-    files = told.groupby(["name", "tier", "label", "kind", "group"], as_index=False)["raw"].mean()
+    result = []
+    files = data.groupby(["name", "tier", "label", "kind", "group"], as_index=False)["raw"].mean()
     devset = ~files["kind"].str.startswith("talking")
     for tier in files["tier"].unique():
         part = files[(files["tier"] == tier) & devset]
         protocol = f"{PROTOCOL}, {tier}"
         columns = (part["label"], part["raw"], part["group"])
-        found.append(auc_figure(f"AUC, talking heads, {tier}", *columns, protocol))
+        result.append(auc_figure(f"AUC, talking heads, {tier}", *columns, protocol))
     clean = files[files["tier"] == "clean"]
     ours = files[(files["tier"] == "clean") & devset]
     for tool in sorted(clean["kind"][clean["label"] == 1].unique()):
         part = ours[(ours["label"] == 0) | (ours["kind"] == tool)]
         columns = (part["label"], part["raw"], part["group"])
-        found.append(auc_figure(f"AUC, {tool}", *columns, f"{PROTOCOL}, clean"))
+        result.append(auc_figure(f"AUC, {tool}", *columns, f"{PROTOCOL}, clean"))
     for source, part in clean[clean["label"] == 0].groupby("kind"):
         alarm = scale * part["raw"] + offset > 0
         protocol = f"{PROTOCOL}, clean; alarm: log-odds above 0"
-        found.append(share_figure(f"false alarms, {source}", alarm, part["group"], 0, protocol))
-    return found
+        result.append(share_figure(f"false alarms, {source}", alarm, part["group"], 0, protocol))
+    return result
 
 
-def calibrated(told: pd.DataFrame) -> Calibration:
+def calibrated(data: pd.DataFrame) -> Calibration:
     """The line from held-out raw scores to log-odds."""
-    files = told.groupby(["name", "tier", "label"], as_index=False)["raw"].mean()
+    files = data.groupby(["name", "tier", "label"], as_index=False)["raw"].mean()
     return fit_calibration(
         files["label"].to_numpy(),
         files["raw"].to_numpy(),
@@ -122,11 +122,11 @@ def calibrated(told: pd.DataFrame) -> Calibration:
     )
 
 
-def log_figures(found: list[dict], told: pd.DataFrame) -> None:
+def log_figures(result: list[dict], data: pd.DataFrame) -> None:
     """Say the figures, and how well development clips are ranked, by tier."""
-    for figure in found:
+    for figure in result:
         log.info("%s: %s", figure["name"], figure["value"])
-    devset = told[~(told["kind"] + told["against"]).str.contains("talking-")]
+    devset = data[~(data["kind"] + data["against"]).str.contains("talking-")]
     for tier, part in devset.groupby("tier"):
         log.info(
             "AUC over pairs of a tool and a source, both unseen, %s: %.3f", tier, mean_auc(part)

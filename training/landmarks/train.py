@@ -57,18 +57,18 @@ CARD = Card(
 def export(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Fit, calibrate, measure and write the checkpoint folder; returns the held-out scores."""
     names = names_of(rows, JUDGED)
-    judge, told = fit(rows, names, STRENGTH), held_out(rows, names, STRENGTH)
-    calibration = calibrated(told)
+    classifier, data = fit(rows, names, STRENGTH), held_out(rows, names, STRENGTH)
+    calibration = calibrated(data)
     tensors = {
-        name: getattr(judge, name).astype(np.float32) for name in ("mean", "spread", "weights")
+        name: getattr(classifier, name).astype(np.float32) for name in ("mean", "spread", "weights")
     }
-    tensors["offset"] = np.array([judge.offset], np.float32)
-    found = figures(told, calibration.scale, calibration.offset)
+    tensors["offset"] = np.array([classifier.offset], np.float32)
+    result = figures(data, calibration.scale, calibration.offset)
     config = {"model_type": MODEL_TYPE, "measures": list(names)}
-    card = with_figures(CARD, found, calibration)
+    card = with_figures(CARD, result, calibration)
     write_folder(folder, tensors, config, card)
-    log_figures(found, told)
-    return told
+    log_figures(result, data)
+    return data
 
 
 def main() -> None:
@@ -78,5 +78,5 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    told = export(pd.read_parquet(arguments.motion / "motion.parquet"), arguments.folder)
-    told.to_csv(arguments.motion / "held-out.csv", index=False)
+    data = export(pd.read_parquet(arguments.motion / "motion.parquet"), arguments.folder)
+    data.to_csv(arguments.motion / "held-out.csv", index=False)

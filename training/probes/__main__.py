@@ -80,9 +80,9 @@ def make_features(crops: Path, out: Path) -> None:
         rows = load_part(crops, "faces-train")[2]
         swaps = rows["source"] == "dfdc"
         groups = rng.permutation(rows["group"][swaps].unique())
-        kept = rows["group"].isin(groups[: int(len(groups) * SWAP_GROUPS)])
+        selected = rows["group"].isin(groups[: int(len(groups) * SWAP_GROUPS)])
         others = np.flatnonzero(~swaps)[::2]
-        chosen = np.r_[np.flatnonzero(swaps & kept), others]
+        chosen = np.r_[np.flatnonzero(swaps & selected), others]
         faces(crops, "faces-train", out / "faces-faces-train", chosen)
     for part, (every, hard) in PAIRS_EVERY.items():
         if not (out / f"pairs-{part}.parquet").exists():
@@ -90,8 +90,8 @@ def make_features(crops: Path, out: Path) -> None:
             real = rows["label"] == 0
             if "split" in rows:
                 real &= rows["split"] == "train"
-            found = np.flatnonzero(real)
-            mouth_pairs(crops, part, found[::every], found[1::hard], out / f"pairs-{part}")
+            result = np.flatnonzero(real)
+            mouth_pairs(crops, part, result[::every], result[1::hard], out / f"pairs-{part}")
         log.info("%s: pairs", part)
     if not (out / "eyes-pairs-wild.parquet").exists():
         pairs = pd.read_parquet(out / "pairs-wild.parquet")

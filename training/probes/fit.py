@@ -92,19 +92,21 @@ def line(
 def figures(table: Table, llrs: np.ndarray, groups: np.ndarray) -> list[dict]:
     """AUC over all, by kind of fake, and false alarms by source, from held-out scores."""
     labels, rows = table.labels, table.rows
-    found = [auc_figure("AUC, all", labels, llrs, groups, PROTOCOL)]
+    result = [auc_figure("AUC, all", labels, llrs, groups, PROTOCOL)]
     kinds = rows["kind"].to_numpy() if "kind" in rows else np.where(labels == 1, "fake", "real")
     for kind in sorted(set(kinds[labels == 1])):
-        own = (labels == 0) | (kinds == kind)
-        found.append(auc_figure(f"AUC, {kind}", labels[own], llrs[own], groups[own], PROTOCOL))
+        subset = (labels == 0) | (kinds == kind)
+        result.append(
+            auc_figure(f"AUC, {kind}", labels[subset], llrs[subset], groups[subset], PROTOCOL)
+        )
     protocol = f"{PROTOCOL}; alarm: log-likelihood ratio above {ALARM}"
     real = labels == 0
-    found.append(share_figure("false alarms", llrs[real] > ALARM, groups[real], 0, protocol))
+    result.append(share_figure("false alarms", llrs[real] > ALARM, groups[real], 0, protocol))
     for source in sorted(set(table.sources[real])):
-        own = real & (table.sources == source)
+        subset = real & (table.sources == source)
         name = f"false alarms, {source}"
-        found.append(share_figure(name, llrs[own] > ALARM, groups[own], 0, protocol))
-    return found
+        result.append(share_figure(name, llrs[subset] > ALARM, groups[subset], 0, protocol))
+    return result
 
 
 def out_of_fold(judged: Table, recipe: Recipe, always: Table | None = None) -> np.ndarray:
@@ -144,10 +146,10 @@ def export_mouth(expert: Expert, pairs: Table, features: Path, folder: Path) -> 
     head = fit(pairs.features, pairs.labels, pairs.sources, expert.recipe)
     scores = out_of_fold(pairs, expert.recipe)
     made = mouth.self_made(head, pairs, scores, read(features, ("eyes-pairs-wild",)))
-    found = mouth.evidence(head, features, made)
+    result = mouth.evidence(head, features, made)
     fitted_on = "real files of many sources against self-made lip-sync and two lip-sync tools"
-    calibration = line(found.scores, found.labels, found.weights, fitted_on)
-    measured = mouth.figures(found, calibration.apply(found.scores))
+    calibration = line(result.scores, result.labels, result.weights, fitted_on)
+    measured = mouth.figures(result, calibration.apply(result.scores))
     write(expert, head, mouth.CONTROL, calibration, measured, folder)
 
 

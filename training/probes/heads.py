@@ -48,8 +48,8 @@ def balanced_weights(labels: np.ndarray, sources: np.ndarray) -> np.ndarray:
     names = pd.Series([f"{source}|{label}" for source, label in zip(sources, labels, strict=True)])
     weights = names.map(names.value_counts()).to_numpy(float) ** -0.5
     for label in (0, 1):
-        own = labels == label
-        weights[own] *= 0.5 * len(labels) / weights[own].sum()
+        subset = labels == label
+        weights[subset] *= 0.5 * len(labels) / weights[subset].sum()
     return weights
 
 

@@ -68,13 +68,13 @@ def of_files(head: Head, features: Path, part: str) -> pd.DataFrame:
     rows["score"] = head(mouths.features) - CONTROL * head(eyes.features)
     rows["file"] = rows["file"] if "file" in rows else np.arange(len(rows)).astype(str)
     rows["kind"] = rows["kind"].astype(str) if "kind" in rows else "real"
-    found = rows.groupby("file").agg(
+    result = rows.groupby("file").agg(
         score=("score", "mean"),
         label=("label", "first"),
         kind=("kind", "first"),
         source=("source", "first"),
     )
-    return found.assign(set=part)
+    return result.assign(set=part)
 
 
 def evidence(head: Head, features: Path, made: np.ndarray) -> Evidence:
@@ -98,24 +98,26 @@ def evidence(head: Head, features: Path, made: np.ndarray) -> Evidence:
     )
 
 
-def figures(found: Evidence, llrs: np.ndarray) -> list[dict]:
+def figures(result: Evidence, llrs: np.ndarray) -> list[dict]:
     """Rows of the card."""
-    real = found.labels == 0
+    real = result.labels == 0
     rows = []
     for name, part in (("self-made lip-sync", "self-made"), ("lip-sync tools, clips", "tools")):
-        own = real | (found.sets == part)
+        subset = real | (result.sets == part)
         rows.append(
-            auc_figure(f"AUC, {name}", found.labels[own], llrs[own], found.groups[own], PROTOCOL)
+            auc_figure(
+                f"AUC, {name}", result.labels[subset], llrs[subset], result.groups[subset], PROTOCOL
+            )
         )
     protocol = f"{PROTOCOL}; log-likelihood ratio above {ALARM}"
     for part in FILES:
-        own = real & (found.sets == part)
+        subset = real & (result.sets == part)
         name = f"false alarms, {part.replace('-', ' ')}"
         name += " clips" if part == "devset" else ""
-        rows.append(share_figure(name, llrs[own] > ALARM, found.groups[own], 0, protocol))
+        rows.append(share_figure(name, llrs[subset] > ALARM, result.groups[subset], 0, protocol))
     for name, part in (("self-made lip-sync", "self-made"), ("lip-sync tools, clips", "tools")):
-        own = found.sets == part
+        subset = result.sets == part
         rows.append(
-            share_figure(f"found, {name}", llrs[own] > ALARM, found.groups[own], 1, protocol)
+            share_figure(f"found, {name}", llrs[subset] > ALARM, result.groups[subset], 1, protocol)
         )
     return rows

@@ -51,15 +51,15 @@ def feature_table(images: Iterator[np.ndarray], rows: pd.DataFrame, out: Path) -
         rows: what is known of them.
         out: path without suffix.
     """
-    backbone, found, batch = load_backbone(BACKBONES / BACKBONE, "cpu"), [], []
+    backbone, result, batch = load_backbone(BACKBONES / BACKBONE, "cpu"), [], []
     for image in images:
         batch.append(image)
         if len(batch) == BATCH:
-            found.append(_features(backbone, batch))
+            result.append(_features(backbone, batch))
             batch = []
     if batch:
-        found.append(_features(backbone, batch))
-    np.save(out.with_suffix(".npy"), np.concatenate(found))
+        result.append(_features(backbone, batch))
+    np.save(out.with_suffix(".npy"), np.concatenate(result))
     rows.reset_index(drop=True).to_parquet(out.with_suffix(".parquet"))
 
 
@@ -111,12 +111,12 @@ def _pair(real: np.ndarray, landmarks: np.ndarray, row: int, level: int) -> list
     hard = level == 2
     rng = np.random.default_rng((5000 if hard else 1000) + row)
     step = -1 if rng.random() < 0.5 else 1
-    found = []
+    result = []
     for face in (real, redraw(real, landmarks, rng)):
         same = np.random.default_rng((11 if hard else 7) * row + 1)  # for both of the pair
-        found.append((degrade_hard if hard else degrade)(face, same) if level else face)
+        result.append((degrade_hard if hard else degrade)(face, same) if level else face)
     # both regions lie in the middle columns, so that the crop may be mirrored as a whole
-    return [np.ascontiguousarray(face[:, ::step]) for face in found]
+    return [np.ascontiguousarray(face[:, ::step]) for face in result]
 
 
 def regions(

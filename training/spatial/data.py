@@ -62,10 +62,10 @@ def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batc
     cv2.setNumThreads(1)
     sources = training_sources(folder)
     read_restored(sources, folder)
-    found = {*sources, "swap", "gan"}  # "generated" is a source of its own
+    result = {*sources, "swap", "gan"}  # "generated" is a source of its own
     if any(source.restored for source in sources.values()):
-        found.add("restored")
-    kinds = [k for k in MIX if k in found]
+        result.add("restored")
+    kinds = [k for k in MIX if k in result]
     share = np.array([MIX[k] for k in kinds]) / sum(MIX[k] for k in kinds)
     rng = np.random.default_rng(seed)
     while True:
@@ -92,15 +92,15 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
         mask = np.ones(fake.picture.shape[:2], np.float32)
     elif kind == "restored":
         source = sources[str(rng.choice([n for n, s in sources.items() if s.restored]))]
-        picture, real, mask = source.restored_pair(rng)
-        fake = Face(picture, real.landmarks)
+        image, real, mask = source.restored_pair(rng)
+        fake = Face(image, real.landmarks)
     else:
         source = sources[kind]
         place = int(rng.integers(len(source.reals)))
         real = source.face(source.reals[place])
         moment = (lambda g: source.moment_near(place, g)) if len(source.moments) else None
-        picture, mask = pseudo_fakes.make(real, Donors(source.similar, moment, rerender), rng)
-        fake = Face(picture, real.landmarks)
+        image, mask = pseudo_fakes.make(real, Donors(source.similar, moment, rerender), rng)
+        fake = Face(image, real.landmarks)
     return degraded_pair(real, fake, mask, rng)
 
 
@@ -122,15 +122,15 @@ def generated_pair(sources: dict[str, Source], rng: np.random.Generator) -> tupl
     return fake, real
 
 
-def sized(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
+def sized(image: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
     """A picture that was once smaller and encoded so; uint8 of the same shape."""
     scale *= rng.uniform(0.75, 0.98)
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     webp = rng.random() < 0.5
     quality = cv2.IMWRITE_WEBP_QUALITY if webp else cv2.IMWRITE_JPEG_QUALITY
     options = [quality, int(rng.integers(60, 96))]
     small = cv2.imdecode(cv2.imencode(".webp" if webp else ".jpg", small, options)[1], 1)
-    return cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def degraded_pair(real: Face, fake: Face, mask: np.ndarray, rng: np.random.Generator) -> tuple:
@@ -171,10 +171,10 @@ def cut_matrix(
     return np.hstack([turned, (align.TIGHT_PX / 2 - turned @ centre)[:, None]])
 
 
-def cut_input(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def cut_input(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """(168, 168, 3) uint8 network input: the tight crop, then area averaging, as in the app."""
     tight = cv2.warpAffine(
-        picture,
+        image,
         matrix,
         (align.TIGHT_PX, align.TIGHT_PX),
         flags=cv2.INTER_LINEAR,

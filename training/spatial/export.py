@@ -128,7 +128,7 @@ def scores(
         degrade = figures.DEGRADATIONS[tier]
         inputs = [figures.to_input(faces.face(r.part, r.row), degrade) for r in table.itertuples()]
         raw = figures.logits(model, inputs)
-        sizes = [_jpeg_bytes(picture) for picture in inputs]
+        sizes = [_jpeg_bytes(image) for image in inputs]
         tables.append(table.assign(tier=tier, raw=raw, size_bytes=sizes))
         log.info("%s: %d faces", tier, len(table))
     made = figures.self_made(crops, table)
@@ -136,8 +136,8 @@ def scores(
     return pd.concat([*tables, made.drop(columns="picture")], ignore_index=True)
 
 
-def _jpeg_bytes(picture: np.ndarray) -> int:
-    return len(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
+def _jpeg_bytes(image: np.ndarray) -> int:
+    return len(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
 
 
 def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
@@ -151,9 +151,9 @@ def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
     table = table.assign(origin=np.where(made, "self-made", table.source))
     weights = np.zeros(len(table))
     for label in (0, 1):
-        own = table.label == label
-        counts = table.origin[own].map(table.origin[own].value_counts())
-        weights[own] = 0.5 / counts / table.origin[own].nunique()
+        subset = table.label == label
+        counts = table.origin[subset].map(table.origin[subset].value_counts())
+        weights[subset] = 0.5 / counts / table.origin[subset].nunique()
     fit = LogisticRegression(C=1e6)
     fit.fit(table[["raw"]].to_numpy(), table.label, sample_weight=weights * len(table))
     card = read_card(folder)
@@ -198,6 +198,6 @@ def self_made(table: pd.DataFrame, half: str) -> list[dict]:
     ]
 
 
-def store(folder: Path, found: list[dict]) -> None:
+def store(folder: Path, result: list[dict]) -> None:
     """Write the card, all figures and the page."""
-    page.write(folder, Card.from_json((folder / "card.json").read_text("utf-8")), found)
+    page.write(folder, Card.from_json((folder / "card.json").read_text("utf-8")), result)

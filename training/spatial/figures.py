@@ -29,19 +29,19 @@ SELF_MADE = 40  # a source
 QUICK = 400  # DFDC faces that are looked at during training
 BATCH = 48
 DEGRADATIONS = {
-    "clean": lambda picture: picture,
-    "jpeg40": lambda picture: _jpeg(picture, 40),
-    "half size": lambda picture: _smaller(picture, 0.5),
-    "half size, jpeg40": lambda picture: _smaller(_jpeg(_smaller(picture, 0.5), 40), 1.0),
+    "clean": lambda image: image,
+    "jpeg40": lambda image: _jpeg(image, 40),
+    "half size": lambda image: _smaller(image, 0.5),
+    "half size, jpeg40": lambda image: _smaller(_jpeg(_smaller(image, 0.5), 40), 1.0),
 }
 
 
-def _jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
+def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
 
 
-def _smaller(picture: np.ndarray, scale: float) -> np.ndarray:
-    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+def _smaller(image: np.ndarray, scale: float) -> np.ndarray:
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def is_selection(group: str) -> bool:
@@ -69,14 +69,14 @@ def _talking_rows(folder: Path, name: str) -> pd.DataFrame:
     index = index[(index["set"] == name) & index["split"].isin(["val", "test"])]
     frames = np.load(folder / f"{name}_frames.npz")
     good = frames["valid"] & ~frames["faded"]
-    found = []
+    result = []
     for person, clips in index.groupby("person"):
         rows = np.concatenate([np.arange(c.first, c.first + c.n) for c in clips.itertuples()])
         rows = rows[good[rows]]
         for row in rows[np.linspace(0, len(rows) - 1, FRAMES_PER_PERSON).astype(int)]:
-            found.append((name, row, 0, name, "real", f"{name}-{person}"))
+            result.append((name, row, 0, name, "real", f"{name}-{person}"))
     columns = ["part", "row", "label", "source", "kind", "group"]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(result, columns=columns)
 
 
 class Faces:
@@ -93,8 +93,8 @@ class Faces:
 
     def face(self, part: str, row: int) -> Face:
         """One face with its surroundings."""
-        pictures, marks = self._arrays[part]
-        return trimmed(Face(np.asarray(pictures[row]), np.asarray(marks[row])))
+        images, marks = self._arrays[part]
+        return trimmed(Face(np.asarray(images[row]), np.asarray(marks[row])))
 
 
 def to_input(
@@ -102,17 +102,17 @@ def to_input(
 ) -> np.ndarray:
     """The network's input as the app makes it: the tight crop, no jitter."""
     side = face.picture.shape[0]
-    picture = cv2.resize(degrade(face.picture), (side, side), interpolation=cv2.INTER_LINEAR)
-    return spatial_data.cut_input(picture, spatial_data.cut_matrix(face, side))
+    image = cv2.resize(degrade(face.picture), (side, side), interpolation=cv2.INTER_LINEAR)
+    return spatial_data.cut_input(image, spatial_data.cut_matrix(face, side))
 
 
-def logits(model, pictures: list[np.ndarray]) -> np.ndarray:
+def logits(model, images: list[np.ndarray]) -> np.ndarray:
     """Raw logit of every (168, 168, 3) picture."""
-    found = []
+    result = []
     with torch.no_grad():
-        for start in range(0, len(pictures), BATCH):
-            found.append(model(normalised(np.stack(pictures[start : start + BATCH])))[0].numpy())
-    return np.concatenate(found)
+        for start in range(0, len(images), BATCH):
+            result.append(model(normalised(np.stack(images[start : start + BATCH])))[0].numpy())
+    return np.concatenate(result)
 
 
 def ranking(table: pd.DataFrame, real: str, fake: str) -> float:
@@ -158,10 +158,10 @@ def selection_figures(model, crops: Path) -> dict:
     table["raw"] = logits(model, inputs)
     made = self_made(crops, table)
     made["raw"] = logits(model, list(made.picture))
-    own = {s: round(ranking(made, s, s), 3) for s in sorted(made.source.unique())}
+    subset = {s: round(ranking(made, s, s), 3) for s in sorted(made.source.unique())}
     return {
         "dfdc": round(ranking(table, "dfdc", "dfdc"), 4),
         "gan": round(ranking(table, "ffhq", "stylegan"), 4),
         "alarms": alarms(table),
-        "self-made": own,
+        "self-made": subset,
     }

@@ -59,9 +59,9 @@ def _smaller_grid(positions: torch.Tensor) -> torch.Tensor:
     """(1, 1 + 37 * 37, 384) to (1, 1 + 12 * 12, 384), bicubic."""
     grid = INPUT_PX // 14
     old = int((positions.shape[1] - 1) ** 0.5)
-    picture = positions[:, 1:].reshape(1, old, old, -1).permute(0, 3, 1, 2)
-    picture = nn.functional.interpolate(picture, size=(grid, grid), mode="bicubic", antialias=True)
-    return torch.cat([positions[:, :1], picture.flatten(2).transpose(1, 2)], 1)
+    image = positions[:, 1:].reshape(1, old, old, -1).permute(0, 3, 1, 2)
+    image = nn.functional.interpolate(image, size=(grid, grid), mode="bicubic", antialias=True)
+    return torch.cat([positions[:, :1], image.flatten(2).transpose(1, 2)], 1)
 
 
 class PatchLogits(nn.Module):
@@ -79,13 +79,13 @@ class PatchLogits(nn.Module):
         self.bias = nn.Parameter(torch.tensor(-1.0))
 
     def forward(
-        self, pixels: torch.Tensor, kept: torch.Tensor | None = None
+        self, pixels: torch.Tensor, selected: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of fake against real.
 
         Args:
             pixels: (b, 3, 168, 168) normalised float.
-            kept: (b, k) indices of the patches to look at, or None for all.
+            selected: (b, k) indices of the patches to look at, or None for all.
 
         Returns:
             (b,) logit and (b, k) shares of the patches: the logit is their mean plus the class
@@ -93,8 +93,8 @@ class PatchLogits(nn.Module):
         """
         body = self.network.dinov2
         tokens = body.embeddings(pixels)
-        if kept is not None:
-            index = kept[..., None].expand(-1, -1, tokens.shape[-1])
+        if selected is not None:
+            index = selected[..., None].expand(-1, -1, tokens.shape[-1])
             tokens = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, index)], 1)
         for block in body.encoder.layer:
             tokens = block(tokens)
@@ -107,8 +107,8 @@ class PatchLogits(nn.Module):
         return logit, shares
 
 
-def normalised(pictures: np.ndarray) -> torch.Tensor:
+def normalised(images: np.ndarray) -> torch.Tensor:
     """(b, 168, 168, 3) uint8 RGB to (b, 3, 168, 168) float."""
-    pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
     return (pixels - mean) / std

@@ -146,13 +146,13 @@ def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[
     run.model.train()
     pixels, labels = normalised(batch.pictures), torch.from_numpy(batch.labels).float()
     masks = torch.from_numpy(batch.masks).flatten(1)
-    kept = None
+    selected = None
     if run.step < FULL_TOKENS_FROM * steps:
         count = int(masks.shape[1] * KEPT_PATCHES)
         half = torch.rand(len(labels) // 2, masks.shape[1]).argsort(1)[:, :count]
-        kept = torch.cat([half, half])  # a real face and its fake lose the same patches
-        masks = masks.gather(1, kept)
-    logit, shares = forward(pixels, kept)
+        selected = torch.cat([half, half])  # a real face and its fake lose the same patches
+        masks = masks.gather(1, selected)
+    logit, shares = forward(pixels, selected)
     goal = labels * (1 - SMOOTHING) + SMOOTHING / 2
     loss = nn.functional.binary_cross_entropy_with_logits(logit, goal)
     fake, real = logit[len(labels) // 2 :], logit[: len(labels) // 2]

@@ -99,8 +99,8 @@ def _coarse(frames: Tensor, rng: np.random.Generator) -> Tensor:
 
 def _jpeg(frames: Tensor, quality: int) -> Tensor:
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    pictures = frames.clamp(0, 255).byte().numpy()
-    codes = [cv2.imencode(".jpg", picture, options)[1] for picture in pictures]
+    images = frames.clamp(0, 255).byte().numpy()
+    codes = [cv2.imencode(".jpg", image, options)[1] for image in images]
     back = [cv2.imdecode(code, cv2.IMREAD_GRAYSCALE) for code in codes]
     return torch.from_numpy(np.stack(back)).float()
 

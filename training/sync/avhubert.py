@@ -68,7 +68,7 @@ class Spoken:
 
 def read_clips(data: Path) -> list[Spoken]:
     """All stretches, long enough for a window, that show a face throughout."""
-    talk, found = Talk(data), []
+    talk, result = Talk(data), []
     images = {s: np.load(data / f"{s}_mouth.npy", mmap_mode="r") for s in talk.frames}
     for _, row in talk.index.iterrows():
         times_s, good = talk.times(row)
@@ -80,8 +80,8 @@ def read_clips(data: Path) -> list[Spoken]:
             stop = first + len(index)
             mouths = np.array(images[part][row["first"] + index])
             samples = sound[first * SAMPLES : stop * SAMPLES]
-            found.append(Spoken(person, mouths, samples, speech[first:stop]))
-    return found
+            result.append(Spoken(person, mouths, samples, speech[first:stop]))
+    return result
 
 
 def _runs(times_s: np.ndarray, good: np.ndarray, n: int) -> list[tuple[int, np.ndarray]]:
@@ -158,10 +158,10 @@ def _jittered(mouths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def contrastive_loss(network: AVHubert, batch: Batch) -> Tensor:
     """Which frame of audio, of all in the batch, belongs to these lips? And the other way round."""
-    seen = F.normalize(network(lips=batch.lips), dim=-1)
-    heard = F.normalize(network(audio=batch.audio), dim=-1)
-    b, n, width = seen.shape
-    logits = seen.reshape(-1, width) @ heard.reshape(-1, width).T / SHARPNESS
+    observed = F.normalize(network(lips=batch.lips), dim=-1)
+    speech = F.normalize(network(audio=batch.audio), dim=-1)
+    b, n, width = observed.shape
+    logits = observed.reshape(-1, width) @ speech.reshape(-1, width).T / SHARPNESS
     moments = np.arange(n)[None]
     lag = batch.lips_at - batch.audio_at
     partner = moments + lag[:, None]  # (b, n): which frame of the audio window is the same moment
@@ -206,10 +206,10 @@ def measure(network: AVHubert, clips: Sequence[Spoken], seed: int = 0) -> dict[s
             for label, moved in ((0, audio), (1, np.roll(audio, lag, 0))):
                 speech = np.roll(clip.speech, lag)[part] if label else clip.speech[part]
                 curve = offset_curve(lips[part], moved[part], speech=speech)
-                found = measure_curve(curve, int(speech.sum()))
-                if found is not None:
+                result = measure_curve(curve, int(speech.sum()))
+                if result is not None:
                     labels.append(label)
-                    raws.append(towers.judge(found)[0])
+                    raws.append(towers.judge(result)[0])
     people = len({clip.person for clip in clips})
     return {"auc": auc(labels, raws), "windows": len(labels), "people": people}
 

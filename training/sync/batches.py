@@ -62,20 +62,20 @@ class Feeder:
 
         Were they cut alike, both streams could learn to feel the stretch's ends and match those.
         """
-        seen, heard = self.rng.integers(max(row["n"] - n, 0) + 1, size=2)
-        seen = int(np.clip(seen, heard - FURTHEST, heard + FURTHEST))
-        sound = ear_input(self.pieces, self.config, row["first"] + int(heard), n)
+        observed, audio = self.rng.integers(max(row["n"] - n, 0) + 1, size=2)
+        observed = int(np.clip(observed, audio - FURTHEST, audio + FURTHEST))
+        sound = ear_input(self.pieces, self.config, row["first"] + int(audio), n)
         for _ in range(int(self.rng.integers(0, 3))):  # gaps in hearing, as in SpecAugment
             gap = int(self.rng.integers(2 * n - 6))
             sound[gap : gap + int(self.rng.integers(2, 7))] = 0
-        first = row["first"] + int(heard)
+        first = row["first"] + int(audio)
         speech = torch.from_numpy(self.pieces.speech[first : first + n].copy())
-        result = {"heard": sound, "speech": speech, "lag": torch.tensor(seen - int(heard))}
-        frames = self.pieces.frames[row["first"] + seen : row["first"] + seen + n]
+        result = {"heard": sound, "speech": speech, "lag": torch.tensor(observed - int(audio))}
+        frames = self.pieces.frames[row["first"] + observed : row["first"] + observed + n]
         if not eyes:
             lips = self.lips[row["set"]][frames[repeated(n, self.rng)]]
             return result | {"lips": torch.from_numpy(lips)}
-        mouths = self.pieces.mouth(row, seen, seen + n)
+        mouths = self.pieces.mouth(row, observed, observed + n)
         mouths, order, zoom = disturbed_mouths(mouths, self.rng)
         lips = self.lips[row["set"]][frames[order]] * zoom
         return result | {"mouths": mouths, "lips": torch.from_numpy(lips)}
@@ -102,7 +102,7 @@ def ear_input(pieces: Pieces, config: SyncConfig, first: int, n: int) -> Tensor:
     part = slice(2 * first, 2 * (first + n))
     if config.ear == "mel":
         return torch.from_numpy(pieces.mel[part].astype(np.float32))
-    heard = pieces.heard[part].astype(np.float32)
+    speech = pieces.heard[part].astype(np.float32)
     width = config.ear_width
-    taps = [heard[:, tap * width : (tap + 1) * width] for tap in config.ear_taps]
+    taps = [speech[:, tap * width : (tap + 1) * width] for tap in config.ear_taps]
     return torch.from_numpy(np.concatenate(taps, 1))

@@ -88,12 +88,12 @@ class Stills:
     def __init__(self, folder: Path, name: str = "faces-train") -> None:
         kinds = pd.read_parquet(folder / f"{name}-meta.parquet")["kind"]
         rows = np.flatnonzero(kinds == "real")
-        pictures = np.load(folder / f"{name}-img.npy", mmap_mode="r")
+        images = np.load(folder / f"{name}-img.npy", mmap_mode="r")
         landmarks = np.load(folder / f"{name}-lm.npy", mmap_mode="r")[rows]
-        seen = np.isfinite(landmarks).all((1, 2))
-        self.landmarks, rows = landmarks[seen], rows[seen]
+        observed = np.isfinite(landmarks).all((1, 2))
+        self.landmarks, rows = landmarks[observed], rows[observed]
         self.mouths = np.stack(
-            [_mouth(pictures[i], points) for i, points in zip(rows, self.landmarks, strict=True)]
+            [_mouth(images[i], points) for i, points in zip(rows, self.landmarks, strict=True)]
         )
 
 
@@ -173,8 +173,8 @@ def through_aac(sound: np.ndarray, bit_rate: int) -> np.ndarray:
     store.seek(0)
     with av.open(store, "r", format="aac") as back:
         parts = [f.to_ndarray()[0] for f in back.decode(audio=0)]
-    heard = np.concatenate(parts).astype(np.float32)[AAC_DELAY : AAC_DELAY + len(sound)]
-    return np.pad(heard, (0, len(sound) - len(heard)))
+    speech = np.concatenate(parts).astype(np.float32)[AAC_DELAY : AAC_DELAY + len(sound)]
+    return np.pad(speech, (0, len(sound) - len(speech)))
 
 
 def band_limited(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -265,22 +265,22 @@ def _pieces_of(
     speed = float(rng.choice(SPEEDS)) if disturb else 1.0
     sound, (times, good) = talk.sound(clip), talk.times(clip)
     other, spoken = extra
-    heard = disturbed(sound, other, rng) if disturb else sound
-    heard = torchaudio.functional.resample(
-        torch.from_numpy(heard), round(AUDIO_HZ * speed), AUDIO_HZ
+    speech = disturbed(sound, other, rng) if disturb else sound
+    speech = torchaudio.functional.resample(
+        torch.from_numpy(speech), round(AUDIO_HZ * speed), AUDIO_HZ
     ).numpy()
     end_s = min(len(sound) / AUDIO_HZ, float(np.nanmax(times)) + 1 / RATE_HZ)
-    found = []
+    result = []
     for start_s, n in stretches(end_s, speed, rng if disturb else None):
         frames = grid(times, good, start_s, speed, n)
         if frames is None:
             continue
         begin = round(start_s / speed * AUDIO_HZ)
-        piece = heard[begin : begin + n * SAMPLES]
+        piece = speech[begin : begin + n * SAMPLES]
         piece = torch.from_numpy(np.pad(piece, (0, n * SAMPLES - len(piece))))[None]
         moments = ((start_s + np.arange(n) * speed / RATE_HZ) * AUDIO_HZ).astype(int)
         mel = ear.mel(piece).transpose(1, 2).unflatten(1, (-1, 2)).flatten(2)
-        found.append(
+        result.append(
             {
                 "frames": frames + clip["first"],
                 "speech": spoken[np.minimum(moments, len(spoken) - 1)],
@@ -288,4 +288,4 @@ def _pieces_of(
                 "mel": mel[0].numpy().astype(np.float16),
             }
         )
-    return found
+    return result

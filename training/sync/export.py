@@ -60,11 +60,11 @@ TRAINED_ON = [
 def export(model: SyncModel, data: Path, folder: Path, version: str) -> None:
     """Judge, calibrate, measure and write the folder."""
     rows = judge_rows(model, data, "val")
-    judge = fit_judge(rows)
-    log.info("judge: %s", judge)
+    classifier = fit_judge(rows)
+    log.info("judge: %s", classifier)
     test = judge_rows(model, data, "test")
-    judge |= fit_calibration(test, judged(test, judge)) | SHARES
-    found = measured(model, data, judge)
+    classifier |= fit_calibration(test, judged(test, classifier)) | SHARES
+    result = measured(model, data, classifier)
     wrong = int((test["kind"] != "in_step").sum())
     calibration = {
         "scale": 1.0,
@@ -75,10 +75,10 @@ def export(model: SyncModel, data: Path, folder: Path, version: str) -> None:
         "date": date.today().isoformat(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    config = replace(model.config, judge=judge)
+    config = replace(model.config, judge=classifier)
     (folder / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
-    card = make_card(calibration, found, version)
-    page.write(folder, Card.from_json(json.dumps(card)), found)
+    card = make_card(calibration, result, version)
+    page.write(folder, Card.from_json(json.dumps(card)), result)
     state = {k: _half(v) for k, v in model.state_dict().items()}
     save_file(state, str(folder / "model.safetensors"))
 
@@ -100,20 +100,20 @@ def judge_rows(model: SyncModel, data: Path, split: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def measured(model: SyncModel, data: Path, judge: dict) -> list[dict]:
+def measured(model: SyncModel, data: Path, classifier: dict) -> list[dict]:
     """The figures of the card: test people, clean and hard."""
     clips = spoken_clips(data, "test")
-    found = []
+    result = []
     for hard in (False, True):
         rows = window_rows(model, clips, Protocol(WINDOW_FRAMES, hard))
         tier = "hard" if hard else "clean"
-        found += figures(rows, judged(rows, judge), f"unseen people, {tier}")
-    for entry in found:
+        result += figures(rows, judged(rows, classifier), f"unseen people, {tier}")
+    for entry in result:
         log.info("%s", entry)
-    return found
+    return result
 
 
-def make_card(calibration: dict, found: list[dict], version: str) -> dict:
+def make_card(calibration: dict, result: list[dict], version: str) -> dict:
     """`card.json`."""
     return {
         "detector": "sync",
@@ -134,5 +134,5 @@ def make_card(calibration: dict, found: list[dict], version: str) -> dict:
         "votes": True,
         "trained_on": TRAINED_ON,
         "limits": LIMITS,
-        "figures": found,
+        "figures": result,
     }

@@ -62,9 +62,9 @@ def spoken_file(path: Path, vad) -> Spoken | None:
     return Spoken(path.name, "other", path.name, mouths, points, sound[part], speech)
 
 
-def _mouth(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def _mouth(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     to_crop = align.face_matrix(landmarks)
-    crop = align.cut(picture, to_crop, align.CROP_PX)
+    crop = align.cut(image, to_crop, align.CROP_PX)
     inside = align.mouth_matrix(align.move(landmarks, to_crop))
     return cv2.cvtColor(align.cut(crop, inside, align.MOUTH_PX), cv2.COLOR_RGB2GRAY)
 
@@ -73,26 +73,26 @@ def outside_figures(
     model: SyncModel, real: list[Spoken], fake: list[Spoken], name: str
 ) -> list[dict]:
     """Real files against wrong sound, and real against fake files, each with its own sound."""
-    judge = model.config.judge
+    classifier = model.config.judge
     rows = window_rows(model, real, PROTOCOL)
-    found = figures(rows, judged(rows, judge), f"real files of {name}")
+    result = figures(rows, judged(rows, classifier), f"real files of {name}")
     both = {}
     for label, table in ((0, rows), (1, window_rows(model, fake, PROTOCOL))):
-        own = table[table["kind"] == "in_step"]
-        raws = [raw_log_odds(row, judge) for row in own.to_dict("records")]
-        both[label] = pd.Series(raws).groupby(own["clip"].to_numpy()).mean().to_numpy()
+        subset = table[table["kind"] == "in_step"]
+        raws = [raw_log_odds(row, classifier) for row in subset.to_dict("records")]
+        both[label] = pd.Series(raws).groupby(subset["clip"].to_numpy()).mean().to_numpy()
     what = "AUC, real against fake, own sound (these fakes are in step)"
     labels, raws = np.repeat([0, 1], [len(both[0]), len(both[1])]), np.r_[both[0], both[1]]
     files = np.arange(len(raws)).astype(str)
-    return [*found, auc_figure(what, labels, raws, files, f"files of {name}")]
+    return [*result, auc_figure(what, labels, raws, files, f"files of {name}")]
 
 
-def add_to_card(folder: Path, found: list[dict]) -> None:
+def add_to_card(folder: Path, result: list[dict]) -> None:
     """Replace the figures of the same protocols, and write the page anew."""
     card = Card.from_json((folder / "card.json").read_text(encoding="utf-8"))
-    fresh = {entry["protocol"] for entry in found}
+    fresh = {entry["protocol"] for entry in result}
     others = [row for row in page.read_figures(folder) if row["protocol"] not in fresh]
-    page.write(folder, card, others + found)
+    page.write(folder, card, others + result)
 
 
 def main() -> None:
@@ -111,10 +111,10 @@ def main() -> None:
         if clip is not None:
             clips[str(row["label"]) in ("fake", "1")].append(clip)
     model = SyncModel.from_folder(args.checkpoint)
-    found = outside_figures(model, clips[False], clips[True], args.manifest.parent.name)
-    for entry in found:
+    result = outside_figures(model, clips[False], clips[True], args.manifest.parent.name)
+    for entry in result:
         log.info("%s", entry)
-    add_to_card(args.checkpoint, found)
+    add_to_card(args.checkpoint, result)
 
 
 if __name__ == "__main__":

@@ -66,9 +66,9 @@ def spoken_clips(data: Path, split: str) -> list[Spoken]:
             continue
         part = slice(round(start_s * AUDIO_HZ), round(start_s * AUDIO_HZ) + n * SAMPLES)
         speech = talk.speech(sound)[part].reshape(n, -1).mean(1) > 0.5
-        seen = [np.ascontiguousarray(a[frames + row["first"]]) for a in arrays[row["set"]]]
+        observed = [np.ascontiguousarray(a[frames + row["first"]]) for a in arrays[row["set"]]]
         clips.append(
-            Spoken(row["clip"], row["set"], str(row["person"]), *seen, sound[part], speech)
+            Spoken(row["clip"], row["set"], str(row["person"]), *observed, sound[part], speech)
         )
     return clips
 
@@ -110,7 +110,7 @@ def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd
     rng = np.random.default_rng(protocol.seed)
     rows = []
     for clip, start, n in _windows(clips, protocol):
-        seen = _seen(model, clip, slice(start, start + n), protocol.hard, rng)
+        observed = _seen(model, clip, slice(start, start + n), protocol.hard, rng)
         for kind in KINDS:
             other, at, lag = _partner(clips, clip, kind, start, n, rng)
             if other is None:
@@ -121,7 +121,7 @@ def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd
             sound, speech = _sound_at(other, at, n)
             if protocol.hard:
                 sound = disturbed(sound, clip.sound, rng)
-            curve = offset_curve(seen, model.embed_audio(sound), MAX_LAG, speech)
+            curve = offset_curve(observed, model.embed_audio(sound), MAX_LAG, speech)
             measures = measure_curve(curve, int(speech.sum()))
             if measures is not None:
                 row = {"clip": clip.clip, "set": clip.part, "person": clip.person, "start": start}
@@ -131,16 +131,16 @@ def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd
 
 def _windows(clips: list[Spoken], protocol: Protocol) -> list[tuple[Spoken, int, int]]:
     """(clip, first frame, frames) of the windows, at most `protocol.most` of each person."""
-    found: dict[str, list[tuple[Spoken, int, int]]] = {}
+    result: dict[str, list[tuple[Spoken, int, int]]] = {}
     for clip in clips:
         n = min(protocol.frames[clip.part], len(clip.speech))
         starts = range(0, len(clip.speech) - n + 1, protocol.hop)
-        found.setdefault(clip.person, []).extend((clip, start, n) for start in starts)
-    kept = []
-    for windows in found.values():
+        result.setdefault(clip.person, []).extend((clip, start, n) for start in starts)
+    selected = []
+    for windows in result.values():
         step = max(1, -(-len(windows) // protocol.most))
-        kept += windows[::step]
-    return kept
+        selected += windows[::step]
+    return selected
 
 
 def _seen(
@@ -209,10 +209,12 @@ def balanced(rows: pd.DataFrame) -> np.ndarray:
     return weights * len(rows) / 2
 
 
-def judged(rows: pd.DataFrame, judge: dict) -> np.ndarray:
+def judged(rows: pd.DataFrame, classifier: dict) -> np.ndarray:
     """(n,) log-odds of not in step, uncalibrated."""
-    values = (rows[judge["names"]].to_numpy() - judge["mean"]) / np.array(judge["spread"])
-    return values @ np.array(judge["weights"]) + judge["offset"]
+    values = (rows[classifier["names"]].to_numpy() - classifier["mean"]) / np.array(
+        classifier["spread"]
+    )
+    return values @ np.array(classifier["weights"]) + classifier["offset"]
 
 
 def fit_calibration(rows: pd.DataFrame, raw: np.ndarray) -> dict[str, float]:

@@ -27,10 +27,10 @@ class Learner(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], eyes: bool) -> dict[str, Tensor]:
         """Losses of one batch; without `eyes` only the lip stream learns to see."""
-        heard = self.model.sound(F.dropout(batch["heard"], 0.1, self.training))
-        seen = self.model.lips(batch["lips"] + 0.01 * torch.randn_like(batch["lips"]))
+        speech = self.model.sound(F.dropout(batch["heard"], 0.1, self.training))
+        observed = self.model.lips(batch["lips"] + 0.01 * torch.randn_like(batch["lips"]))
         if not eyes:
-            return self._agreement(seen, heard, batch)
+            return self._agreement(observed, speech, batch)
         mouth = self.model.mouth
         shapes = mouth.shapes(batch["mouths"])
         likeness = {"lips": self._likeness(shapes, batch["lips"])}
@@ -38,20 +38,20 @@ class Learner(nn.Module):
             likeness["stills"] = self._still_loss(batch["stills"], batch["still_lips"])
         pictured = mouth.out(mouth.over(F.dropout(shapes, 0.1, self.training)))
         pictured = F.normalize(pictured, dim=-1)
-        alone = self._agreement(pictured, heard, batch)
-        both = self._agreement(F.normalize(pictured + seen, dim=-1), heard, batch)
+        alone = self._agreement(pictured, speech, batch)
+        both = self._agreement(F.normalize(pictured + observed, dim=-1), speech, batch)
         return likeness | {name: (alone[name] + both[name]) / 2 for name in alone}
 
     def _agreement(
-        self, seen: Tensor, heard: Tensor, batch: dict[str, Tensor]
+        self, observed: Tensor, speech: Tensor, batch: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """The three questions about time."""
-        cosines = seen @ heard.transpose(1, 2)
+        cosines = observed @ speech.transpose(1, 2)
         frame, curve, clip = self.scales.clamp(max=4.0).exp()
         return {
             "frame": frame_loss(frame * cosines, batch["speech"], batch["lag"]),
             "curve": curve_loss(curve * cosines, batch["speech"], batch["lag"]),
-            "clip": clip_loss(seen, heard, batch, clip),
+            "clip": clip_loss(observed, speech, batch, clip),
         }
 
     def hand_over(self) -> None:
@@ -108,16 +108,16 @@ def curve_loss(cosines: Tensor, speech: Tensor, lag: Tensor) -> Tensor:
     return each[speech.sum(1) >= LAGS].mean()
 
 
-def clip_loss(seen: Tensor, heard: Tensor, batch: dict[str, Tensor], scale: Tensor) -> Tensor:
+def clip_loss(observed: Tensor, speech: Tensor, batch: dict[str, Tensor], scale: Tensor) -> Tensor:
     """The sound of this clip against other sentences of the same person, each at its true lag."""
-    n = seen.shape[1]
+    n = observed.shape[1]
     place = torch.arange(n)[None] + batch["lag"][:, None]
     inside = (place >= 0) & (place < n)
     place = place.clamp(0, n - 1)
-    heard = heard.gather(1, place[..., None].expand_as(heard))
+    speech = speech.gather(1, place[..., None].expand_as(speech))
     weight = (batch["speech"].gather(1, place) & inside).float()
     weight = weight / weight.sum(1, keepdim=True).clamp(min=1)
-    scores = scale * torch.einsum("itd,jtd,jt->ij", seen, heard, weight)
+    scores = scale * torch.einsum("itd,jtd,jt->ij", observed, speech, weight)
     same = batch["person"][:, None] == batch["person"][None]
     scores = scores.masked_fill(~same, -1e4)
     truth = torch.arange(len(scores))

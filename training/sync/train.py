@@ -171,11 +171,13 @@ def quick_check(
             if speech.sum() < LEAST:
                 continue
             lips = torch.from_numpy(outline[part][pieces.frames[frames]])[None]
-            seen = model.look(lips, _mouths(pieces, row) if eyes else None)[0].numpy()
-            heard = model.sound(ear_input(pieces, model.config, row["first"], row["n"])[None])[0]
+            observed = model.look(lips, _mouths(pieces, row) if eyes else None)[0].numpy()
+            audio = model.sound(ear_input(pieces, model.config, row["first"], row["n"])[None])[0]
             shift = int(rng.integers(FAR, MAX_LAG + 1) * rng.choice([-1, 1]))
             for leads, by in ((right, 0), (wrong, shift)):
-                curve = offset_curve(seen, heard.roll(by, 0).numpy(), MAX_LAG, np.roll(speech, by))
+                curve = offset_curve(
+                    observed, audio.roll(by, 0).numpy(), MAX_LAG, np.roll(speech, by)
+                )
                 leads.append(np.nanmax(curve[lags <= IN_STEP]) - np.nanmax(curve[lags >= FAR]))
                 if by == 0:
                     hits.append(lags[int(np.nanargmax(curve))] <= 2)

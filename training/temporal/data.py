@@ -18,7 +18,7 @@ import torch
 
 from media import align
 from training.augment import moving_faces as moving
-from training.augment.moving_faces import Shot
+from training.augment.moving_faces import FaceClip
 from training.data.talking import Talking
 from training.temporal import faults
 from training.temporal.faults import Sources
@@ -62,18 +62,18 @@ class Shots:
         }
         self.persons = {part: sorted(clips) for part, clips in self.clips.items()}
 
-    def draw(self, rng: np.random.Generator) -> tuple[Shot, dict]:
+    def draw(self, rng: np.random.Generator) -> tuple[FaceClip, dict]:
         """A shot of a random person and the clip it is from; each set equally often."""
         while True:
             part = ("ar", "en")[rng.integers(2)]
             sizes = np.array([len(self.clips[part][p]) for p in self.persons[part]]) ** 0.5
             clips = self.clips[part][str(rng.choice(self.persons[part], p=sizes / sizes.sum()))]
             clip = clips[rng.integers(len(clips))]
-            shot = self.cut(clip, rng)
-            if shot is not None:
-                return shot, clip
+            face_clip = self.cut(clip, rng)
+            if face_clip is not None:
+                return face_clip, clip
 
-    def cut(self, clip: dict, rng: np.random.Generator) -> Shot | None:
+    def cut(self, clip: dict, rng: np.random.Generator) -> FaceClip | None:
         """A random stretch of one clip; None when the face is not there throughout."""
         rows = slice(clip["first"], clip["first"] + clip["n"])
         part = clip["set"]
@@ -92,7 +92,7 @@ class Shots:
         if np.ptp(moved.mean(1), axis=0).max() > MOTION_LIMIT * CANVAS_PX:
             return None
         crops = np.stack([self.talking.wide[part][i] for i in picked])
-        return Shot(align.steady(crops, points, CANVAS_PX), moved)
+        return FaceClip(align.steady(crops, points, CANVAS_PX), moved)
 
     def sources(self, rng: np.random.Generator, clip: dict) -> Sources:
         """Donors of a fault: the same clip at another moment, and another person."""
@@ -100,7 +100,7 @@ class Shots:
         while same is None:
             same = self.cut(clip, rng)
         if rng.random() < 0.5:  # backwards: another mouth at every moment of a short clip
-            same = Shot(same.frames[::-1], same.landmarks[::-1])
+            same = FaceClip(same.frames[::-1], same.landmarks[::-1])
         while True:
             other, where = self.draw(rng)
             if where["clip"] != clip["clip"]:
@@ -232,8 +232,8 @@ def h264(frames: np.ndarray, crf: int, preset: str = "veryfast") -> np.ndarray:
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(crf), "preset": preset, "threads": "1"}
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
     file.seek(0)
     with av.open(file) as container:
@@ -299,7 +299,7 @@ class Pairs(torch.utils.data.IterableDataset):
 
     def pair(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
         """One pair."""
-        shot, clip = self.shots.draw(rng)
+        face_clip, clip = self.shots.draw(rng)
         names = list(faults.FAULTS)
         number = (
             names.index(self.only) if self.only else int(rng.choice(len(names), p=faults.SHARES))
@@ -307,8 +307,8 @@ class Pairs(torch.utils.data.IterableDataset):
         fault = faults.FAULTS[names[number]]
         sources = self.shots.sources(rng, clip)
         strength = faults.draw_strength(rng)
-        fake = fault(rng, shot, sources, strength)
-        real = shot.frames
+        fake = fault(rng, face_clip, sources, strength)
+        real = face_clip.frames
         if rng.random() < MATCHED_SHARE:
             real, fake = equally_sharp(real, fake)
         nuisance = Nuisance(int(rng.integers(2**31)))

@@ -69,21 +69,21 @@ def refit(folder: Path, out: Path) -> None:
     rows = pd.read_parquet(out / "pooled.parquet")
     names = names_of(rows, JUDGED)
     # a linear layer has no limit to what it takes from one feature
-    judge = fit(rows, names, STRENGTH, limit=np.inf)
-    told = held_out(rows, names, STRENGTH, limit=np.inf)
-    _write_classifier(folder / "model.safetensors", judge)
-    line = calibrated(told)
-    found = figures(told, line.scale, line.offset)
-    write_card(folder, with_figures(CARD, found, line))
-    told.to_csv(out / "held-out.csv", index=False)
-    log_figures(found, told)
+    classifier = fit(rows, names, STRENGTH, limit=np.inf)
+    data = held_out(rows, names, STRENGTH, limit=np.inf)
+    _write_classifier(folder / "model.safetensors", classifier)
+    line = calibrated(data)
+    result = figures(data, line.scale, line.offset)
+    write_card(folder, with_figures(CARD, result, line))
+    data.to_csv(out / "held-out.csv", index=False)
+    log_figures(result, data)
 
 
-def _write_classifier(file: Path, judge: LinearClassifier) -> None:
+def _write_classifier(file: Path, classifier: LinearClassifier) -> None:
     """Put a linear judge of pooled features into the network's last layer."""
     tensors = load_file(file)
-    weight = judge.weights / judge.spread
-    offset = judge.offset - float(weight @ judge.mean)
+    weight = classifier.weights / classifier.spread
+    offset = classifier.offset - float(weight @ classifier.mean)
     kind = tensors["classifier.weight"].dtype
     fake = torch.from_numpy(weight).float() / 2
     tensors["classifier.weight"] = torch.stack([-fake, fake]).to(kind)

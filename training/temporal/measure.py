@@ -73,18 +73,18 @@ def measure_faults(data: Path, folder: Path, each: int, cache: Path) -> list[dic
         f"talking clips, {people} persons unseen in training, 16 frames at 25 Hz, steady crop, "
         "real and fake through the same encoder (H.264 CRF 18 to 38), intervals over persons"
     )
-    found = fault_figures(scores, check["fault"], check["person"])
-    return [figure | {"protocol": protocol} for figure in found]
+    result = fault_figures(scores, check["fault"], check["person"])
+    return [figure | {"protocol": protocol} for figure in result]
 
 
-def write_results(folder: Path, found: list[dict]) -> None:
+def write_results(folder: Path, result: list[dict]) -> None:
     """Put the figures into the card, in place of figures of the same name."""
     file = folder / "card.json"
     before = Card.from_json(file.read_text("utf-8")) if file.exists() else CARD
-    names = {f["name"] for f in found}
+    names = {f["name"] for f in result}
     rows = page.read_figures(folder) if file.exists() else []
-    kept = [row for row in rows if row["name"] not in names]
-    card = with_figures(CARD, kept + found, before.calibration)
+    selected = [row for row in rows if row["name"] not in names]
+    card = with_figures(CARD, selected + result, before.calibration)
     write_card(folder, card)
 
 
@@ -102,10 +102,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    found = measure_faults(args.data, args.folder, args.each, args.cache)
-    print(json.dumps(found, indent=1, default=int))
+    result = measure_faults(args.data, args.folder, args.each, args.cache)
+    print(json.dumps(result, indent=1, default=int))
     if args.write:
-        write_results(args.folder, found)
+        write_results(args.folder, result)
 
 
 if __name__ == "__main__":

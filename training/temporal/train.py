@@ -249,11 +249,11 @@ class Trainer:
 
     def check(self, check: dict) -> None:
         """Log the averaged weights' AUC by fault on persons that training does not see; save."""
-        own = {k: v.clone() for k, v in self.model.state_dict().items()}
+        subset = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
-        found = by_fault(score_pairs(self.model, check["pairs"]), check["fault"])
-        self.model.load_state_dict(own)
-        log.info("validation %s", json.dumps(found))
+        result = by_fault(score_pairs(self.model, check["pairs"]), check["fault"])
+        self.model.load_state_dict(subset)
+        log.info("validation %s", json.dumps(result))
         state = {"both": self.both.state_dict(), "optimiser": self.optimiser.state_dict()}
         state |= {"average": self.average, "spent": self.spent, "seed": self.seed}
         torch.save(state, self.file.with_suffix(".new"))

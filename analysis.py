@@ -244,7 +244,7 @@ def _examine(
                 evidence.tell(detector, (index + 1) / count)
         if settings.stability:
             with watch.stage("stability"):
-                evidence.look_again(window)
+                evidence.recheck(window)
     return recorder
 
 
@@ -323,7 +323,7 @@ class _Evidence:
         measured = (window.stretch, detector.look(window, track))
         self._measured[detector.role.name, person].append(measured)
 
-    def look_again(self, window: Window) -> None:
+    def recheck(self, window: Window) -> None:
         """Ask again about degraded copies of suspicious faces, where the role wants that."""
         for detector in self.detectors:
             calibration = detector.checkpoint.card.calibration

@@ -1,14 +1,14 @@
 """How is a measurement shown to people?
 
 Writes ``report.html``: one file without scripts, that opens anywhere. Says what ``metrics.json``
-says, no more. Imports evaluation.metrics, evaluation.plots
-and evaluation.summary.
+says, no more. Imports report (templates and style sheet), evaluation.metrics, evaluation.plots and
+evaluation.summary.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from evaluation.metrics import metrics_for
 from evaluation.plots import plots
 from evaluation.scores import Score
 from evaluation.summary import columns
+from report.render import css, render
 
 MOST_FILES = 2000  # rows of the table of files; scores.csv has them all
 ABSTENTION_TITLES = {
@@ -30,58 +31,53 @@ ABSTENTION_TITLES = {
     "area_under_risk_coverage": "Area under the risk-coverage curve",
     "n_applicable": "Files with a number",
 }
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-body{color:#1b1b1b;background:#fff}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem;font-variant-numeric:tabular-nums}
-td,th{border-bottom:1px solid #ddd;padding:.25rem .7rem;text-align:left;vertical-align:top}
-.protocol{background:#f3f3f3;padding:.7rem 1rem;border-left:4px solid #777}
-.plots{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}img{max-width:100%}
-.warn{border-left:4px solid #D55E00;padding:.3rem 1rem;background:#fff4ec}
-"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page, as its template lays it out.
+
+    Attributes:
+        title: heading.
+        head, rows: of a table; none where ``head`` is empty.
+        note: a sentence above it.
+        plots: title → data URI of an image.
+    """
+
+    title: str
+    head: tuple[str, ...] = ()
+    rows: Sequence[Sequence[object]] = ()
+    note: str = ""
+    plots: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(path: Path, metrics: Mapping, scores: Sequence[Score]) -> None:
     """Write the page for the content of ``metrics.json``."""
-    labels, values, _ = columns(scores)
-    there = np.isfinite(values)
-    figures = plots(labels[there], values[there])
-    parts = [
-        "<h1>Measurement of the deepfake detector</h1>",
-        f'<p class="protocol"><b>Protocol.</b> {_text(metrics["protocol"])}.</p>',
-        *_warnings(metrics),
-        "<h2>Fused score of a file</h2>",
-        _figure_table(metrics["fused"]),
-        _images(figures),
+    page = render(
+        "measurement", protocol=metrics["protocol"], warnings=_warnings(metrics),
+        sections=_sections(metrics, scores), css=css(),
+    )  # fmt: skip
+    path.write_text(page, "utf-8")
+
+
+def _sections(metrics: Mapping, scores: Sequence[Score]) -> list[Section]:
+    levels = [(level, n["real"], n["fake"]) for level, n in metrics["levels"].items()]
+    abstention = [(ABSTENTION_TITLES[k], _show(v)) for k, v in metrics["abstention"].items()]
+    return [
+        _fused(metrics["fused"], scores),
         *_benchmark(metrics.get("benchmark")),
-        "<h2>Abstention</h2>",
-        _table(
-            ("", "value"),
-            [(ABSTENTION_TITLES[k], _show(v)) for k, v in metrics["abstention"].items()],
+        Section("Abstention", ("", "value"), abstention),
+        Section("Levels", ("level", "real", "fake"), levels),
+        _alarms(
+            "False alarms by source of real files", "source", metrics["false_alarms_by_source"]
         ),
-        "<h2>Levels</h2>",
-        _table(
-            ("level", "real", "fake"),
-            [(level, n["real"], n["fake"]) for level, n in metrics["levels"].items()],
-        ),
-        "<h2>False alarms by source of real files</h2>",
-        _alarm_table("source", metrics["false_alarms_by_source"]),
-        "<h2>By kind of fake</h2>",
-        _alarm_table("kind", metrics["by_kind_of_fake"]),
-        "<h2>Each detector alone, where it is applicable</h2>",
-        _detector_table(metrics["detectors"]),
-        "<h2>What can be guessed without looking at a face</h2>",
-        _baseline_table(metrics["baselines"]),
+        _alarms("By kind of fake", "kind", metrics["by_kind_of_fake"]),
+        _detectors(metrics["detectors"]),
+        _baselines(metrics["baselines"]),
         *_tiers(metrics.get("tiers")),
         *_unreadable(metrics["unreadable"]),
-        "<h2>Files</h2>",
-        _file_table(scores),
+        _files(scores),
     ]
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Measurement</title>'
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
-    )
-    path.write_text(page, "utf-8")
 
 
 def _warnings(metrics: Mapping) -> list[str]:
@@ -94,35 +90,31 @@ def _warnings(metrics: Mapping) -> list[str]:
             f"Metadata alone reaches AUC {guess:.2f}: real and fake files differ in size, rate or "
             "codec, so the figures above may owe something to that."
         )
-    words += [f"{name}: {why}" for name, why in metrics["missing_checkpoints"].items()]
-    return [f'<p class="warn">{_text(sentence)}</p>' for sentence in words]
+    return words + [f"{name}: {why}" for name, why in metrics["missing_checkpoints"].items()]
 
 
-def _figure_table(figures: Mapping[str, Mapping]) -> str:
+def _fused(figures: Mapping[str, Mapping], scores: Sequence[Score]) -> Section:
+    title = "Fused score of a file"
     if not figures:
-        return "<p>Without numbers for both real and fake files there is nothing to rank.</p>"
+        nothing = "Without numbers for both real and fake files there is nothing to rank."
+        return Section(title, note=nothing)
+    labels, values, _ = columns(scores)
+    there = np.isfinite(values)
     titles = {metric.name: metric.title for metric in metrics_for(calibrated=True)}
     rows = [(titles[name], _interval(figure)) for name, figure in figures.items()]
-    return _table(("figure", "value (95 % interval over groups)"), rows)
+    head = ("figure", "value (95 % interval over groups)")
+    return Section(title, head, rows, plots=plots(labels[there], values[there]))
 
 
-def _benchmark(figures: Mapping[str, float] | None) -> list[str]:
+def _benchmark(figures: Mapping[str, float] | None) -> list[Section]:
     """What benchmarks of stored frames print for the same scores."""
     if not figures:
         return []
     rows = [(TITLES[name], _show(value)) for name, value in figures.items()]
-    return ["<h2>As benchmarks of stored frames print it</h2>", _table(("figure", "value"), rows)]
+    return [Section("As benchmarks of stored frames print it", ("figure", "value"), rows)]
 
 
-def _images(figures: Mapping[str, str]) -> str:
-    shown = [
-        f'<figure><img src="{url}" alt="{title}"><figcaption>{title}</figcaption></figure>'
-        for title, url in figures.items()
-    ]
-    return f'<div class="plots">{"".join(shown)}</div>'
-
-
-def _alarm_table(name: str, rows: Sequence[Mapping]) -> str:
+def _alarms(title: str, name: str, rows: Sequence[Mapping]) -> Section:
     head = (name, "files", "Strong", "Some", "share", "not assessed", "median log-odds")
     ranked = any("auc" in row for row in rows)
     cells = [
@@ -133,10 +125,10 @@ def _alarm_table(name: str, rows: Sequence[Mapping]) -> str:
         )
         for row in rows
     ]
-    return _table((*head, "AUC against all reals") if ranked else head, cells)
+    return Section(title, (*head, "AUC against all reals") if ranked else head, cells)
 
 
-def _detector_table(detectors: Mapping[str, Mapping]) -> str:
+def _detectors(detectors: Mapping[str, Mapping]) -> Section:
     head = (
         *("detector", "files", "coverage", "AUC where applicable", "AUC of applicability"),
         "expected calibration error",
@@ -152,19 +144,20 @@ def _detector_table(detectors: Mapping[str, Mapping]) -> str:
                 _interval(where.get("ece")),
             )
         )
-    return _table(head, rows)
+    return Section("Each detector alone, where it is applicable", head, rows)
 
 
-def _baseline_table(baselines: Mapping) -> str:
+def _baselines(baselines: Mapping) -> Section:
     names = {"metadata": "size, rate, bit rate, length, file size", "file_size": "file size alone"}
     rows = [
         (words, _interval(baselines[name].get("auc")), baselines[name].get("note", ""))
         for name, words in names.items()
     ]
-    return _table(("from", "AUC", "note"), rows)
+    title = "What can be guessed without looking at a face"
+    return Section(title, ("from", "AUC", "note"), rows)
 
 
-def _tiers(tiers: Mapping[str, Mapping] | None) -> list[str]:
+def _tiers(tiers: Mapping[str, Mapping] | None) -> list[Section]:
     if not tiers:
         return []
     head = ("tier", "AUC", "coverage", "false alarms", "caught", "flipped", "level changed")
@@ -177,18 +170,18 @@ def _tiers(tiers: Mapping[str, Mapping] | None) -> list[str]:
         )
         for name, result in tiers.items()
     ]
-    note = "<p>The same thresholds everywhere; real and fake re-encoded alike.</p>"
-    return ["<h2>After re-encoding</h2>", note, _table(head, rows)]
+    note = "The same thresholds everywhere; real and fake re-encoded alike."
+    return [Section("After re-encoding", head, rows, note)]
 
 
-def _unreadable(rows: Sequence[Mapping[str, str]]) -> list[str]:
+def _unreadable(rows: Sequence[Mapping[str, str]]) -> list[Section]:
     if not rows:
         return []
     shown = [(row["path"], row["code"], row["sentence"]) for row in rows]
-    return ["<h2>Files that could not be read</h2>", _table(("file", "code", "reason"), shown)]
+    return [Section("Files that could not be read", ("file", "code", "reason"), shown)]
 
 
-def _file_table(scores: Sequence[Score]) -> str:
+def _files(scores: Sequence[Score]) -> Section:
     rows = [
         (
             *(s.item.name, "fake" if s.item.label else "real", s.item.kind, s.level),
@@ -197,15 +190,7 @@ def _file_table(scores: Sequence[Score]) -> str:
         for s in scores[:MOST_FILES]
     ]
     names = list(scores[0].detectors) if scores else []
-    return _table(("file", "truth", "kind", "level", "log-odds", *names), rows)
-
-
-def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return Section("Files", ("file", "truth", "kind", "level", "log-odds", *names), rows)
 
 
 def _interval(figure: Mapping | None) -> str:
@@ -220,7 +205,3 @@ def _show(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))

@@ -30,13 +30,13 @@ class Figure:
     """The picture of a card.
 
     Attributes:
-        picture: data URI, or None for bars over time.
+        image: data URI, or None for bars over time.
         bars: (left %, width %, height % of the half, side, words) over time.
         caption: what it shows.
         left, right: captions of the two halves of a pair; empty for one picture.
     """
 
-    picture: str | None
+    image: str | None
     bars: tuple[tuple[float, float, float, str, str], ...]
     caption: str
     left: str = ""
@@ -160,7 +160,7 @@ def _heat_figure(
 ) -> Figure:
     when = "" if analysis.kind != MediaKind.VIDEO else f", {clock(heatmap.time_s)}"
     return Figure(
-        picture=data_uri(pair, PICTURE_PX),
+        image=data_uri(pair, PICTURE_PX),
         bars=(),
         caption=language("Red parts speak for manipulation, blue parts against it."),
         left=language("The face") + when,

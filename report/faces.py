@@ -30,20 +30,20 @@ class FaceCard:
 
     Attributes:
         name: "Face A".
-        picture: data URI of the face, or None when no kept picture shows it.
+        image: data URI of the face, or None when no kept picture shows it.
         level, style: of the opinion on this person.
         probability: in percent, or None.
-        seen: when, in words.
+        stretches: when, in words.
         quality: how well, in words.
         start_s: where the player jumps to.
     """
 
     name: str
-    picture: str | None
+    image: str | None
     level: str
     style: LevelStyle
     probability: str | None
-    seen: str
+    stretches: str
     quality: str
     start_s: float
 
@@ -70,11 +70,11 @@ def _card(analysis: Analysis, person: Any, opinion: Opinion | None, language: La
         words += ", " + language(quality.problem.replace("_", " "))
     return FaceCard(
         name=person.name.replace("Face", language("Face")),
-        picture=_portrait(analysis, person.name),
+        image=_portrait(analysis, person.name),
         level=language(level),
         style=STYLES[level],
         probability=percent(probability) if probability is not None else None,
-        seen=_seen(analysis, person.stretches_s, language),
+        stretches=_stretches(analysis, person.stretches_s, language),
         quality=words,
         start_s=person.stretches_s[0][0] if person.stretches_s else 0.0,
     )
@@ -85,7 +85,7 @@ def _portrait(analysis: Analysis, person: str) -> str | None:
     return data_uri(face_of(shots[len(shots) // 2], person), FACE_PX) if shots else None
 
 
-def _seen(analysis: Analysis, stretches: tuple, language: Language) -> str:
+def _stretches(analysis: Analysis, stretches: tuple, language: Language) -> str:
     if analysis.kind != MediaKind.VIDEO:
         return language("in the picture")
     total = sum(stop - start for start, stop in stretches)

@@ -108,6 +108,6 @@ def test_the_audit_finds_a_tool_that_touches_everything():
     def careless(face: Face, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         mask = pseudo_fakes.region_mask("mouth", face, rng)
         options = [cv2.IMWRITE_JPEG_QUALITY, 30]
-        return cv2.imdecode(cv2.imencode(".jpg", face.picture, options)[1], 1), mask
+        return cv2.imdecode(cv2.imencode(".jpg", face.image, options)[1], 1), mask
 
     assert leak(careless) > MOST + 0.1

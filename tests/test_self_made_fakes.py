@@ -53,11 +53,11 @@ def test_a_restored_face_is_pasted_only_where_the_mask_says(marks):
     rng = np.random.default_rng(0)
     real = np.full((1, 320, 320, 3), 90, np.uint8)
     source = Source(real, marks[None], np.array([0]))
-    side = source.face(0).picture.shape[0]
+    side = source.face(0).image.shape[0]
     source.restored.append((np.full((side, side, 3), 200, np.uint8), 0))
     for _ in range(12):
         image, face, mask = source.restored_pair(rng)
-        assert image.shape == face.picture.shape
+        assert image.shape == face.image.shape
         assert np.all(image[mask == 0] == 90)
         assert np.all(image[mask > 0.9] > 90 + 0.3 * 110)
 
@@ -73,6 +73,6 @@ def test_a_generated_face_and_the_real_one_beside_it_are_equally_fine(marks, sma
     }
     for seed in range(6):
         pair = spatial_data.generated_pair(sources, np.random.default_rng(seed))
-        fake, real = (sharpness(np.repeat(face.picture[None], 2, 0)) for face in pair)
+        fake, real = (sharpness(np.repeat(face.image[None], 2, 0)) for face in pair)
         assert fake == pytest.approx(real, rel=1e-6)
         assert fake < sharpness(np.repeat(noise, 2, 0)) / 2

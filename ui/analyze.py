@@ -21,7 +21,7 @@ from report.render import answer, over_time, render
 from ui import source
 from ui.jobs import is_hosted, streamed
 from ui.keeping import KEEP_S, fresh_folder
-from ui.results import Keep, keep_column, kept
+from ui.results import Keep, keep_column, stored
 from ui.running import Board, waiting
 from ui.session import (
     QUEUE,
@@ -288,7 +288,7 @@ def runner(space: Space, done: gr.State, choices: Choices, places: Places) -> Ca
             board = Board(lambda html: tell({places.answer: html}), settings.detectors, say)
             result = Done(chosen[choices.path], examine(chosen[choices.path], settings, board.tell))
             with writing("The report"):
-                files = kept(result, places.keep, request)
+                files = stored(result, places.keep, request)
             return ended | shown(result, done, places, say) | files
         except UserError as error:
             failed = {places.answer: alert(error, say), places.live: say(error.sentence)}

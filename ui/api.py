@@ -142,16 +142,16 @@ def _name_of(function: Callable) -> str:
 def refusing(function: Callable) -> Callable:
     """Make a function an event whose refusals reach a program as ``code: sentence``."""
 
-    def told(*values: Any) -> Any:
+    def answered(*values: Any) -> Any:
         try:
             return function(*values)
         except UserError as error:
             raise gr.Error(f"{error.code}: {error.sentence}", print_exception=False) from error
 
-    told.__doc__, told.__name__ = function.__doc__, function.__name__
-    told.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
-    told.__annotations__ = dict(inspect.get_annotations(function, eval_str=True))
-    return told if function is list_models else stoppable(told)
+    answered.__doc__, answered.__name__ = function.__doc__, function.__name__
+    answered.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
+    answered.__annotations__ = dict(inspect.get_annotations(function, eval_str=True))
+    return answered if function is list_models else stoppable(answered)
 
 
 # ---------------------------------------------------------------- what is done
@@ -287,13 +287,13 @@ class Arguments:
             return await JSONResponse(answer, status)(scope, receive, send)
         headers = [(k, v) for k, v in scope["headers"] if k.lower() != b"content-length"]
         headers.append((b"content-length", str(len(checked)).encode()))
-        told = False
+        answered = False
 
         async def again() -> Message:
-            nonlocal told
-            if told:
+            nonlocal answered
+            if answered:
                 return await receive()
-            told = True
+            answered = True
             return {"type": "http.request", "body": checked, "more_body": False}
 
         return await self._app({**scope, "headers": headers}, again, send)
@@ -314,20 +314,22 @@ def check_call(name: str, by_name: bool, body: bytes) -> dict[str, Any]:
         raise UserError("no_endpoint", f"There is no endpoint “{name[:60]}”.")
     known = list(inspect.signature(ENDPOINTS[name]).parameters.values())
     try:
-        told = json.loads(body or b"{}")
+        given = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
         raise UserError("bad_arguments", "The body of the call is not JSON.") from error
-    if not isinstance(told, dict):
+    if not isinstance(given, dict):
         raise UserError("bad_arguments", "The body of the call must be a JSON object.")
     names = ", ".join(p.name for p in known)
     if by_name:
-        for given in told:
-            if given not in [p.name for p in known]:
-                raise UserError("bad_arguments", f"Unknown argument “{given[:60]}”; use {names}.")
-        _check_paths(list(told.values()))
-        return {p.name: told.get(p.name, p.default) for p in known}
-    values = cast(Sequence[Any], told.get("data"))
+        for argument in given:
+            if argument not in [p.name for p in known]:
+                raise UserError(
+                    "bad_arguments", f"Unknown argument “{argument[:60]}”; use {names}."
+                )
+        _check_paths(list(given.values()))
+        return {p.name: given.get(p.name, p.default) for p in known}
+    values = cast(Sequence[Any], given.get("data"))
     if not isinstance(values, list) or len(values) > len(known):
         raise UserError("bad_arguments", f"data must be a list of: {names}.")
     _check_paths(values)
-    return {**told, "data": [*values, *(p.default for p in known[len(values) :])]}
+    return {**given, "data": [*values, *(p.default for p in known[len(values) :])]}

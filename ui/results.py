@@ -38,7 +38,7 @@ class Keep:
     marked: gr.Video
 
     def outputs(self) -> set[Any]:
-        """The components that `kept` fills."""
+        """The components that `stored` fills."""
         return {self.shown, self.as_html, self.as_json, self.draw, self.marked}
 
 
@@ -62,7 +62,7 @@ def keep_column(done: gr.State) -> Keep:
     return Keep(shown, as_html, as_json, draw, marked)
 
 
-def kept(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]:
+def stored(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]:
     """Write the reports of a result and show what can be done with it."""
     folder, stem = fresh_folder(), stem_of(done.analysis.name)
     as_json, as_html = folder / f"{stem}.report.json", folder / f"{stem}.report.html"

@@ -148,7 +148,7 @@ class AVHubert(nn.Module):
         """
         given = [
             None if audio is None else self.feature_extractor_audio["proj"](audio),
-            None if lips is None else self._seen(lips),
+            None if lips is None else self._observed(lips),
         ]
         like = next(part for part in given if part is not None)
         speech, observed = (torch.zeros_like(like) if part is None else part for part in given)
@@ -158,7 +158,7 @@ class AVHubert(nn.Module):
             self.post_extract_proj(self.layer_norm(torch.cat([speech, observed], -1)))
         )
 
-    def _seen(self, lips: Tensor) -> Tensor:
+    def _observed(self, lips: Tensor) -> Tensor:
         video = self.feature_extractor_video
         return video["proj"](video["resnet"](lips))
 

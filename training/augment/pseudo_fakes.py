@@ -34,11 +34,11 @@ class Face:
     """A face with its surroundings.
 
     Attributes:
-        picture: (side, side, 3) uint8 RGB.
+        image: (side, side, 3) uint8 RGB.
         landmarks: (468, 2) float32, pixels of ``picture``.
     """
 
-    picture: np.ndarray
+    image: np.ndarray
     landmarks: np.ndarray
 
     @property
@@ -83,8 +83,8 @@ def make(face: Face, donors: Donors, rng: np.random.Generator) -> tuple[np.ndarr
     mask = region_mask(str(rng.choice(family.regions)), face, rng)
     ratio = 1.0 if rng.random() < 0.7 else rng.uniform(0.5, 0.9)
     if family.poisson and rng.random() < family.poisson:
-        return _poisson(face.picture, content, mask), mask
-    return blend(face.picture, content, mask * ratio), mask
+        return _poisson(face.image, content, mask), mask
+    return blend(face.image, content, mask * ratio), mask
 
 
 def blend(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ def _poisson(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarr
 
 def region_mask(name: str, face: Face, rng: np.random.Generator) -> np.ndarray:
     """A soft mask over one part of the face, (side, side) float32 0..1."""
-    side = face.picture.shape[0]
+    side = face.image.shape[0]
     if name == "all":
         return np.ones((side, side), np.float32)
     small = side // 2  # half size: a soft mask needs no more, and it costs a quarter
@@ -158,7 +158,7 @@ def _content(
         return shifted_copy(face, rng, strength)
     if name == "other":
         other = donors.another(rng, face.landmarks)
-        return match_colour(fit(other, face.landmarks, face.picture.shape[0]), face)
+        return match_colour(fit(other, face.landmarks, face.image.shape[0]), face)
     if name == "moment" and donors.moment is not None:
         other = donors.moment(rng)
         return similarity_fit(other, face)
@@ -166,19 +166,19 @@ def _content(
         return animated(face, donors.another(rng, face.landmarks), rng, strength)
     if name == "liquid":
         return liquified(face, rng, strength)
-    return face.picture
+    return face.image
 
 
 def shifted_copy(face: Face, rng: np.random.Generator, strength: float) -> np.ndarray:
     """The same face, slightly scaled, shifted and bent, as in self-blended images."""
-    side = face.picture.shape[0]
+    side = face.image.shape[0]
     scale = 1 + rng.uniform(-0.05, 0.05) * strength
     shift = rng.uniform(-0.03, 0.03, 2) * face.tight_px * strength
     middle = face.landmarks.mean(0)
     matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float64)
     matrix[:, 2] = middle + shift - scale * middle
     moved = cv2.warpAffine(
-        face.picture,
+        face.image,
         matrix,
         (side, side),
         flags=artifacts.drawn_kernel(rng),
@@ -196,15 +196,15 @@ def fit(source: Face, target_marks: np.ndarray, side: int) -> np.ndarray:
     map_x = (back[0, 0] * xs + back[0, 1] * ys + back[0, 2]).astype(np.float32) + field[..., 0]
     map_y = (back[1, 0] * xs + back[1, 1] * ys + back[1, 2]).astype(np.float32) + field[..., 1]
     return cv2.remap(
-        source.picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        source.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
 
 
 def similarity_fit(source: Face, target: Face) -> np.ndarray:
     """The source moved, turned and scaled onto the target, its expression kept."""
-    side = target.picture.shape[0]
+    side = target.image.shape[0]
     matrix = similarity(source.landmarks, target.landmarks)
-    return cv2.warpAffine(source.picture, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.warpAffine(source.image, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
 
 
 def animated(face: Face, driver: Face, rng: np.random.Generator, strength: float) -> np.ndarray:
@@ -215,14 +215,14 @@ def animated(face: Face, driver: Face, rng: np.random.Generator, strength: float
     turn = rng.uniform(-0.06, 0.06, 2) * face.tight_px * strength  # a small turn of the head
     depth = 1 - ((goal - goal.mean(0)) ** 2).sum(1, keepdims=True) / face.tight_px**2 * 2
     goal = goal + turn * np.clip(depth, 0, 1)
-    side = face.picture.shape[0]
+    side = face.image.shape[0]
     field = scattered_field(goal[SKIN], face.landmarks[SKIN] - goal[SKIN], side)
-    return displace(face.picture, field)
+    return displace(face.image, field)
 
 
 def liquified(face: Face, rng: np.random.Generator, strength: float) -> np.ndarray:
     """One to three local pushes or pinches around features."""
-    side = face.picture.shape[0]
+    side = face.image.shape[0]
     ys, xs = np.mgrid[0:GRID, 0:GRID].astype(np.float32) * (side / GRID) + side / GRID / 2
     field = np.zeros((GRID, GRID, 2), np.float32)
     for _ in range(rng.integers(1, 4)):
@@ -233,7 +233,7 @@ def liquified(face: Face, rng: np.random.Generator, strength: float) -> np.ndarr
             field += bell * rng.uniform(-0.06, 0.06, 2) * face.tight_px * strength
         else:
             field += bell * np.stack([xs - x, ys - y], -1) * rng.uniform(-0.35, 0.35) * strength
-    return displace(face.picture, cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC))
+    return displace(face.image, cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC))
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -284,7 +284,7 @@ def match_colour(image: np.ndarray, face: Face) -> np.ndarray:
     low = np.clip(face.landmarks.min(0), 0, None).astype(int)
     high = face.landmarks.max(0).astype(int)
     window = (slice(low[1], max(high[1], low[1] + 2)), slice(low[0], max(high[0], low[0] + 2)))
-    ours, theirs = image[window].reshape(-1, 3), face.picture[window].reshape(-1, 3)
+    ours, theirs = image[window].reshape(-1, 3), face.image[window].reshape(-1, 3)
     gain = np.clip(theirs.std(0) / (ours.std(0) + 1), 0.5, 2)
     moved = (image.astype(np.float32) - ours.mean(0)) * gain + theirs.mean(0)
     return np.clip(moved, 0, 255).astype(np.uint8)

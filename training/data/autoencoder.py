@@ -117,8 +117,8 @@ def _batches(crops: Path, seed: int) -> Iterator[torch.Tensor]:
         for _ in range(BATCH):
             source = sources[rng.integers(len(sources))]
             face = source.face(source.reals[rng.integers(len(source.reals))])
-            zoom = rng.uniform(1.0, 1.8) * SIDE_PX / face.picture.shape[0]
-            large = cv2.resize(face.picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+            zoom = rng.uniform(1.0, 1.8) * SIDE_PX / face.image.shape[0]
+            large = cv2.resize(face.image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
             top, left = rng.integers(0, np.array(large.shape[:2]) - SIDE_PX + 1)
             result.append(large[top : top + SIDE_PX, left : left + SIDE_PX])
         yield _pixels(np.stack(result))

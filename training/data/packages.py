@@ -93,7 +93,7 @@ def checked(data: bytes, sha256: str) -> bytes:
     return data
 
 
-def kept(archive: Archive, member: str, folder: Path) -> Path:
+def stored(archive: Archive, member: str, folder: Path) -> Path:
     """One file of an archive under its own name in a folder; fetched where it is missing."""
     target, packed = folder / Path(member).name, folder / archive.name
     if not target.exists():

@@ -132,10 +132,10 @@ def _content(name: str, source: Source, face: Face, rng: np.random.Generator) ->
         published = name == "swap" and len(source.fakes)
         swapped = source.face(rng.choice(source.fakes[:, 0])) if published else None
         other = swapped or source.similar(rng, face.landmarks)
-        fitted = pseudo_fakes.fit(other, face.landmarks, face.picture.shape[0])
+        fitted = pseudo_fakes.fit(other, face.landmarks, face.image.shape[0])
         mask = pseudo_fakes.region_mask("face", face, rng)
-        return pseudo_fakes.blend(face.picture, pseudo_fakes.match_colour(fitted, face), mask)
-    return face.picture
+        return pseudo_fakes.blend(face.image, pseudo_fakes.match_colour(fitted, face), mask)
+    return face.image
 
 
 def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:

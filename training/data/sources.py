@@ -33,7 +33,7 @@ class Source:
     """Real faces of one origin, with their published fakes if there are any.
 
     Attributes:
-        pictures: (n, side, side, 3) uint8 wide crops (a memory map).
+        images: (n, side, side, 3) uint8 wide crops (a memory map).
         landmarks: (n, 468, 2) float32 in pixels of the crops.
         reals: rows of real faces.
         fakes: rows of published fakes and the row of each one's own original, (m, 2); -1 where a
@@ -44,7 +44,7 @@ class Source:
         native_px: tight side of each row's face before it was cut, (n,); empty where unknown.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     landmarks: np.ndarray
     reals: np.ndarray
     fakes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
@@ -54,7 +54,7 @@ class Source:
 
     def face(self, row: int) -> Face:
         """The face of one row with a little of its surroundings."""
-        return trimmed(Face(np.asarray(self.pictures[row]), np.asarray(self.landmarks[row])))
+        return trimmed(Face(np.asarray(self.images[row]), np.asarray(self.landmarks[row])))
 
     def similar(self, rng: np.random.Generator, marks: np.ndarray) -> Face:
         """A real face whose pose and expression are nearest to ``marks`` among a few drawn."""
@@ -74,11 +74,11 @@ class Source:
         drawn, place = self.restored[rng.integers(len(self.restored))]
         real = self.face(self.reals[place])
         if rng.random() < CRISP_REALS:
-            crisp = artifacts.sharpened(real.picture, rng, rng.uniform(0.3, 1.0))
+            crisp = artifacts.sharpened(real.image, rng, rng.uniform(0.3, 1.0))
             real = Face(crisp, real.landmarks)
         mask = pseudo_fakes.region_mask(str(rng.choice(RESTORED_REGIONS)), real, rng)
         ratio = 1.0 if rng.random() < 0.5 else rng.uniform(0.4, 0.9)
-        return pseudo_fakes.blend(real.picture, drawn, mask * ratio), real, mask
+        return pseudo_fakes.blend(real.image, drawn, mask * ratio), real, mask
 
     def native(self, row: int) -> float:
         """Tight side of a face before it was cut, pixels; that of the crop where unknown."""
@@ -99,10 +99,10 @@ def _shape(marks: np.ndarray) -> np.ndarray:
 
 def trimmed(face: Face) -> Face:
     """Keep the central `WORK_SIDE` tight sides: what lies further out never reaches the network."""
-    side = face.picture.shape[0]
+    side = face.image.shape[0]
     keep = min(int(face.tight_px * WORK_SIDE), side)
     start = (side - keep) // 2
-    part = face.picture[start : start + keep, start : start + keep]
+    part = face.image[start : start + keep, start : start + keep]
     return Face(np.ascontiguousarray(part), face.landmarks - start)
 
 

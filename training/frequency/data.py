@@ -96,10 +96,10 @@ def degraded_image(face: Face, rng: np.random.Generator) -> np.ndarray:
     """
     chance = rng.random()
     if chance < 0.25:
-        return face.picture
+        return face.image
     if chance < 0.5:
-        return degraded(face.picture, face.tight_px, rng)
-    return _lightly_worn(face.picture, rng)
+        return degraded(face.image, face.tight_px, rng)
+    return _lightly_worn(face.image, rng)
 
 
 def _lightly_worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -36,7 +36,7 @@ class Table:
         file: (people,) which file; ascending.
         labels, weights: (files,) truth, and weight in the fit.
         kinds, sources, units: (files,) kind of fake, source of real, group.
-        pictures: (files,) bool, one picture and not a clip.
+        images: (files,) bool, one picture and not a clip.
         origins: (files,) name of the result folder.
     """
 
@@ -47,7 +47,7 @@ class Table:
     kinds: np.ndarray
     sources: np.ndarray
     units: np.ndarray
-    pictures: np.ndarray
+    images: np.ndarray
     origins: np.ndarray
 
     def only(self, chosen: np.ndarray) -> Table:
@@ -55,7 +55,7 @@ class Table:
         rows = chosen[self.file]
         new_number = np.cumsum(chosen) - 1
         per_file = (self.labels, self.weights, self.kinds, self.sources, self.units)
-        per_file += (self.pictures, self.origins)
+        per_file += (self.images, self.origins)
         labels, weights, *rest = (column[chosen] for column in per_file)
         return Table(
             self.values[rows], new_number[self.file[rows]], labels, balanced(labels, weights), *rest

@@ -208,7 +208,7 @@ def by_medium(table: Table, log_odds: np.ndarray) -> dict[str, Thresholds]:
     """`thresholds` of single pictures and of clips."""
     return {
         name: thresholds(table.only(subset), log_odds[subset])
-        for name, subset in (("image", table.pictures), ("video", ~table.pictures))
+        for name, subset in (("image", table.images), ("video", ~table.images))
     }
 
 
@@ -219,7 +219,7 @@ def nested_alarms(table: Table, log_odds: np.ndarray) -> dict[str, float]:
     for number in np.unique(fold):
         test = fold == number
         limits = by_medium(table.only(~test), log_odds[~test])
-        for name, medium in (("image", table.pictures), ("video", ~table.pictures)):
+        for name, medium in (("image", table.images), ("video", ~table.images)):
             subset = test & medium
             strong[subset] = log_odds[subset] >= limits[name].strong
             some[subset] = log_odds[subset] >= limits[name].some

@@ -45,13 +45,13 @@ class Batch:
     """Reals first, then their fakes.
 
     Attributes:
-        pictures: (2n, 168, 168, 3) uint8.
+        images: (2n, 168, 168, 3) uint8.
         labels: (2n,) int64, 0 real, 1 fake.
         masks: (2n, 12, 12) float32, share of each patch that was touched; -1 where unknown.
         kinds: n names of `MIX`, one a pair.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     labels: np.ndarray
     masks: np.ndarray
     kinds: list[str]
@@ -85,11 +85,11 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
     """Real picture, fake picture, patch mask of the fake."""
     if kind in ("swap", "gan"):
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
-        side = fake.picture.shape[0]
+        side = fake.image.shape[0]
         mask = np.full((side, side), 1.0 if kind == "gan" else -1.0, np.float32)
     elif kind == "generated":
         fake, real = generated_pair(sources, rng)
-        mask = np.ones(fake.picture.shape[:2], np.float32)
+        mask = np.ones(fake.image.shape[:2], np.float32)
     elif kind == "restored":
         source = sources[str(rng.choice([n for n, s in sources.items() if s.restored]))]
         image, real, mask = source.restored_pair(rng)
@@ -116,7 +116,7 @@ def generated_pair(sources: dict[str, Source], rng: np.random.Generator) -> tupl
     seed = int(rng.integers(2**31))
     faces = [drawn.face(rows[0]), beside.face(rows[1])]
     fake, real = (
-        Face(sized(f.picture, least / f.tight_px, np.random.default_rng(seed)), f.landmarks)
+        Face(sized(f.image, least / f.tight_px, np.random.default_rng(seed)), f.landmarks)
         for f in faces
     )
     return fake, real
@@ -139,8 +139,8 @@ def degraded_pair(real: Face, fake: Face, mask: np.ndarray, rng: np.random.Gener
     jitter = _jitter(rng)
     out = []
     for face in (real, fake):
-        image = degraded(face.picture, face.tight_px, np.random.default_rng(seed))
-        matrix = cut_matrix(face, face.picture.shape[0], *jitter[:4])
+        image = degraded(face.image, face.tight_px, np.random.default_rng(seed))
+        matrix = cut_matrix(face, face.image.shape[0], *jitter[:4])
         # a slightly different face finder result for each of the two
         matrix[:, 2] += rng.normal(0, 1.0, 2)
         out.append((cut_input(image, matrix), matrix))

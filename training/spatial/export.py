@@ -132,7 +132,7 @@ def scores(
         tables.append(table.assign(tier=tier, raw=raw, size_bytes=sizes))
         log.info("%s: %d faces", tier, len(table))
     made = figures.self_made(crops, table)
-    made = made.assign(tier="self-made", raw=figures.logits(model, list(made.picture)))
+    made = made.assign(tier="self-made", raw=figures.logits(model, list(made.image)))
     return pd.concat([*tables, made.drop(columns="picture")], ignore_index=True)
 
 
@@ -175,7 +175,7 @@ def _auc(name: str, table: pd.DataFrame, protocol: str = "") -> dict:
     return auc_figure(name, table.label, table.raw, table.group.astype(str), protocol)
 
 
-def told(table: pd.DataFrame, half: str) -> Iterator[dict]:
+def figure_words(table: pd.DataFrame, half: str) -> Iterator[dict]:
     """AUC by part and tier on the prepared crops, and of file size alone: for the training log."""
     for tier in [t for t in figures.DEGRADATIONS if t in set(table.tier)]:
         part = table[table.tier == tier]

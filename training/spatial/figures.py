@@ -101,8 +101,8 @@ def to_input(
     face: Face, degrade: Callable[[np.ndarray], np.ndarray] = DEGRADATIONS["clean"]
 ) -> np.ndarray:
     """The network's input as the app makes it: the tight crop, no jitter."""
-    side = face.picture.shape[0]
-    image = cv2.resize(degrade(face.picture), (side, side), interpolation=cv2.INTER_LINEAR)
+    side = face.image.shape[0]
+    image = cv2.resize(degrade(face.image), (side, side), interpolation=cv2.INTER_LINEAR)
     return spatial_data.cut_input(image, spatial_data.cut_matrix(face, side))
 
 
@@ -157,7 +157,7 @@ def selection_figures(model, crops: Path) -> dict:
     inputs = [to_input(faces.face(r.part, r.row)) for r in table.itertuples()]
     table["raw"] = logits(model, inputs)
     made = self_made(crops, table)
-    made["raw"] = logits(model, list(made.picture))
+    made["raw"] = logits(model, list(made.image))
     subset = {s: round(ranking(made, s, s), 3) for s in sorted(made.source.unique())}
     return {
         "dfdc": round(ranking(table, "dfdc", "dfdc"), 4),

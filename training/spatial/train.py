@@ -144,7 +144,7 @@ def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | No
 def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[float]:
     """One optimiser step; returns the losses of pictures and patches, the shares of `_ranked`."""
     run.model.train()
-    pixels, labels = normalised(batch.pictures), torch.from_numpy(batch.labels).float()
+    pixels, labels = normalised(batch.images), torch.from_numpy(batch.labels).float()
     masks = torch.from_numpy(batch.masks).flatten(1)
     selected = None
     if run.step < FULL_TOKENS_FROM * steps:
@@ -262,7 +262,7 @@ def evaluate(folder: Path, crops: Path) -> None:
     chosen = spatial_export.scores(model, crops, selection=True, tiers=("clean",))
     spatial_export.calibrate(folder, other, FITTED_ON)
     for table, half in ((other, "chose nothing"), (chosen, "selection half")):
-        for figure in spatial_export.told(table, half):
+        for figure in spatial_export.figure_words(table, half):
             log.info("{name}: {value} ({low} to {high})".format(**figure))
     spatial_export.store(folder, spatial_export.self_made(other, "held-out half"))
 

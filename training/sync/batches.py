@@ -102,7 +102,7 @@ def ear_input(pieces: Pieces, config: SyncConfig, first: int, n: int) -> Tensor:
     part = slice(2 * first, 2 * (first + n))
     if config.ear == "mel":
         return torch.from_numpy(pieces.mel[part].astype(np.float32))
-    speech = pieces.heard[part].astype(np.float32)
+    speech = pieces.has_speech[part].astype(np.float32)
     width = config.ear_width
     taps = [speech[:, tap * width : (tap + 1) * width] for tap in config.ear_taps]
     return torch.from_numpy(np.concatenate(taps, 1))

@@ -46,7 +46,7 @@ class Pieces:
         table: one row a piece: `clip, set, person, variant, first, n` (frames of the 25 Hz grid).
         frames: (k,) int64, row of the set's mouth array for each frame of the grid.
         speech: (k,) bool, speech and a visible face.
-        heard: (2 k, taps x 384) float16, the ear's outputs at 50 Hz (all taps).
+        has_speech: (2 k, taps x 384) float16, the ear's outputs at 50 Hz (all taps).
         mel: (2 k, 160) float16, log-mel pairs at 50 Hz.
         mouths: {set: (frames, 96, 96) uint8}, not copied.
     """
@@ -54,7 +54,7 @@ class Pieces:
     table: pd.DataFrame
     frames: np.ndarray
     speech: np.ndarray
-    heard: np.ndarray
+    has_speech: np.ndarray
     mel: np.ndarray
     mouths: dict[str, np.ndarray]
 

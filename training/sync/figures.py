@@ -110,7 +110,7 @@ def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd
     rng = np.random.default_rng(protocol.seed)
     rows = []
     for clip, start, n in _windows(clips, protocol):
-        observed = _seen(model, clip, slice(start, start + n), protocol.hard, rng)
+        observed = _embeddings(model, clip, slice(start, start + n), protocol.hard, rng)
         for kind in KINDS:
             other, at, lag = _partner(clips, clip, kind, start, n, rng)
             if other is None:
@@ -143,7 +143,7 @@ def _windows(clips: list[Spoken], protocol: Protocol) -> list[tuple[Spoken, int,
     return selected
 
 
-def _seen(
+def _embeddings(
     model: SyncModel, clip: Spoken, part: slice, hard: bool, rng: np.random.Generator
 ) -> np.ndarray:
     """(n, d) what the network sees of the mouth, disturbed if `hard`."""

@@ -46,17 +46,17 @@ class MonoMixer:
         return np.clip(np.nan_to_num(samples), -1, 1).astype(np.float32)
 
 
-def resampled(heard: tuple[np.ndarray, int] | None) -> np.ndarray | None:
+def resampled(speech: tuple[np.ndarray, int] | None) -> np.ndarray | None:
     """Samples at 16 kHz.
 
     Args:
-        heard: (n,) float32 and their rate in Hz, or None.
+        speech: (n,) float32 and their rate in Hz, or None.
     """
-    if heard is None:
+    if speech is None:
         return None
     from scipy.signal import resample_poly  # a second of imports, for nobody who reads images
 
-    samples, rate_hz = heard
+    samples, rate_hz = speech
     divisor = np.gcd(AUDIO_HZ, rate_hz)
     return resample_poly(samples, AUDIO_HZ // divisor, rate_hz // divisor).astype(np.float32)
 

@@ -82,9 +82,9 @@ class RemoteReader:
 
     def audio(self, start_s: float, stop_s: float) -> np.ndarray | None:
         """As `Clip.audio`."""
-        heard = self._ask("audio", start_s=start_s, stop_s=stop_s)
-        samples = heard["samples"]
-        return resampled(None if samples is None else (samples, int(heard["rate_hz"])))
+        speech = self._ask("audio", start_s=start_s, stop_s=stop_s)
+        samples = speech["samples"]
+        return resampled(None if samples is None else (samples, int(speech["rate_hz"])))
 
     def window(self, stretch: Stretch) -> Window:
         """As `media.windows.read_window`."""

@@ -59,11 +59,11 @@ def ask(address: str, path: Path) -> str:
         if begun.status_code != httpx.codes.OK:
             return f"HTTP {begun.status_code}"
         event = begun.json()["event_id"]
-        told = client.get(f"{address}gradio_api/call/analyze/{event}").text
-    if "event: complete" in told:
+        given = client.get(f"{address}gradio_api/call/analyze/{event}").text
+    if "event: complete" in given:
         return "read"
-    said = json.loads(told.rpartition("data: ")[2].strip() or "null") or {}
-    return str(said.get("error"))[-60:]
+    words = json.loads(given.rpartition("data: ")[2].strip() or "null") or {}
+    return str(words.get("error"))[-60:]
 
 
 class Watch(threading.Thread):

@@ -89,26 +89,26 @@ def load_rocket() -> np.ndarray:
     return np.asarray(rocket())
 
 
-def mouth_redrawn(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def mouth_redrawn(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Draw the face below the nose again at a low resolution, as tools for lip-sync do."""
     unit = align.face_scale_px(landmarks)
     low, high = landmarks.min(0).astype(int), landmarks.max(0).astype(int)
-    face = picture[low[1] : high[1], low[0] : high[0]]
+    face = image[low[1] : high[1], low[0] : high[0]]
     small = cv2.resize(face, (DRAWN_PX, DRAWN_PX), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), 0.7)
-    drawn = picture.copy()
+    drawn = image.copy()
     drawn[low[1] : high[1], low[0] : high[0]] = cv2.resize(
         small, face.shape[1::-1], interpolation=cv2.INTER_LINEAR
     )
     drawn = np.clip(drawn * np.array([1.02, 1.0, 0.98]) + 2, 0, 255)
     below = landmarks[landmarks[:, 1] > landmarks[NOSE_TIP, 1]]
-    mask = np.zeros(picture.shape[:2], np.float32)
+    mask = np.zeros(image.shape[:2], np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.round(below).astype(np.int32)), 1.0)
     mask = cv2.GaussianBlur(mask, (0, 0), 0.03 * unit)[..., None]
-    return np.clip(picture * (1 - mask) + drawn * mask, 0, 255).astype(np.uint8)
+    return np.clip(image * (1 - mask) + drawn * mask, 0, 255).astype(np.uint8)
 
 
-def self_blended(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def self_blended(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Blend a moved, resampled, slightly tinted copy into the face.
 
     The idea of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376): the traces of a
@@ -116,17 +116,17 @@ def self_blended(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     centre = landmarks.mean(0)
     unit = align.face_scale_px(landmarks)
-    small = cv2.resize(picture, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
-    copy = cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    small = cv2.resize(image, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    copy = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     matrix = cv2.getRotationMatrix2D(centre.tolist(), 2.0, 1.04)
     matrix[:, 2] += 0.04 * unit
-    copy = cv2.warpAffine(copy, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
+    copy = cv2.warpAffine(copy, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
     copy = np.clip(copy * np.array([1.05, 1.0, 0.94]) + 4, 0, 255)
-    mask = np.zeros(picture.shape[:2], np.float32)
+    mask = np.zeros(image.shape[:2], np.float32)
     hull = cv2.convexHull(np.round(centre + 0.92 * (landmarks - centre)).astype(np.int32))
     cv2.fillConvexPoly(mask, hull, 1.0)
     mask = cv2.GaussianBlur(mask, (0, 0), 0.06 * unit)[..., None]
-    return np.clip(picture * (1 - mask) + copy * mask, 0, 255).astype(np.uint8)
+    return np.clip(image * (1 - mask) + copy * mask, 0, 255).astype(np.uint8)
 
 
 def speech(text: str) -> np.ndarray:
@@ -137,9 +137,9 @@ def speech(text: str) -> np.ndarray:
             resampler = av.AudioResampler("flt", "mono", AUDIO_HZ)
             frames = [r for f in container.decode(audio=0) for r in resampler.resample(f)]
             frames += resampler.resample(None)
-    heard = np.concatenate([frame.to_ndarray().ravel() for frame in frames])
+    audio = np.concatenate([frame.to_ndarray().ravel() for frame in frames])
     wanted = np.zeros(SECONDS * AUDIO_HZ, np.float32)
-    wanted[: min(len(heard), len(wanted))] = heard[: len(wanted)]
+    wanted[: min(len(audio), len(wanted))] = audio[: len(wanted)]
     return wanted
 
 
@@ -151,26 +151,26 @@ def loudness(voice: np.ndarray) -> np.ndarray:
     return np.clip(level / max(np.percentile(level, 95), 1e-6), 0, 1)
 
 
-def animate(picture: np.ndarray, landmarks: np.ndarray, voice: np.ndarray) -> Iterator[np.ndarray]:
+def animate(image: np.ndarray, landmarks: np.ndarray, voice: np.ndarray) -> Iterator[np.ndarray]:
     """Pictures in which the jaw follows the loudness and the head sways."""
     unit = align.face_scale_px(landmarks)
     for index, open_share in enumerate(loudness(voice)):
         time_s = index / FPS
-        moved = _drop_jaw(picture, landmarks, 0.13 * unit * float(open_share))
+        moved = _drop_jaw(image, landmarks, 0.13 * unit * float(open_share))
         sway = np.array([[1, 0, 3 * np.sin(1.7 * time_s)], [0, 1, 2 * np.sin(1.1 * time_s)]])
-        size_wh = picture.shape[1::-1]
+        size_wh = image.shape[1::-1]
         yield cv2.warpAffine(moved, sway, size_wh, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def _drop_jaw(picture: np.ndarray, landmarks: np.ndarray, drop_px: float) -> np.ndarray:
+def _drop_jaw(image: np.ndarray, landmarks: np.ndarray, drop_px: float) -> np.ndarray:
     """Pull everything below the upper teeth down and darken the gap that opens."""
     unit = align.face_scale_px(landmarks)
     lip, chin = landmarks[LOWER_LIP], landmarks[CHIN]
-    rows, columns = _grid(picture)
+    rows, columns = _grid(image)
     across = np.exp(-(((columns - lip[0]) / (0.6 * unit)) ** 2))
     down = np.clip((rows - lip[1] + 0.02 * unit) / (0.04 * unit), 0, 1)
     fade = np.clip((chin[1] + 0.5 * unit - rows) / (0.6 * unit), 0, 1)
-    pulled = _sampled(picture, columns, rows - drop_px * across * down * fade)
+    pulled = _sampled(image, columns, rows - drop_px * across * down * fade)
     half_width, half_height = 0.24 * unit, 0.6 * drop_px + 1
     gap = ((columns - lip[0]) / half_width) ** 2 + (
         (rows - lip[1] - drop_px / 2) / half_height
@@ -179,27 +179,27 @@ def _drop_jaw(picture: np.ndarray, landmarks: np.ndarray, drop_px: float) -> np.
     return (pulled * (1 - dark) + np.array([58, 24, 24]) * dark).astype(np.uint8)
 
 
-def _grid(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _grid(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row and column of each pixel, two (h, w) float32 arrays."""
-    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
     return rows, columns
 
 
-def _sampled(picture: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _sampled(image: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The picture read at other places, (h, w, 3) uint8 RGB."""
     across, down = columns.astype(np.float32), rows.astype(np.float32)
-    return cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def write_clip(path: Path, pictures: Iterator[np.ndarray], voice: np.ndarray) -> None:
+def write_clip(path: Path, images: Iterator[np.ndarray], voice: np.ndarray) -> None:
     """Write an MP4 with H.264 and AAC, pictures and sound starting together."""
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
         video = out.add_stream("libx264", rate=FPS, options={"crf": "21"})
         video.width = video.height = SIDE_PX
         video.pix_fmt = "yuv420p"
         sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
-        for picture in pictures:
-            out.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in images:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         out.mux(video.encode(None))
         frame = av.AudioFrame.from_ndarray(voice[None], format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, 0, Fraction(1, AUDIO_HZ)

@@ -196,9 +196,9 @@ def test_a_damaged_file_is_refused_at_the_drop_zone(browser, address, tmp_path):
     watched = Watched(browser, address, SIZES["wide"])
     watched.upload(broken)
     watched.page.wait_for_selector("#player [role=alert]")
-    said = watched.page.inner_text("#player")
-    assert "Traceback" not in said
-    assert "." in said
+    words = watched.page.inner_text("#player")
+    assert "Traceback" not in words
+    assert "." in words
     assert not watched.page.is_enabled("#go")
     assert watched.errors == []
     watched.page.close()
@@ -211,23 +211,23 @@ def test_nothing_of_ours_shuts_anybody_out(browser, address, theme):
     page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{address}?__theme={theme}")
     page.wait_for_selector("[data-example]")
-    found = barriers(page)
+    result = barriers(page)
     page.set_input_files("#upload input[type=file]", str(PICTURE))
     page.wait_for_selector("#player .stage")
     page.click("#go")
     page.wait_for_selector("#answer .verdict")
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    assert found + barriers(page) == []
+    assert result + barriers(page) == []
     page.close()
 
 
 def barriers(page) -> list[str]:
     """What axe-core finds serious in our own elements."""
     page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [
         f"{one['id']}: {node['html'][:120]}"
-        for one in found
+        for one in result
         if one["impact"] in ("serious", "critical")
         for node in one["nodes"]
         if page.evaluate(
@@ -256,8 +256,8 @@ def test_several_files_fill_a_table_row_by_row(browser, address, tmp_path):
     watched.page.wait_for_selector("#batch-files :text('broken')")
     watched.page.click("#batch-go")
     watched.page.wait_for_selector("#batch-csv", state="visible")
-    said = watched.page.inner_text("#batch-table")
-    assert batch.UNREAD in said
+    words = watched.page.inner_text("#batch-table")
+    assert batch.UNREAD in words
     with watched.page.expect_download() as waiting:
         watched.page.click("#batch-csv")
     rows = Path(waiting.value.path()).read_text("utf-8").splitlines()
@@ -370,17 +370,17 @@ def post(address: str, endpoint: str, body: bytes) -> tuple[int, str]:
     ],
 )
 def test_every_wrong_argument_is_answered_with_a_code_and_a_sentence(address, endpoint, body, code):
-    status, said = post(address, endpoint, body)
+    status, words = post(address, endpoint, body)
     assert status < 500
-    assert code in said
-    assert "null" not in said
-    assert "Traceback" not in said
+    assert code in words
+    assert "null" not in words
+    assert "Traceback" not in words
 
 
 def test_a_data_url_is_a_file_too(address):
     url = "data:image/jpeg;base64," + base64.b64encode(PICTURE.read_bytes()).decode()
-    _, said = post(address, "v2/analyze", json.dumps({"file": url}).encode())
-    assert '"level": ' in said
+    _, words = post(address, "v2/analyze", json.dumps({"file": url}).encode())
+    assert '"level": ' in words
 
 
 def test_an_error_reaches_the_program_as_code_and_sentence(client, tmp_path):
@@ -474,16 +474,16 @@ def test_a_page_of_a_stranger_cannot_use_the_tools(address):
         {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
          "Origin": "https://example.org"},
     )  # fmt: skip
-    with pytest.raises(urllib.error.HTTPError) as told:
+    with pytest.raises(urllib.error.HTTPError) as data:
         urllib.request.urlopen(request)
-    assert told.value.code == 403
+    assert data.value.code == 403
 
 
 def test_a_busy_port_is_said():
     assert "in use" not in app._address_line(f"http://127.0.0.1:{app.PORT}/", None)
     assert "in use" not in app._address_line("http://127.0.0.1:9999/", 9999)
-    said = app._address_line("http://127.0.0.1:7861/", None)
-    assert said.startswith(f"Port {app.PORT} is in use. The page is at http://127.0.0.1:7861/")
+    words = app._address_line("http://127.0.0.1:7861/", None)
+    assert words.startswith(f"Port {app.PORT} is in use. The page is at http://127.0.0.1:7861/")
 
 
 # ------------------------------------------------------------------ choices
@@ -571,9 +571,9 @@ def test_two_programs_with_two_checkpoints_each_get_their_own(client, tmp_path):
 
 def test_visitors_of_a_space_cannot_name_folders(monkeypatch):
     monkeypatch.setenv("SPACE_ID", "owner/space")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as data:
         session.chosen_settings("quick", None, True, {"spatial": "/etc"})
-    assert told.value.code == "weights_refused"
+    assert data.value.code == "weights_refused"
 
 
 def test_a_zip_is_unpacked_under_its_files_own_names_and_up_to_the_limit(tmp_path):
@@ -584,9 +584,9 @@ def test_a_zip_is_unpacked_under_its_files_own_names_and_up_to_the_limit(tmp_pat
     paths = batch.unpacked([str(archive)], 5, 1)
     assert [path.name for path in paths] == ["evil.jpg", "one.jpg"]
     assert all("deepfake-detector" in str(path) for path in paths)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as data:
         batch.unpacked([str(archive)], 1, 1)
-    assert told.value.code == "too_many_files"
+    assert data.value.code == "too_many_files"
 
 
 def test_no_cell_of_the_table_is_a_formula(tmp_path):
@@ -621,9 +621,9 @@ def test_the_text_about_a_wrong_answer_is_only_written_to_a_file():
 def test_every_example_has_an_honest_label():
     listed = (ROOT / "examples" / "labels.csv").read_text("utf-8").splitlines()[1:]
     files = {line.split(",", 1)[0] for line in listed}
-    kept = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
-    kept -= {"labels.csv", "make.py", "__init__.py"}
-    assert files == kept
+    selected = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
+    selected -= {"labels.csv", "make.py", "__init__.py"}
+    assert files == selected
     changed = [line for line in listed if "as it is" not in line]
     assert all("by us" in line for line in changed) and len(listed) - len(changed) == 2
     german = languages()["de"].table

@@ -141,8 +141,8 @@ def test_it_is_said_where_files_are_read():
 
 def test_the_sentences_are_there_in_german():
     table = languages()["de"].table
-    said = (nursery.CRASHED, nursery.KILLED, nursery.MEMORY, nursery.NOT_STARTED)
-    assert set(said) <= set(table)
+    words = (nursery.CRASHED, nursery.KILLED, nursery.MEMORY, nursery.NOT_STARTED)
+    assert set(words) <= set(table)
 
 
 def test_what_cannot_be_read_is_said_in_the_same_words(tmp_path):

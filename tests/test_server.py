@@ -34,8 +34,8 @@ START_S = 120.0  # for a server process to answer, on busy cores
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, portrait) -> Path:
     """Thirty seconds of a drifting portrait: long enough to be stopped in the middle."""
-    pictures = moving_portrait(portrait, 50) * 15
-    return write_clip(tmp_path_factory.mktemp("long") / "long.mp4", pictures, codec="mpeg4")
+    images = moving_portrait(portrait, 50) * 15
+    return write_clip(tmp_path_factory.mktemp("long") / "long.mp4", images, codec="mpeg4")
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,13 @@ class Watch:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
 
-        def told(fraction, text):
+        def data(fraction, text):
             on_progress(fraction, text)
             if text.startswith("Finding faces"):
                 self.working.set()
 
         try:
-            return analyze(path, settings, told, **rest)
+            return analyze(path, settings, data, **rest)
         finally:
             self.ended_at = time.process_time()
             with self._lock:
@@ -90,12 +90,12 @@ def watch(monkeypatch):
 def test_an_analysis_ends_within_a_second_of_being_asked(clip):
     stop, asked_at = Stop(), []
 
-    def told(fraction, text):
+    def data(fraction, text):
         if text.startswith("Finding faces") and not asked_at:
             threading.Timer(0.3, lambda: (asked_at.append(time.process_time()), stop.ask())).start()
 
     with pytest.raises(UserError) as told_why:
-        analyze(clip, Settings(mode="thorough", detectors=("landmarks",)), told, stop=stop)
+        analyze(clip, Settings(mode="thorough", detectors=("landmarks",)), data, stop=stop)
     assert told_why.value.code == "stopped"
     assert time.process_time() - asked_at[0] < AT_ONCE_S
 
@@ -175,11 +175,11 @@ def test_two_visitors_with_two_checkpoints_do_not_cross(address, tmp_path):
         "right": bright_is_fake(tmp_path / "right"),
         "inverted": bright_is_fake(tmp_path / "inverted", inverted=True),
     }
-    told: dict[str, dict] = {}
+    data: dict[str, dict] = {}
 
     def visit(name: str) -> None:
         chosen = {"spatial": str(folders[name])}
-        told[name] = connected(address).predict(
+        data[name] = connected(address).predict(
             file=uploaded(PICTURE), checkpoints=chosen, api_name="/analyze"
         )
 
@@ -190,8 +190,8 @@ def test_two_visitors_with_two_checkpoints_do_not_cross(address, tmp_path):
         visitor.join()
     raw = {}
     for name in folders:
-        assert told[name]["checkpoints"]["spatial"].split("@")[0] == name
-        (finding,) = (f for f in told[name]["findings"] if f["detector"] == "spatial")
+        assert data[name]["checkpoints"]["spatial"].split("@")[0] == name
+        (finding,) = (f for f in data[name]["findings"] if f["detector"] == "spatial")
         raw[name] = finding["score"]
     assert raw["right"] == pytest.approx(-raw["inverted"])
     assert abs(raw["right"]) > 0.01
@@ -318,16 +318,16 @@ def private_files(folder: Path) -> list[Path]:
 def test_what_a_killed_server_left_is_deleted_when_the_next_one_starts(home, tmp_path):
     mine = tmp_path / "mine.jpg"
     mine.write_bytes(PICTURE.read_bytes() + b"private")
-    kept = tmp_path / keeping.ROOT_NAME
+    selected = tmp_path / keeping.ROOT_NAME
     first, address = started(home)
     try:
         connected(address).predict(file=uploaded(mine), api_name="/analyze")
-        assert private_files(kept)
+        assert private_files(selected)
     finally:
         first.kill()
         first.wait()
-    assert private_files(kept)
+    assert private_files(selected)
     subprocess.run(
         [sys.executable, "-c", "import app; app.build()"], env=home, cwd=ROOT, check=True
     )
-    assert not private_files(kept)
+    assert not private_files(selected)

@@ -10,6 +10,7 @@ import atexit
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gradio.themes import Base, Default
 from starlette.middleware import Middleware
 
 from analysis import Settings, load_detector
+from detectors.pool import best_device
 from detectors.registry import names
 from hub.quiet import keep_quiet
 from hub.spacefile import read_spacefile
@@ -100,6 +102,8 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
     )
     print(_address_line(address, port), flush=True)
     if wait:
+        # imports the networks' library, so that the first visitor does not wait for it
+        threading.Thread(target=best_device, name="first import", daemon=True).start()
         blocks.block_thread()
     return address
 

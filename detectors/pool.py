@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from detectors.base import Detector
 from detectors.trial import try_once
 from errors import UserError
@@ -30,6 +28,8 @@ def best_device(wish: str = "auto") -> str:
     """``cuda`` where there is one, unless another device is asked for by name."""
     if wish != "auto":
         return wish
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

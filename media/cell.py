@@ -19,7 +19,7 @@ from media.windows import Stretch, Window
 
 LIMITS = Limits(memory_bytes=8_000_000_000, output_bytes=4_000_000_000)
 FACTS = ("kind", "container", "duration_s", "size_wh", "has_audio", "bytes")
-NEEDED = ("c2pa", "mediapipe.tasks.python.vision")
+NEEDED = ("c2pa", "pywt", "scipy.fft", "mediapipe.tasks.python.vision")
 
 
 def main() -> None:

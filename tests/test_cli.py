@@ -156,6 +156,19 @@ def test_help_and_version_come_without_torch():
     assert done.stdout == f"deepfake-detector {__version__}\n"
 
 
+def test_the_analysis_is_imported_without_what_only_a_file_needs():
+    code = (
+        "import sys, analysis\n"
+        "heavy = ('torch', 'transformers', 'scipy.fft', 'scipy.ndimage', 'scipy.signal', 'pywt', "
+        "'c2pa', 'mediapipe')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_several_files_end_in_a_summary_and_a_table(files, chosen, capsys, tmp_path):
     import csv
 

@@ -12,8 +12,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-import pywt
-from scipy import fft, ndimage
+import scipy  # loads its rooms when they are first used
 
 DESCRIBED_PX = 208  # side of the part of the crop that is described: the face without its border
 TILE_PX = 16  # side of a tile: two DCT blocks
@@ -118,7 +117,7 @@ def block_dct(plane: np.ndarray) -> np.ndarray:
     """
     count = DESCRIBED_PX // BLOCK_PX
     blocks = plane.reshape(count, BLOCK_PX, count, BLOCK_PX).transpose(0, 2, 1, 3)
-    basis = np.asarray(fft.dct(np.eye(BLOCK_PX, dtype=np.float32), axis=0, norm="ortho"))
+    basis = np.asarray(scipy.fft.dct(np.eye(BLOCK_PX, dtype=np.float32), axis=0, norm="ortho"))
     energies = (basis @ blocks @ basis.T) ** 2
     tiles = energies.reshape(TILES, 2, TILES, 2, BLOCK_PX * BLOCK_PX).mean((1, 3))
     return np.log(tiles[..., 1:] + FLOOR).transpose(2, 0, 1)
@@ -138,6 +137,8 @@ def wavelet_energies(plane: np.ndarray) -> np.ndarray:
         (15, 13, 13): per level, coarse to fine, three directions; sparseness is the logarithm of
         squared mean magnitude over mean square (0 for equal magnitudes, lower for few large ones).
     """
+    import pywt
+
     result = []
     details = pywt.wavedec2(plane, WAVELET, mode="periodization", level=LEVELS)[1:]
     for number, level in enumerate(details):
@@ -186,7 +187,7 @@ def power_spectrum(plane: np.ndarray) -> np.ndarray:
     """Power of the Hann-windowed plane, (208, 208), zero frequency first, grey levels squared."""
     weights = _window()
     flat = (plane - float((plane * weights).sum() / weights.sum())) * weights
-    spectrum = np.asarray(fft.fft2(flat))
+    spectrum = np.asarray(scipy.fft.fft2(flat))
     return (np.real(spectrum) ** 2 + np.imag(spectrum) ** 2) / (weights**2).sum()
 
 
@@ -199,7 +200,7 @@ def _window() -> np.ndarray:
 @cache
 def _polar() -> tuple[np.ndarray, np.ndarray]:
     """Radius in cycles a pixel and direction, 0..pi, of each entry of a spectrum."""
-    axis = fft.fftfreq(DESCRIBED_PX)
+    axis = scipy.fft.fftfreq(DESCRIBED_PX)
     return np.hypot(axis[:, None], axis[None]), np.mod(np.arctan2(axis[:, None], axis[None]), np.pi)
 
 
@@ -234,7 +235,7 @@ def ring_peaks(spectrum: np.ndarray) -> np.ndarray:
     smoothed over three entries first. Natural logarithm of a power ratio.
     """
     radius, _ = _polar()
-    smooth = ndimage.uniform_filter(spectrum, 3, mode="wrap")
+    smooth = scipy.ndimage.uniform_filter(spectrum, 3, mode="wrap")
     result = []
     for low, high in pairwise(RINGS):
         values = np.log(smooth[(radius >= low) & (radius < high)] + FLOOR)
@@ -252,8 +253,8 @@ def interpolation_traces(plane: np.ndarray) -> np.ndarray:
     for image in (plane, plane.T):
         second = np.abs(2 * image[:, 1:-1] - image[:, :-2] - image[:, 2:])
         trace = second.mean(0)
-        trace = trace - ndimage.gaussian_filter1d(trace, 4)
-        power = np.abs(np.asarray(fft.rfft(trace * np.hanning(len(trace))))) ** 2
+        trace = trace - scipy.ndimage.gaussian_filter1d(trace, 4)
+        power = np.abs(np.asarray(scipy.fft.rfft(trace * np.hanning(len(trace))))) ** 2
         level = np.log(power + 1e-3)
         level -= np.median(level)
         result += [band.max() for band in np.array_split(level[8:], TRACE_BANDS)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, signal
+import scipy  # loads its rooms when they are first used
 
 RATE_HZ = 25.0  # all motion is brought to this rate; most video has it or more
 SLOW_HZ = 5.0  # speech moves lips and jaw mostly below; the tracker's noise lies above
@@ -189,7 +189,7 @@ def _regions(moved: Motion) -> dict[str, float]:
     for name, points in REGIONS.items():
         paths = moved.shapes[:, list(points)].reshape(len(moved.shapes), -1)
         shake[name] = np.log(_shake(paths) + 1e-4)
-        smooth = ndimage.gaussian_filter1d(paths, RATE_HZ / (2 * np.pi * SLOW_HZ) * 2, axis=0)
+        smooth = scipy.ndimage.gaussian_filter1d(paths, RATE_HZ / (2 * np.pi * SLOW_HZ) * 2, axis=0)
         slow[name] = np.log(np.sqrt((np.diff(smooth, axis=0) ** 2).mean()) + 1e-4)
     result = {"face_jitter_log": float(np.mean(list(shake.values())))}
     for name in REGIONS:
@@ -219,7 +219,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def _power(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies in Hz and power of a path without its trend."""
-    return signal.periodogram(signal.detrend(values), RATE_HZ, window="hann")
+    return scipy.signal.periodogram(scipy.signal.detrend(values), RATE_HZ, window="hann")
 
 
 def _mean_frequency_hz(values: np.ndarray) -> float:

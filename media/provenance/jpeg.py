@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import scipy  # loads its rooms when they are first used
 from PIL import Image
-from scipy.fft import dctn
 
 STANDARD = np.array(
     [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
@@ -86,7 +86,9 @@ def _coefficients(grey: np.ndarray) -> np.ndarray:
     high, wide = grey.shape[0] // 8, grey.shape[1] // 8
     blocks = grey.reshape(high, 8, wide, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
     whole = (blocks.min(axis=(1, 2)) > 0) & (blocks.max(axis=(1, 2)) < 255)
-    return np.asarray(dctn(blocks[whole].astype(np.float32) - 128, axes=(1, 2), norm="ortho"))
+    return np.asarray(
+        scipy.fft.dctn(blocks[whole].astype(np.float32) - 128, axes=(1, 2), norm="ortho")
+    )
 
 
 def _has_gaps(values: np.ndarray, step: int) -> bool:

@@ -15,7 +15,6 @@ from itertools import product
 
 import cv2
 import numpy as np
-import pywt
 
 STEP = 36.0  # values of the low band, as in the package's default scales
 BLOCK_PX = 4  # of the low band; 8 of the picture
@@ -66,6 +65,8 @@ def block_votes(rgb: np.ndarray, order: int = cv2.COLOR_RGB2YUV) -> np.ndarray:
         rgb: (h, w, 3), uint8 or float32 of 0..255: OpenCV puts grey at 128 or at 0.5.
         order: how OpenCV makes YUV of it; the package reads the blue chroma of BGR.
     """
+    import pywt
+
     chroma = cv2.cvtColor(rgb, order)[:, :, 1].astype(np.float64)
     chroma = chroma[: chroma.shape[0] // 4 * 4, : chroma.shape[1] // 4 * 4]
     # by the package's own library: values lie on the edge of a step, where rounding decides

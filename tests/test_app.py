@@ -11,7 +11,7 @@ import urllib.request
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import axe_playwright_python
 import jsonschema
@@ -25,12 +25,12 @@ from hub.spacefile import read_spacefile
 from media.clip import Clip
 from report.export import schema
 from report.language import languages
-from report.schema import Level
 from tests.conftest import ROOT, write_clip
 from tests.tiny_models import write_model
 from ui import analyze, batch, results, session, source
 from ui.registry import TABS
 from ui.tab import Tab
+from verdict.levels import Level
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
@@ -117,7 +117,7 @@ def test_a_visitor_uploads_a_clip_sees_findings_come_and_reads_a_verdict(watched
     assert page.is_visible("#stop")
     page.wait_for_selector("#answer .sofar .in")
     page.wait_for_selector("#answer .verdict")
-    assert page.inner_text("#answer .verdict h2").strip("▲◆○– ") in get_args(Level)
+    assert page.inner_text("#answer .verdict h2").strip("▲◆○– ") in tuple(Level)
     page.wait_for_function("document.activeElement.matches('#answer .verdict')")
     assert page.is_visible("#answer .verdict h2")
     assert not page.is_visible("#stop")
@@ -334,7 +334,7 @@ def test_one_damaged_file_does_not_stop_a_batch(client, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
     files = [handle_file(str(PICTURE)), handle_file(str(tmp_path / "broken.mp4"))]
     good, bad = client.predict(files=files, api_name="/batch")
-    assert good["report"]["verdict"]["level"] in get_args(Level)
+    assert good["report"]["verdict"]["level"] in tuple(Level)
     assert bad["error"]["code"] == "decode_failed"
 
 

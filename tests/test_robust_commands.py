@@ -132,7 +132,7 @@ def test_the_page_on_a_full_disk_says_so(monkeypatch):
     def full(*_: object):
         raise FULL
 
-    monkeypatch.setattr(analyze, "kept", full)
+    monkeypatch.setattr(analyze, "stored", full)
     monkeypatch.setattr(analyze, "shown", lambda *_: {})
     settings = Settings(detectors=("landmarks",))
     path = str(ROOT / "examples" / "portrait.jpg")

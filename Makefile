@@ -8,7 +8,7 @@ SIZE := "Installing into $(VENV), once: about 6 GB (PyTorch with CUDA) and five 
 LOCK := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
 	--no-annotate --custom-compile-command "make lock"
 
-.PHONY: run test check fuzz soak audit sbom format lock space clean help
+.PHONY: run test check fuzz soak bench audit sbom format lock space clean help
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.app  ## install if needed, then start the app on the embedded checkpoints
@@ -28,6 +28,9 @@ fuzz: $(VENV)/.dev  ## read 5,000 mutated files, other ones each time (FILES=...
 
 soak: $(VENV)/.dev  ## two visitors for half an hour: does the memory stay flat? (MINUTES=... for others)
 	$(PY) -m tests.load --minutes $(or $(MINUTES),30)
+
+bench: $(VENV)/.dev  ## measure whole, floor and plain pipeline, growth, memory: benchmarks/RESULTS.md
+	$(PY) -m benchmarks $(PARTS)
 
 audit: $(VENV)/.venv  ## are the pinned versions named by published advisories? (asks the package index)
 	$(PY) packaging/audit.py

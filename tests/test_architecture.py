@@ -13,7 +13,7 @@ ROOMS = (
     "errors", "stop", "version", "confine", "hub", "media", "detectors", "verdict", "analysis",
     "report", "evaluation", "ui",
 )  # fmt: skip
-ENDS = ("app", "cli", "commands", "training", "examples")
+ENDS = ("app", "cli", "commands", "training", "examples", "benchmarks")
 USES = {"cli": {"commands"}}  # the one end that is another's wiring
 FILES = [
     path

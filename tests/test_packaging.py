@@ -135,7 +135,7 @@ COMES_WITH = {
 
 @pytest.mark.parametrize(
     ("names", "declared"),
-    [(PRODUCT, DECLARED), (["tests", "training"], LISTS["requirements-dev.txt"])],
+    [(PRODUCT, DECLARED), (["tests", "training", "benchmarks"], LISTS["requirements-dev.txt"])],
     ids=["product", "tests and recipes"],
 )
 def test_every_package_that_is_imported_is_declared(names, declared):
@@ -198,7 +198,7 @@ def test_every_room_of_the_program_is_in_the_wheel():
     from tests.test_architecture import ENDS, ROOMS
 
     rooms = {path.removesuffix(".py") for path in PRODUCT}
-    assert set(ROOMS + ENDS) - {"training"} - rooms == set()
+    assert set(ROOMS + ENDS) - {"training", "benchmarks"} - rooms == set()
 
 
 def test_the_wheel_holds_one_folder_and_one_line_beside_it(wheel):

@@ -1,0 +1,1 @@
+"""What does an analysis cost, and how far is that from what it must cost?"""

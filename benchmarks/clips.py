@@ -1,0 +1,151 @@
+"""Which clips are measured?
+
+All are generated: the animated portrait of ``examples/`` (NASA, public domain), put on a canvas
+once or four times, played forwards and backwards, and repeated without being encoded again. So an
+hour of video costs seconds to make. Imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "examples" / "animated.mp4"
+FOLDER = ROOT / "artifacts" / "benchmarks"
+FPS, AUDIO_HZ = 25, 16_000
+KEYFRAME_EVERY = 2 * FPS  # frames; web video has one every two to five seconds
+BASE_S = 10  # encoded once: the five seconds of the source forwards, then backwards
+FACE_SHARE = 0.8  # of the height of a face's cell that its portrait fills
+GREY_NOISE = 12.0  # standard deviation of the background, so that it costs what a room costs
+SIZES_WH = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One clip that is measured.
+
+    Attributes:
+        seconds: its length, at 25 frames a second.
+        size: a name of `SIZES_WH`.
+        faces: 1 or 4, all of the same size.
+    """
+
+    seconds: int
+    size: str = "720p"
+    faces: int = 1
+
+    @property
+    def label(self) -> str:
+        """For people: ``60 s, 720p, 1 face``."""
+        minutes = self.seconds >= 600 and self.seconds % 60 == 0
+        length = f"{self.seconds // 60} min" if minutes else f"{self.seconds} s"
+        return f"{length}, {self.size}, {self.faces} face{'s' if self.faces > 1 else ''}"
+
+
+def clip(kind: Kind, folder: Path = FOLDER) -> Path:
+    """The file of a kind; made when it is not there yet."""
+    path = folder / f"{kind.size}_{kind.faces}_{kind.seconds}s.mp4"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    base = folder / f"{kind.size}_{kind.faces}_base.mp4"
+    if not base.exists():
+        _made(base, lambda part: _encode(part, SIZES_WH[kind.size], kind.faces))
+    return _made(path, lambda part: _repeat(base, part, kind.seconds))
+
+
+def _made(path: Path, make) -> Path:
+    """A file that is there whole or not at all."""
+    part = path.with_suffix(".part")
+    make(part)
+    return part.replace(path)
+
+
+def _source() -> tuple[list[np.ndarray], np.ndarray]:
+    """Images (512, 512, 3) uint8 RGB and audio (n,) float32 of the animated portrait."""
+    with av.open(str(SOURCE)) as file:
+        images = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    with av.open(str(SOURCE)) as file:
+        audio = [frame.to_ndarray().ravel() for frame in file.decode(audio=0)]
+    return images, np.concatenate(audio).astype(np.float32)
+
+
+def _canvases(images: list[np.ndarray], size_wh: tuple[int, int], faces: int):
+    """Images of the wished size with so many faces, forwards and backwards."""
+    width, height = size_wh
+    noise = np.random.default_rng(0).normal(110, GREY_NOISE, (height, width, 3))
+    canvas = np.clip(noise, 0, 255).astype(np.uint8)
+    across = 1 if faces == 1 else 2
+    cell_w, cell_h = width // across, height // across
+    side = int(FACE_SHARE * cell_h)
+    for image in itertools.chain(images, reversed(images)):
+        portrait = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        for index in range(faces):
+            left = (index % across) * cell_w + (cell_w - side) // 2
+            top = (index // across) * cell_h + (cell_h - side) // 2
+            canvas[top : top + side, left : left + side] = portrait
+        yield canvas
+
+
+def _encode(path: Path, size_wh: tuple[int, int], faces: int) -> None:
+    """Write the ten seconds that longer clips repeat: H.264 and AAC."""
+    images, audio = _source()
+    options = {"crf": "23", "preset": "veryfast", "bf": "0", "g": str(KEYFRAME_EVERY)}
+    with av.open(str(path), "w", format="mp4") as out:
+        video = out.add_stream("libx264", rate=FPS, options=options)
+        video.width, video.height = size_wh
+        video.pix_fmt = "yuv420p"
+        sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
+        for image in _canvases(images, size_wh, faces):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(video.encode(None))
+        samples = np.resize(audio, BASE_S * AUDIO_HZ)
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, 0, Fraction(1, AUDIO_HZ)
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """One packet of the base, in units of its own time base."""
+
+    stream: int
+    pts: int
+    dts: int
+    unit_s: Fraction
+    data: bytes
+    key: bool
+
+
+def _repeat(base: Path, path: Path, seconds: int) -> None:
+    """Write the packets of ``base`` again and again, up to a length."""
+    with av.open(str(base)) as source:
+        copied = [
+            _Copied(p.stream.index, p.pts or 0, p.dts, p.time_base, bytes(p), p.is_keyframe)
+            for p in source.demux()
+            if p.dts is not None and p.time_base is not None
+        ]
+        copied.sort(key=lambda p: p.dts * p.unit_s)
+        with av.open(str(path), "w", format="mp4") as out:
+            streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
+            for turn in range(-(-seconds // BASE_S)):
+                for entry in copied:
+                    at_s = float(entry.pts * entry.unit_s)  # audio begins before zero, once
+                    if turn * BASE_S + at_s < seconds and at_s < BASE_S and (at_s >= 0 or not turn):
+                        out.mux(_moved(entry, streams[entry.stream], turn * BASE_S))
+
+
+def _moved(entry: _Copied, stream, by_s: int) -> av.Packet:
+    """The packet, so many seconds later."""
+    packet, shift = av.Packet(entry.data), round(by_s / entry.unit_s)
+    packet.stream, packet.time_base, packet.is_keyframe = stream, entry.unit_s, entry.key
+    packet.pts, packet.dts = entry.pts + shift, entry.dts + shift
+    return packet

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,8 @@ from media.tracks import FaceTrack
 from media.windows import Stretch, Window, plan
 from stop import Stop
 from verdict.explain import explain
-from verdict.fusion import Verdict, fuse
+from verdict.fusion import Verdict, fuse, fusion_parameters
+from verdict.reference import MOST_REFERENCES, Reference, level_shifts, leveled, llrs_of
 from version import __version__
 
 KEYFRAMES_IN_REPORT = 8  # images that are kept to the end, with their faces marked
@@ -94,6 +95,7 @@ class Analysis:
 
     Attributes:
         windows: the stretches of time that were examined.
+        references: recordings that the user gave as real, of the same person or camera.
         analyzed_at: when, in UTC, to the second; ISO 8601.
     """
 
@@ -121,6 +123,7 @@ class Analysis:
     versions: Mapping[str, str]
     seconds_by_stage: Mapping[str, float]
     analyzed_at: str
+    references: tuple[Reference, ...] = ()
 
 
 class _Stopwatch:
@@ -145,6 +148,7 @@ def analyze(
     pool: Pool = POOL,
     on_finding: Listener | None = None,
     stop: Stop | None = None,
+    references: Sequence[str | Path] = (),
 ) -> Analysis:
     """From a file to a verdict.
 
@@ -155,17 +159,25 @@ def analyze(
         pool: where loaded networks are kept.
         on_finding: called with what a detector says so far and the share 0..1 of the windows seen.
         stop: asks the analysis to end; it is heard between frames and stages.
+        references: at most five recordings that are known to be real, of the same person or
+            camera; they tell the level of the numbers (`verdict.reference`).
 
     Raises:
         UserError: when the file cannot be read at all, or a checkpoint that the user chose cannot
-            be used; ``stopped`` or ``took_too_long`` when ``stop`` says so.
+            be used; ``bad_reference`` for a reference that says nothing; ``stopped`` or
+            ``took_too_long`` when ``stop`` says so.
     """
     settings, stop = settings or Settings(), stop or Stop()
     watch = _Stopwatch(stop)
+    with watch.stage("references"):
+        known = _examine_references(references, settings, on_progress, pool, stop)
+    on_progress = _one_file(on_progress, len(known), len(known) + 1)
     on_progress(0.0, "Opening the file")
     with watch.stage("open"):
         clip = open_reader(path, stop)
     with clip:
+        if clip.sha256 in {reference.sha256 for reference in known}:
+            raise UserError("bad_reference", "A reference is the examined file itself.")
         with watch.stage("metadata"):
             provenance = clip.provenance()
         on_progress(0.02, "Loading the detectors")
@@ -176,7 +188,8 @@ def analyze(
         evidence = _Evidence(detectors, on_finding)
         recorder = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
-        findings = evidence.findings(failed)
+        shifts = level_shifts(known, fusion_parameters().level_spreads)
+        findings = leveled(evidence.findings(failed), shifts)
         verdict = fuse(findings, clip.kind == MediaKind.IMAGE, evidence.unstable())
     examined_s = _examined_s(stretches, clip.duration_s)
     sentences = explain(verdict, findings, clip.duration_s, examined_s)
@@ -198,7 +211,45 @@ def analyze(
         versions=_versions(),
         seconds_by_stage=dict(watch.seconds),
         analyzed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        references=known,
     )
+
+
+def _examine_references(
+    paths: Sequence[str | Path], settings: Settings, on_progress: Progress, pool: Pool, stop: Stop
+) -> tuple[Reference, ...]:
+    """What the detectors say of recordings that the user gives as real.
+
+    Raises:
+        UserError: ``bad_reference`` when there are too many, one cannot be read, or none of the
+            detectors whose level it could tell can judge it.
+    """
+    if len(paths) > MOST_REFERENCES:
+        raise UserError("bad_reference", f"Give at most {MOST_REFERENCES} references.")
+    spreads = fusion_parameters().level_spreads
+    asked = tuple(name for name in settings.detectors if name in spreads)
+    if paths and not asked:
+        raise UserError("bad_reference", "None of the chosen detectors uses references.")
+    alone = replace(settings, mode=Mode.QUICK, detectors=asked, stability=False)
+    result = []
+    for index, path in enumerate(paths):
+        name = Path(path).name
+        try:
+            progress = _one_file(on_progress, index, len(paths) + 1, f"Reference {index + 1}: ")
+            single = analyze(path, alone, progress, pool, stop=stop)
+        except UserError as error:
+            if error.code in ("stopped", "took_too_long"):
+                raise
+            sentence = f"The reference {name} cannot be used. {error.sentence}"
+            raise UserError("bad_reference", sentence) from error
+        llrs = llrs_of(single.findings)
+        if not llrs:
+            raise UserError(
+                "bad_reference",
+                f"The reference {name} cannot be used: no detector that counts can judge it.",
+            )
+        result.append(Reference(single.name, single.sha256, single.verdict.level, llrs))
+    return tuple(result)
 
 
 def _examined_s(stretches: Sequence[Stretch], duration_s: float) -> float:
@@ -246,6 +297,11 @@ def _examine(
             with watch.stage("stability"):
                 evidence.recheck(window)
     return recorder
+
+
+def _one_file(on_progress: Progress, index: int, count: int, before: str = "") -> Progress:
+    """Progress of one of several files as a part of the whole."""
+    return lambda part, text: on_progress((index + part) / count, before + text)
 
 
 def _part(on_progress: Progress, index: int, count: int) -> Progress:

@@ -40,7 +40,21 @@ def add_analyze(commands: Any) -> None:
         metavar="DIR",
         help="write report, timeline, images and annotated video there",
     )
+    add_reference(parser)
     add_settings(parser)
+
+
+def add_reference(parser: argparse.ArgumentParser) -> None:
+    """``--reference``."""
+    parser.add_argument(
+        "--reference",
+        action="append",
+        default=[],
+        dest="references",
+        metavar="FILE",
+        help="recording known to be real, of the same person or camera; tells the level of the "
+        "numbers; may be given up to five times",
+    )
 
 
 def add_replay(commands: Any) -> None:
@@ -48,6 +62,7 @@ def add_replay(commands: Any) -> None:
     parser = add_command(commands, "replay", "Does a stored report still hold?", run_replay)
     parser.add_argument("report", metavar="REPORT", help="JSON of an earlier analysis")
     parser.add_argument("file", metavar="FILE", help="the file that it is about")
+    add_reference(parser)
 
 
 def run_analyze(chosen: argparse.Namespace) -> int:
@@ -66,7 +81,7 @@ def run_analyze(chosen: argparse.Namespace) -> int:
     with TableWriter(chosen.csv) as table:
         for path in paths:
             try:
-                analysis = _analyze_one(path, settings, chosen.out)
+                analysis = _analyze_one(path, settings, chosen.out, chosen.references)
             except Exception as caught:  # one file must not end the run over all the others
                 error = caught if isinstance(caught, UserError) else from_bug(caught)
                 if error.code != "decode_failed" and len(paths) == 1 and not chosen.json:
@@ -128,11 +143,13 @@ def in_words(analysis: Analysis) -> str:
     return "\n  ".join((f"{analysis.name}: {opinion.level}{number}", *analysis.explanation))
 
 
-def _analyze_one(path: Path, settings: Settings, out: Path | None) -> Analysis:
+def _analyze_one(
+    path: Path, settings: Settings, out: Path | None, references: Sequence[str]
+) -> Analysis:
     from analysis import analyze
 
     data = progress_bar(path.name)
-    analysis = analyze(path, settings, data)
+    analysis = analyze(path, settings, data, references=references)
     if out is not None:
         data(0.98, "Writing the report")
         with writing(f"The report of {path.name}"):
@@ -177,7 +194,8 @@ def run_replay(chosen: argparse.Namespace) -> int:
     from report.seal import LOG_NAME
 
     stored = read_report(chosen.report)
-    analysis = analyze(chosen.file, settings_of(stored), progress_bar(Path(chosen.file).name))
+    bar = progress_bar(Path(chosen.file).name)
+    analysis = analyze(chosen.file, settings_of(stored), bar, references=chosen.references)
     log = Path(chosen.report).with_name(LOG_NAME)
     differences = [*logged(stored, log), *compare(stored, analysis)]
     show("The report holds: nothing differs." if not differences else "The report differs:")

@@ -143,6 +143,7 @@ class Finding:
         measures: named quantities with units in their names.
         checkpoint: name@revision.
         calibrated: the number was calibrated on labelled data for exactly this checkpoint.
+        level_shift: log-odds that reference recordings took off ``llr`` (`verdict.reference`).
     """
 
     role: Role
@@ -156,6 +157,7 @@ class Finding:
     measures: Mapping[str, float]
     checkpoint: str
     calibrated: bool
+    level_shift: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.reason is None):

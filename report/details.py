@@ -5,7 +5,6 @@ Rows of texts for the templates. Imports analysis (types), verdict and the other
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from analysis import Analysis
@@ -27,10 +26,6 @@ CREDENTIALS = {
     "invalid": "present, but they do not hold",
     "unreadable": "could not be read",
 }
-ENFSI = (  # verbal scale of the likelihood ratio, ENFSI guideline for evaluative reporting, 2015
-    (1_000_000, "extremely strong"), (10_000, "very strong"), (1_000, "strong"),
-    (100, "moderately strong"), (10, "moderate"), (2, "weak"),
-)  # fmt: skip
 Facts = tuple[tuple[str, str], ...]
 
 
@@ -139,22 +134,6 @@ def _calibration(analysis: Analysis, language: Language) -> str:
     )  # fmt: skip
 
 
-def support(log_odds: float, language: Language = ENGLISH) -> str:
-    """The step of the verbal scale of ENFSI (2015), whom it supports, and the decimal logarithm.
-
-    Args:
-        log_odds: natural log-likelihood ratio; positive speaks for manipulation.
-        language: of the reader.
-    """
-    ratio = math.exp(min(abs(log_odds), 20.0))
-    step = next((word for least, word in ENFSI if ratio >= least), None)
-    number = f"log₁₀ LR {signed(log_odds / math.log(10))}"
-    if step is None:
-        return f"{language('no support for either side')} ({number})"
-    side = "{step} support for manipulation" if log_odds > 0 else "{step} support for a real file"
-    return f"{language(side, step=language(step))} ({number})"
-
-
 def _file(analysis: Analysis, language: Language) -> Facts:
     width, height = analysis.size_wh
     facts = [
@@ -193,8 +172,6 @@ def _made_with(analysis: Analysis, language: Language) -> Facts:
     facts.append(("SHA-256 of the JSON report", to_json(analysis)[FIELD]))
     facts.append(("Fusion fitted on", f"{fitted.fitted_on} ({fitted.date})"))
     opinion = analysis.verdict.opinion
-    if opinion.log_odds is not None:
-        facts.append(("Verbal scale (ENFSI 2015)", support(opinion.log_odds, language)))
     if opinion.probability is not None:
         facts.append(("Probability at equal odds", percent(opinion.probability)))
     return tuple((language(name), value) for name, value in facts)

@@ -9,6 +9,7 @@ and its neighbors schema and seal.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ from detectors.base import Finding
 from report.schema import SCHEMA_FILE, Content, Report
 from report.seal import sealed
 from verdict.fusion import Opinion
+from verdict.levels import verbal_step
 
 
 @cache
@@ -42,6 +44,7 @@ def _content(analysis: Analysis) -> Content:
             "analyzed_at": analysis.analyzed_at,
             "file": _file(analysis),
             "verdict": _verdict(analysis),
+            "references": [asdict(reference) for reference in analysis.references],
             "people": [_person(analysis, person) for person in analysis.people],
             "findings": [_finding(finding) for finding in analysis.findings],
             "explanation": list(analysis.explanation),
@@ -89,6 +92,9 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
         "level": opinion.level,
         "probability": opinion.probability,
         "log_odds": opinion.log_odds,
+        "llr": opinion.llr,
+        "log10_lr": None if opinion.llr is None else opinion.llr / math.log(10),
+        "verbal_scale": None if opinion.llr is None else verbal_step(opinion.llr),
         "contributions": dict(opinion.contributions),
         "weights": dict(opinion.weights),
     }
@@ -147,6 +153,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         ],
         "checkpoint": finding.checkpoint,
         "calibrated": finding.calibrated,
+        "level_shift": finding.level_shift,
     }
 
 

@@ -28,7 +28,8 @@ class Difference:
     """One thing that is not as it was.
 
     Attributes:
-        what: ``report`` (edited), ``log``, ``file``, ``settings``, ``checkpoint``, ``version``,
+        what: ``report`` (edited), ``log``, ``file``, ``references``, ``settings``,
+            ``checkpoint``, ``version``,
             ``level``, ``log_odds`` or ``finding``.
         before, now: the two values as text.
         sentence: for the user.
@@ -91,6 +92,8 @@ def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...
         *edited(stored),
         *_one("file", stored["file"].get("sha256"), now["file"]["sha256"],
               "This is not the same file: its SHA-256 differs."),
+        *_one("references", _hashes(stored), _hashes(now),
+              "The reference recordings differ: give those that the report names."),
         *_each("settings", stored["settings"], now["settings"], "The setting {} differs"),
         *_each("checkpoint", stored["checkpoints"], now["checkpoints"],
                "The {} checkpoint differs"),
@@ -170,6 +173,11 @@ def _number(what: str, name: str, before: float | None, now: float | None) -> li
 
 def _findings(report: Mapping[str, Any]) -> dict[tuple[str, str | None], float | None]:
     return {(f["detector"], f["person"]): f["log_odds"] for f in report["findings"]}
+
+
+def _hashes(report: Mapping[str, Any]) -> list[str]:
+    """SHA-256 of the references; reports before schema 1.6 had none."""
+    return [reference["sha256"] for reference in report.get("references", [])]
 
 
 def _short(value: object) -> str:

@@ -17,7 +17,7 @@ from detectors.base import Status
 from media.mode import Mode
 from verdict.levels import Level
 
-SCHEMA_VERSION = "1.5"
+SCHEMA_VERSION = "1.6"
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 
@@ -102,6 +102,19 @@ class Opinion(Part):
         "could be counted"
     )
     log_odds: Number = Field(description="prior_log_odds plus the sum of the contributions")
+    llr: Number = Field(
+        description="natural log-likelihood ratio: log_odds, no larger than the number of "
+        "independent sources behind the thresholds allows"
+    )
+    log10_lr: Number = Field(description="llr as a decimal logarithm")
+    verbal_scale: (
+        Literal[
+            "weak", "moderate", "moderately strong", "strong", "very strong", "extremely strong"
+        ]
+        | None
+    ) = Field(
+        description="ENFSI 2015, for the side that the sign of llr favors; null below a ratio of 2"
+    )
     contributions: dict[str, float] = Field(
         description="log-odds by detector: weight times finding"
     )
@@ -117,6 +130,8 @@ class Thresholds(Part):
     strong: float
     some: float
     none: float
+    real_sources: int = Field(ge=0, description="independent sources of real files behind them")
+    fake_sources: int = Field(ge=0, description="tools and sets of fakes behind them")
 
 
 class CalibratedOn(Part):
@@ -191,6 +206,18 @@ class Finding(Part):
     windows: list[Window]
     checkpoint: str = Field(description="name@revision, or name@checksum for a folder")
     calibrated: bool
+    level_shift: float = Field(
+        description="log-odds that reference recordings took off llr; 0 without them"
+    )
+
+
+class Reference(Part):
+    """One recording that the user gave as real, of the same person or camera."""
+
+    name: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    level: Level = Field(description="what the program says of it by itself")
+    llrs: dict[str, float] = Field(description="by detector, the mean over the people in it")
 
 
 class Settings(Part):
@@ -207,10 +234,11 @@ class Settings(Part):
 class Content(Part):
     """Everything in a report but its own hash."""
 
-    schema_version: Literal["1.5"] = SCHEMA_VERSION
+    schema_version: Literal["1.6"] = SCHEMA_VERSION
     analyzed_at: str = Field(description="date and time of the analysis, UTC, ISO 8601")
     file: File
     verdict: Verdict
+    references: list[Reference]
     people: list[PersonSeen]
     findings: list[Finding]
     explanation: list[str]

@@ -17,7 +17,7 @@ from report.faces import FaceCard, face_cards
 from report.language import ENGLISH, Language
 from report.roles import phrase, title
 from report.timeline import Timeline, timeline
-from report.words import STYLES, LevelStyle, clock, likelihood, percent
+from report.words import STYLES, LevelStyle, clock, likelihood, percent, signed, support
 from verdict.explain import sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 from verdict.levels import Level, Thresholds, in_conflict
@@ -51,10 +51,11 @@ class View:
         style: how that level looks.
         who: whose face decided, or that it is the file as a whole.
         reason: the one sentence below the level.
-        likelihood, probability: how sure; empty and None where nothing calibrated was counted, or
-            where the level does not follow the sum.
+        likelihood, support, probability: how sure, in a sentence, on the verbal scale of forensic
+            reports, and in percent; empty and None where nothing calibrated was counted, or where
+            the level does not follow the sum.
         gauge: the sum between the thresholds, or None without a sum.
-        sentences: at most three.
+        sentences: at most three; a fourth where there are references.
         faces, cards: of people and of evidence; the heaviest first.
         silent: detectors that could not judge, each with its reason.
         timeline: over time, or None for a still picture.
@@ -66,6 +67,7 @@ class View:
     who: str
     reason: str
     likelihood: str
+    support: str
     probability: str | None
     gauge: Gauge | None
     sentences: tuple[str, ...]
@@ -86,7 +88,8 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
         style=STYLES[opinion.level],
         who=_who(analysis, language),
         reason=_reason(analysis, findings, language),
-        likelihood=likelihood(opinion.log_odds or 0.0, language) if follows else "",
+        likelihood=likelihood(opinion.llr or 0.0, language) if follows else "",
+        support=support(opinion.llr or 0.0, language) if follows else "",
         probability=percent(opinion.probability)
         if follows and opinion.probability is not None
         else None,
@@ -198,6 +201,8 @@ def _sentences(
     says = []
     if opinion.log_odds is not None:
         says.append(_other_side(opinion, findings, language))
+    if analysis.references:
+        says.append(_references(analysis, findings, language))
     says.append(_coverage(analysis, findings, language))
     says.append(language(STYLES[opinion.level].meaning))
     return tuple(says)
@@ -227,6 +232,18 @@ def _other_side(opinion: Opinion, findings: Sequence[Finding], language: Languag
     if other is None:
         return language("Nothing that was counted speaks for the other side.")
     return language("On the other side: {a}.", a=language(phrase(other, other is for_it)))
+
+
+def _references(analysis: Analysis, findings: Sequence[Finding], language: Language) -> str:
+    """What recordings that were given as real changed."""
+    names = ", ".join(reference.name for reference in analysis.references)
+    changes = ", ".join(
+        f"{language(title(f.detector))} {signed(-f.level_shift)}" for f in findings if f.level_shift
+    )
+    return language(
+        "Measured against what was given as real ({names}): {changes} log-odds.",
+        names=names, changes=changes or signed(0.0),
+    )  # fmt: skip
 
 
 def _coverage(analysis: Analysis, findings: Sequence[Finding], language: Language) -> str:

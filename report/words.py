@@ -13,7 +13,7 @@ from detectors.base import Finding, Status
 from report.language import ENGLISH, Language
 from verdict.explain import STRENGTH
 from verdict.fusion import Opinion, Verdict
-from verdict.levels import Level
+from verdict.levels import Level, verbal_step
 
 MOST_SHOWN = 4.0  # log-odds at which every scale is full: 98 to 2, more adds nothing for the eye
 HARDLY = 1.5  # to one: a likelihood ratio below this favors nobody
@@ -119,6 +119,21 @@ def likelihood(log_odds: float, language: Language = ENGLISH) -> str:
         "Such evidence is about {n} times as common in real files as in manipulated ones.",
         n=odds(log_odds),
     )
+
+
+def support(log_odds: float, language: Language = ENGLISH) -> str:
+    """The step of the verbal scale of ENFSI (2015), whom it supports, and the decimal logarithm.
+
+    Args:
+        log_odds: natural log-likelihood ratio; positive speaks for manipulation.
+        language: of the reader.
+    """
+    step = verbal_step(log_odds)
+    number = f"log₁₀ LR {signed(log_odds / math.log(10))}"
+    if step is None:
+        return f"{language('no support for either side')} ({number})"
+    side = "{step} support for manipulation" if log_odds > 0 else "{step} support for a real file"
+    return f"{language(side, step=language(step))} ({number})"
 
 
 def signed(log_odds: float) -> str:

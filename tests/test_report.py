@@ -32,12 +32,12 @@ from report import (
     words,
 )
 from report import timeline as timelines
-from report.details import ENFSI, support
 from report.faces import overlay
 from report.roles import title
+from report.words import support
 from tests.conftest import ROOT
 from tests.made_analysis import DURATION_S, SIZE_WH, drawn_picture, made_analysis, made_picture
-from verdict.levels import Level
+from verdict.levels import ENFSI, Level
 
 CASES = {"two people": made_analysis, "nothing assessable": made_picture}
 

@@ -136,10 +136,10 @@ def test_the_page_on_a_full_disk_says_so(monkeypatch):
     monkeypatch.setattr(analyze, "shown", lambda *_: {})
     settings = Settings(detectors=("landmarks",))
     path = str(ROOT / "examples" / "portrait.jpg")
-    choices = MagicMock(path="path", settings=lambda chosen: settings)
+    choices = MagicMock(path="path", references="references", settings=lambda chosen: settings)
     places = MagicMock(stop="stop", again="again", answer="answer", live="live")
     run = analyze.runner(read_spacefile(), "done", choices, places)
-    data = run(lambda update: None, {"path": path}, MagicMock(headers={}))
+    data = run(lambda update: None, {"path": path, "references": None}, MagicMock(headers={}))
     assert data["done"] is None
     assert "No space left on device" in data["answer"]
 

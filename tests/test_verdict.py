@@ -15,7 +15,7 @@ from detectors.registry import names, role_of
 from verdict import fusion
 from verdict.explain import explain, sees_nothing
 from verdict.fusion import FusionParameters, fusion_parameters
-from verdict.levels import Level, Thresholds
+from verdict.levels import Level, Thresholds, verbal_step
 from verdict.ways import attribution
 
 fuse = partial(fusion.fuse, image=False)
@@ -229,3 +229,28 @@ def test_a_picture_and_a_clip_have_levels_of_their_own():
     assert fuse(result, image=True, numbers=numbers).level == Level.INCONCLUSIVE
     verdict = fuse(result, numbers=numbers)
     assert verdict.level == Level.SOME and verdict.thresholds == LIMITS
+
+
+@given(st.floats(-20, 20), st.integers(0, 500), st.integers(0, 500))
+def test_no_ratio_is_larger_than_the_sources_behind_it_allow(log_odds, reals, fakes):
+    limits = replace(LIMITS, real_sources=reals, fake_sources=fakes)
+    llr = limits.bounded(log_odds)
+    assert llr * log_odds >= 0 and abs(llr) <= abs(log_odds)
+    sources = reals if log_odds > 0 else fakes
+    assert abs(llr) <= math.log(sources + 1) + 1e-12 or sources == 0
+    assert fuse([finding("spatial", 20.0)], numbers=replace(NUMBERS, video=limits)).level
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "step"),
+    [(0.5, None), (-1.0, "weak"), (3.0, "moderate"), (5.0, "moderately strong")],
+)
+def test_the_verbal_step_follows_the_ratio(log_odds, step):
+    assert verbal_step(log_odds) == step
+
+
+def test_shipped_levels_begin_within_what_their_sources_can_carry():
+    numbers = fusion_parameters()
+    for limits in (numbers.image, numbers.video):
+        assert limits.real_sources > 0 and limits.fake_sources > 0
+        assert limits.bounded(limits.strong) == limits.strong

@@ -73,6 +73,13 @@ Checkpoints = Annotated[
         "absent. Detectors: " + ", ".join(names()) + "."
     ),
 ]
+References = Annotated[
+    list[str] | None,
+    Field(
+        description="Up to five recordings known to be real, of the same person or camera, given "
+        "as the file is; they tell the level of the numbers."
+    ),
+]
 Labels = Annotated[
     dict[str, list[str]] | None,
     Field(
@@ -128,6 +135,7 @@ async def analyze_file(
     mode: Mode = "quick",
     checkpoints: Checkpoints = None,
     fake_labels: Labels = None,
+    references: References = None,
 ) -> Report:
     """Look for signs that a face or a voice in a file was manipulated, and say why.
 
@@ -142,8 +150,9 @@ async def analyze_file(
         asyncio.run_coroutine_threadsafe(data, loop)
 
     try:
-        path = given(file, context.request_context.request)
-        work = partial(analyzed, path, mode, checkpoints, fake_labels, tell)
+        request = context.request_context.request
+        path, known = given(file, request), [given(one, request) for one in references or []]
+        work = partial(analyzed, path, mode, checkpoints, fake_labels, tell, known)
         return await stoppable(_named(work))()
     except UserError as error:
         raise ToolError(f"{error.code}: {error.sentence}") from error

@@ -50,12 +50,13 @@ class Choices:
     mode: gr.Radio
     detectors: gr.CheckboxGroup
     stability: gr.Checkbox
+    references: gr.File
     specs: dict[str, gr.Dropdown]
     answers: dict[str, gr.Textbox]
 
     def inputs(self) -> set[Any]:
         """All of them, as inputs that arrive by name."""
-        one = {self.path, self.mode, self.detectors, self.stability}
+        one = {self.path, self.mode, self.detectors, self.stability, self.references}
         return {*one, *self.specs.values(), *self.answers.values()}
 
     def settings(self, chosen: dict[Any, Any]) -> Settings:
@@ -192,6 +193,18 @@ def choice_column(space: Space, path: gr.State) -> Choices:
         [(label("Quick: up to 12 s of it"), "quick"), (label("Thorough: end to end"), "thorough")],
         value="quick", label=label("How much of a video is examined"), elem_id="mode",
     )  # fmt: skip
+    with gr.Accordion(label("Compare with real recordings"), open=False, elem_id="reference"):
+        references = gr.File(
+            label=label("Known to be real, same person or camera"), file_count="multiple",
+            type="filepath", height=130, elem_id="references",
+        )  # fmt: skip
+        gr.Markdown(
+            label(
+                "Optional, at most five. Detectors give some cameras and people higher numbers "
+                "than others; recordings that you know to be real tell by how much, and that is "
+                "taken off."
+            )
+        )
     specs, answers = {}, {}
     with gr.Accordion(label("Detectors and checkpoints"), open=False, elem_id="checkpoints"):
         titles = [(label(d.title), d.name) for d in roles()]
@@ -215,7 +228,7 @@ def choice_column(space: Space, path: gr.State) -> Choices:
                 label=f"{detector.title}: which outputs mean fake?", visible=False,
                 placeholder="names or numbers, separated by commas",
             )  # fmt: skip
-    return Choices(path, mode, picked, stability, specs, answers)
+    return Choices(path, mode, picked, stability, references, specs, answers)
 
 
 def beginner(choices: Choices, places: Places, choosing: gr.Column) -> Callable:
@@ -286,7 +299,10 @@ def runner(space: Space, done: gr.State, choices: Choices, places: Places) -> Ca
                 raise UserError("labels_ambiguous", f"{question[1]} {where}")
             check_limits(chosen[choices.path], settings, space)
             board = Board(lambda html: tell({places.answer: html}), settings.detectors, say)
-            result = Done(chosen[choices.path], examine(chosen[choices.path], settings, board.tell))
+            path, known = chosen[choices.path], chosen[choices.references] or ()
+            for reference in known:
+                source.check_file(reference, space)
+            result = Done(path, examine(path, settings, board.tell, known))
             with writing("The report"):
                 files = stored(result, places.keep, request)
             return ended | shown(result, done, places, say) | files

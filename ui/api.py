@@ -51,6 +51,7 @@ def analyze_file(
     mode: Literal["quick", "thorough"] = "quick",
     checkpoints: dict[str, str] | None = None,
     fake_labels: dict[str, list[str]] | None = None,
+    references: list[gr.FileData] | None = None,
 ) -> dict[str, Any]:
     """Look for signs that a face or a voice in a file was manipulated, and say why.
 
@@ -66,9 +67,13 @@ def analyze_file(
             absent.
         fake_labels: detector to the names of the outputs that mean fake, for checkpoints that do
             not say so themselves.
+        references: up to five recordings known to be real, of the same person or camera; they tell
+            the level of the numbers.
     """
-    path = uploaded(file, read_spacefile())
-    return analyzed(path, mode, checkpoints, fake_labels).model_dump(mode="json")
+    space = read_spacefile()
+    path, known = uploaded(file, space), uploaded_references(references, space)
+    report = analyzed(path, mode, checkpoints, fake_labels, references=known)
+    return report.model_dump(mode="json")
 
 
 def list_models(query: str = "", detector: str | None = None) -> list[dict[str, Any]]:
@@ -163,12 +168,13 @@ def analyzed(
     checkpoints: Any = None,
     fake_labels: Any = None,
     tell: Listener = lambda step: None,
+    references: Sequence[str] = (),
 ) -> Report:
     """The typed report of a file of this machine, with the checkpoints of this Space."""
     space = read_spacefile()
     settings = asked_settings(mode, checkpoints, fake_labels, space)
     check_limits(path, settings, space)
-    return to_report(examine(path, settings, tell))
+    return to_report(examine(path, settings, tell, references))
 
 
 def asked_settings(mode: Any, checkpoints: Any, fake_labels: Any, space: Space) -> Settings:
@@ -212,6 +218,17 @@ def uploaded(file: Any, space: Space) -> str:
     if isinstance(address, str) and address.startswith("data:"):
         return written(address, space)
     return str(_inside(str(file.get("path") or "") if isinstance(file, dict) else ""))
+
+
+def uploaded_references(files: Any, space: Space) -> list[str]:
+    """The paths of recordings that are given as real.
+
+    Raises:
+        UserError: ``bad_arguments`` when it is no list; what `uploaded` says of one of them.
+    """
+    if not isinstance(files or [], list):
+        raise UserError("bad_arguments", "references must be a list of files.")
+    return [uploaded(file, space) for file in files or []]
 
 
 def written(address: str, space: Space) -> str:

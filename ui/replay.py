@@ -5,6 +5,8 @@ Imports report and its neighbors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from errors import UserError
@@ -26,21 +28,29 @@ def replay_tab(space: Space) -> None:
                              elem_id="replay-report")  # fmt: skip
             file = gr.File(label=label("The file it is about"), type="filepath", height=130,
                            elem_id="replay-file")  # fmt: skip
+            known = gr.File(label=label("Recordings given as real, where the report names some"),
+                            file_count="multiple", type="filepath", height=110,
+                            elem_id="replay-references")  # fmt: skip
             go = gr.Button(label("Check the report"), variant="primary", elem_id="replay-go")
         with gr.Column(scale=2, min_width=300):
             out = gr.HTML("", apply_default_css=False, min_height=120, elem_id="replay-out")
 
-    def check(stored: str | None, path: str | None, request: gr.Request) -> str:
+    def check(
+        stored: str | None, path: str | None, references: list[str] | None, request: gr.Request
+    ) -> str:
         say = language_of(request)
         try:
-            return replayed(stored, path, space)
+            return replayed(stored, path, space, references or ())
         except UserError as error:
             return alert(error, say)
 
-    go.click(stoppable(check), [report, file], out, concurrency_id=QUEUE, api_visibility="private")
+    given = [report, file, known]
+    go.click(stoppable(check), given, out, concurrency_id=QUEUE, api_visibility="private")
 
 
-def replayed(stored: str | None, path: str | None, space: Space) -> str:
+def replayed(
+    stored: str | None, path: str | None, space: Space, references: Sequence[str] = ()
+) -> str:
     """Analyze the file again as the report says, and name every difference."""
     if not stored or not path:
         raise UserError("no_file", "Drop both, the report and the file it is about.")
@@ -50,7 +60,7 @@ def replayed(stored: str | None, path: str | None, space: Space) -> str:
                            for s in settings.checkpoints.values()):  # fmt: skip
         raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
     check_limits(path, settings, space)
-    differences = compare(report, examine(path, settings))
+    differences = compare(report, examine(path, settings, references=references))
     if not differences:
         text = "The same file with the same settings gives the same result."
         return panel(badges=(("The report holds", "good"),), text=text)

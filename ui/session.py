@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,9 @@ class Step:
 Listener = Callable[[Step], None]
 
 
-def gpu_seconds(path: str, settings: Settings, stop: Stop) -> int:
+def gpu_seconds(path: str, settings: Settings, stop: Stop, references: Sequence[str] = ()) -> int:
     """ZeroGPU time to ask for: what the window plan needs, no more."""
-    windows = 4 if settings.mode == Mode.QUICK else 16
+    windows = (4 if settings.mode == Mode.QUICK else 16) + 4 * len(references)
     return min(GPU_WINDOWS_S, GPU_BASE_S + GPU_WINDOW_S * windows)
 
 
@@ -79,10 +79,16 @@ def on_gpu(function: Callable) -> Callable:
     return spaces.GPU(duration=gpu_seconds)(function) if spaces is not None else function
 
 
-def examine(path: str, settings: Settings, tell: Listener = lambda step: None) -> Analysis:
-    """Analyze a file and tell every step of it."""
-    keeping.touch(path)
-    for step in _steps(path, settings, current_stop()):
+def examine(
+    path: str,
+    settings: Settings,
+    tell: Listener = lambda step: None,
+    references: Sequence[str] = (),
+) -> Analysis:
+    """Analyze a file, against recordings given as real where there are any; tell every step."""
+    for file in (path, *references):
+        keeping.touch(file)
+    for step in _steps(path, settings, current_stop(), references):
         if isinstance(step, Analysis):
             print(next_line(to_json(step)).text(), flush=True)  # hashes and the level, no names
             return step
@@ -91,7 +97,9 @@ def examine(path: str, settings: Settings, tell: Listener = lambda step: None) -
 
 
 @on_gpu
-def _steps(path: str, settings: Settings, stop: Stop) -> Iterator[Step | Analysis]:
+def _steps(
+    path: str, settings: Settings, stop: Stop, references: Sequence[str]
+) -> Iterator[Step | Analysis]:
     """The steps of an analysis, then its result. A generator, because it may run elsewhere."""
     steps: queue.Queue[Step | Analysis | BaseException] = queue.Queue()
     last = Step(0.0, "")
@@ -106,7 +114,16 @@ def _steps(path: str, settings: Settings, stop: Stop) -> Iterator[Step | Analysi
 
     def work() -> None:
         try:
-            steps.put(analyze(path, settings, on_progress, on_finding=on_finding, stop=stop))
+            steps.put(
+                analyze(
+                    path,
+                    settings,
+                    on_progress,
+                    on_finding=on_finding,
+                    stop=stop,
+                    references=references,
+                )
+            )
         except BaseException as error:  # handed to the reader of the steps
             steps.put(error)
 

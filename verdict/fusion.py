@@ -19,6 +19,7 @@ from pathlib import Path
 from detectors.base import Finding, Status
 from hub.role import Role
 from verdict.levels import Level, Thresholds, in_conflict, level
+from verdict.reference import LevelSpread
 from verdict.ways import attribution
 
 NOTABLE = 0.2  # log-odds; a smaller contribution is not worth a sentence
@@ -37,8 +38,9 @@ class FusionParameters:
             unknown origin reach higher sums than real clips, which more detectors judge.
         fitted_on, date: which data, when.
         way_shares: share of each way to fake among all fakes, 0..1 (see `verdict.ways`).
-        sees: share of all fakes that a detector can see at all; 1 where absent. One that knows
+        coverage: share of all fakes that a detector can see at all; 1 where absent. One that knows
             talking heads only must not clear a face swap (see `evidence`).
+        level_spreads: of each detector whose level reference recordings can tell.
     """
 
     intercept: float
@@ -50,12 +52,14 @@ class FusionParameters:
     date: str
     way_shares: Mapping[str, float]
     coverage: Mapping[str, float] = field(default_factory=dict)
+    level_spreads: Mapping[str, LevelSpread] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: Mapping) -> FusionParameters:
         """The numbers of ``fusion.json``, as ``dataclasses.asdict`` wrote them."""
         limits = {medium: Thresholds(**data[medium]) for medium in ("image", "video")}
-        return cls(**{**data, **limits})
+        spreads = {n: LevelSpread(**s) for n, s in data.get("level_spreads", {}).items()}
+        return cls(**{**data, **limits, "level_spreads": spreads})
 
     def evidence(self, detector: str, llr: float) -> float:
         """What a finding says about all fakes, limited to plus or minus ``llr_clip``.
@@ -83,7 +87,8 @@ class Opinion:
         person: "Face A", or None when only the whole image could be judged.
         level: the word for it.
         log_odds: prior plus contributions, or None when nothing could be counted.
-        probability: the same as 0..1, at equal odds beforehand; None where nothing was calibrated.
+        llr: the same, no larger than the data behind it can carry (see `Thresholds.bounded`).
+        probability: ``llr`` as 0..1, at equal odds beforehand; None where nothing was calibrated.
         contributions: log-odds by detector; with the prior they add up to ``log_odds`` exactly.
         weights: the weight that each counted detector had in the end (see `used_weights`).
     """
@@ -91,6 +96,7 @@ class Opinion:
     person: str | None
     level: Level
     log_odds: float | None
+    llr: float | None
     probability: float | None
     contributions: Mapping[str, float]
     weights: Mapping[str, float]
@@ -221,12 +227,13 @@ def _opinion(
     if not votes.contributions:
         shown = any(f.score is not None for f in findings)
         return Opinion(
-            person, Level.INCONCLUSIVE if shown else Level.NOT_ASSESSED, None, None, {}, {}
+            person, Level.INCONCLUSIVE if shown else Level.NOT_ASSESSED, None, None, None, {}, {}
         )
     log_odds = start + math.fsum(votes.contributions.values())
     chosen = level(log_odds, votes.contributions, thresholds)
+    llr = thresholds.bounded(log_odds)
     return Opinion(
-        person, chosen, log_odds, _probability(log_odds), votes.contributions, votes.weights
+        person, chosen, log_odds, llr, _probability(llr), votes.contributions, votes.weights
     )
 
 

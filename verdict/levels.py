@@ -5,10 +5,16 @@ Imports nothing of the project.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+ENFSI = (  # likelihood ratio from → word; ENFSI guideline for evaluative reporting, 2015
+    (1_000_000, "extremely strong"), (10_000, "very strong"), (1_000, "strong"),
+    (100, "moderately strong"), (10, "moderate"), (2, "weak"),
+)  # fmt: skip
+MOST_LLR = 20.0  # natural log; beyond, a ratio is a number of no meaning
 CONFLICT = 1.5  # log-odds; two contributions beyond this with opposite signs disagree
 
 
@@ -24,11 +30,32 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the levels begin, log-odds; between ``none`` and ``some`` is inconclusive."""
+    """Where the levels begin, log-odds; between ``none`` and ``some`` is inconclusive.
+
+    Attributes:
+        strong, some: from here on, up.
+        none: from here on, down.
+        real_sources: independent sources of real files behind them (see `bounded`).
+        fake_sources: tools and sets of fakes behind them.
+    """
 
     strong: float
     some: float
     none: float
+    real_sources: int = 0
+    fake_sources: int = 0
+
+    def bounded(self, log_odds: float) -> float:
+        """The natural log-likelihood ratio that the data behind the thresholds can carry.
+
+        Where none of n independent sources shows such evidence, the next may with a chance of
+        1 / (n + 1): no ratio above n + 1 can be claimed (rule of succession; bounds on likelihood
+        ratios: Vergeer et al. 2016, doi:10.1016/j.scijus.2016.06.003). 0 sources bound nothing.
+        """
+        most, least = (
+            math.log(n + 1) if n else math.inf for n in (self.real_sources, self.fake_sources)
+        )
+        return max(-least, min(most, log_odds))
 
     def level_of(self, log_odds: float) -> Level:
         """The level that the sum alone gives."""
@@ -37,6 +64,12 @@ class Thresholds:
         if log_odds >= self.some:
             return Level.SOME
         return Level.NONE if log_odds <= self.none else Level.INCONCLUSIVE
+
+
+def verbal_step(log_odds: float) -> str | None:
+    """The step of the verbal scale of ENFSI, whichever side is favored; None below the first."""
+    ratio = math.exp(min(abs(log_odds), MOST_LLR))
+    return next((word for least, word in ENFSI if ratio >= least), None)
 
 
 def level(log_odds: float, contributions: Mapping[str, float], limits: Thresholds) -> Level:

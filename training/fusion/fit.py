@@ -199,8 +199,13 @@ def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
         if len(fakes) >= LEAST_OF_ORIGIN:
             none.append(float(np.quantile(fakes, FAKE_WITH_NONE)))
     lowest = max(some)
+    known = np.isfinite(log_odds)
     return Thresholds(
-        round(max(*strong, lowest + STRONG_MARGIN), 3), round(lowest, 3), round(min(none), 3)
+        round(max(*strong, lowest + STRONG_MARGIN), 3),
+        round(lowest, 3),
+        round(min(none), 3),
+        real_sources=len(np.unique(table.sources[known & (table.labels == 0)])),
+        fake_sources=len(np.unique(table.kinds[known & (table.labels == 1)])),
     )
 
 

@@ -45,6 +45,8 @@ REASONS: dict[str, str] = {
     "broken_output": "The checkpoint returned no finite number (its weights may be damaged).",
 }
 
+UNFAMILIARITY = "unfamiliarity"  # measure: 0..1, share of real files that are more like those known
+
 
 class Status(StrEnum):
     """Whether a number may count, and if not, why."""

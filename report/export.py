@@ -97,6 +97,7 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
         "verbal_scale": None if opinion.llr is None else verbal_step(opinion.llr),
         "contributions": dict(opinion.contributions),
         "weights": dict(opinion.weights),
+        "unfamiliar": opinion.unfamiliar,
     }
 
 

@@ -122,6 +122,10 @@ class Opinion(Part):
         description="fitted weight of each counted detector, times the share of its side where "
         "image and audio were both judged"
     )
+    unfamiliar: bool = Field(
+        description="the face is unlike those that a counted detector learned from; “No signs "
+        "found” is then not said"
+    )
 
 
 class Thresholds(Part):

@@ -174,6 +174,10 @@ def _reason(analysis: Analysis, findings: Sequence[Finding], language: Language)
         return language("Nothing that these detectors know was seen.")
     if opinion.log_odds is None:
         return language("The numbers that there are come from checkpoints that are not counted.")
+    if analysis.verdict.is_held_back(opinion):
+        return language(
+            "Nothing was found, but the face is unlike those that the detectors learned from."
+        )
     if analysis.verdict.unstable:
         return language("The strongest evidence did not survive re-encoding at half size.")
     if in_conflict(opinion.contributions) or (for_it is not None and against is not None):

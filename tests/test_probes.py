@@ -6,11 +6,14 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from detectors.frozen import backbone as backbones
 from detectors.frozen.backbone import ClipBackbone, QuantizedLinear, load_backbone
+from detectors.frozen.familiarity import Familiarity
 from detectors.frozen.layout import LAYERS, SIZE_PX, WIDTH
 from detectors.frozen.probe import Part, features
 from detectors.generation import Generation
@@ -20,7 +23,9 @@ from errors import UserError
 from hub.catalog import BACKBONES, DEFAULTS
 from hub.store import resolve
 from training.augment.lip_sync import degrade, redraw
+from training.probes import familiar
 from training.probes.heads import Recipe, fit, held_out_scores, nuisance_directions, source_folds
+from training.probes.tables import Table
 
 KINDS = (Generation, Mouth)
 
@@ -101,7 +106,7 @@ def test_both_experts_share_one_backbone():
     assert loaded[0].shared is loaded[1].shared
     crops = np.random.default_rng(0).integers(0, 256, (1, 320, 320, 3), dtype=np.uint8)
     for detector in loaded:
-        assert np.isfinite(detector.scores(crops)).all()
+        assert np.isfinite(detector.assess(crops)[0]).all()
         assert detector.checkpoint.counts
 
 
@@ -169,3 +174,88 @@ def test_a_redrawn_mouth_leaves_the_eyes_as_they_are():
     changed = np.abs(redraw(face, landmarks, rng).astype(int) - face).mean((1, 2))
     assert changed[195:210].mean() > 10 and changed[:100].max() == 0
     assert degrade(face, rng).shape == face.shape
+
+
+# ------------------------------------------------------------------ familiarity
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def known() -> Familiarity:
+    """A bank of faces around one direction, and how far others of the kind lie from it."""
+    rng = np.random.default_rng(0)
+    faces = unit(np.eye(8)[0] + rng.normal(0, 0.1, (60, 8)))
+    bank, others = torch.from_numpy(faces[:40]), torch.from_numpy(faces[40:])
+    nearest = torch.cdist(others, bank).topk(3, largest=False).values.mean(1).numpy()
+    return Familiarity((2, 10), bank, 3, np.quantile(nearest, np.linspace(0, 1, 101)), 0.6)
+
+
+def test_what_is_unlike_all_known_faces_is_trusted_least(known):
+    rng = np.random.default_rng(1)
+    like = unit(np.eye(8)[0] + rng.normal(0, 0.1, (200, 8)))
+    vectors = np.concatenate([like, -like])
+    padded = torch.from_numpy(np.pad(vectors, ((0, 0), (2, 1))).astype(np.float32))
+    percentiles = known.percentile(padded)
+    assert 0.3 < percentiles[:200].mean() < 0.7 and (percentiles[200:] == 1).all()
+    assert known.trusted(percentiles[200:]) == pytest.approx(0.4)
+    assert known.trusted(np.zeros(1)) == 1.0
+
+
+def test_the_shipped_head_says_how_unfamiliar_a_face_is(portrait):
+    detector = Pool().detector(Generation, resolve(None, Generation.role), "cpu")
+    face = np.zeros((320, 320, 3), np.uint8)
+    face[60:260, 60:260] = np.resize(portrait[40:240, 60:260], (200, 200, 3))
+    noise = np.random.default_rng(0).integers(0, 256, (320, 320, 3), dtype=np.uint8)
+    scores, unfamiliar = detector.assess(np.stack([face, noise]))
+    assert unfamiliar[0] < unfamiliar[1] == 1.0 and np.isfinite(scores).all()
+
+
+def test_the_distance_of_a_face_is_taken_from_banks_without_its_source():
+    values, labels, sources = made()
+    table = Table(unit(values), pd.DataFrame({"label": labels, "source": sources}))
+    where, folds = slice(0, 6), source_folds(labels, sources, 4)
+    apart = familiar.held_out_distances(table, folds, where)
+    within = familiar.distances(table.features[:, where], table.features[familiar.members(table)])
+    assert np.isfinite(apart).all() and apart.mean() > within.mean()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"neighbors": 5000}, "neighbors of"),
+        ({"neighbors": 0}, "neighbors of"),
+        ({"shrinkage": 2}, "share of 0 to 1"),
+        ({"layer": 3}, "no feature of the head"),
+        (None, "familiarity as an object"),
+    ],
+)
+def test_a_familiarity_that_does_not_fit_is_refused_in_a_sentence(tmp_path, changed, words):
+    folder = tmp_path / "probe"
+    shutil.copytree(DEFAULTS / "generation", folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["familiarity"] = 7 if changed is None else config["familiarity"] | changed
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=words) as caught:
+        Pool().detector(Generation, resolve(str(folder), Generation.role), "cpu")
+    assert caught.value.code == "weights_refused"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("familiar", np.zeros((), np.float32), "neighbors of 0"),
+        ("familiar", np.full((50, WIDTH), np.nan, np.float32), "not finite"),
+        ("familiar", np.zeros((50, 3), np.float32), "expected shape"),
+        ("familiar_distances", np.arange(101, 0, -1).astype(np.float32), "do not rise"),
+    ],
+)
+def test_a_bank_that_does_not_fit_is_refused_in_a_sentence(tmp_path, name, value, words):
+    folder = tmp_path / "probe"
+    shutil.copytree(DEFAULTS / "generation", folder)
+    tensors = load_file(folder / "model.safetensors") | {name: value}
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(UserError, match=words):
+        Pool().detector(Generation, resolve(str(folder), Generation.role), "cpu")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.base import Finding, Reason, WindowScore
+from detectors.base import UNFAMILIARITY, Finding, Reason, WindowScore
 from detectors.registry import names, role_of
 from verdict import fusion
 from verdict.explain import explain, sees_nothing
-from verdict.fusion import FusionParameters, fusion_parameters
+from verdict.fusion import UNFAMILIAR, FusionParameters, fusion_parameters
 from verdict.levels import Level, Thresholds, verbal_step
 from verdict.ways import attribution
 
@@ -254,3 +254,24 @@ def test_shipped_levels_begin_within_what_their_sources_can_carry():
     for limits in (numbers.image, numbers.video):
         assert limits.real_sources > 0 and limits.fake_sources > 0
         assert limits.bounded(limits.strong) == limits.strong
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "level"),
+    [(-2.0, Level.INCONCLUSIVE), (0.5, Level.INCONCLUSIVE), (2.0, Level.SOME)],
+)
+def test_no_signs_is_not_said_of_what_is_unlike_everything_learned(log_odds, level):
+    face = replace(finding("spatial", log_odds), measures={UNFAMILIARITY: UNFAMILIAR})
+    numbers = replace(NUMBERS, intercept=0.0, weights={"spatial": 1.0})
+    verdict = fuse([face], numbers=numbers)
+    assert verdict.level == level and verdict.opinion.unfamiliar
+    assert any("unlike" in warning for warning in verdict.warnings)
+    assert verdict.is_held_back(verdict.opinion) == (log_odds < -1)
+    assert ("unlike" in explain(verdict, [face], 0.0, 0.0)[0]) == (log_odds < -1)
+
+
+def test_an_uncounted_detector_does_not_make_a_file_unfamiliar():
+    numbers = replace(NUMBERS, intercept=0.0, weights={"spatial": 1.0})
+    strange = replace(finding("temporal", 0.0), measures={UNFAMILIARITY: 1.0})
+    verdict = fuse([finding("spatial", -2.0), strange], numbers=numbers)
+    assert verdict.level == Level.NONE and not verdict.opinion.unfamiliar

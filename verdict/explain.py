@@ -24,7 +24,7 @@ def explain(
 ) -> tuple[str, ...]:
     """Sentences for the user: verdict, who and when, evidence, counter-evidence, gaps, limits."""
     chosen = verdict.opinion
-    sentences = [_headline(chosen)]
+    sentences = [_headline(chosen, verdict)]
     sentences += _evidence(chosen, findings)
     sentences += _other_people(verdict)
     sentences += _not_judged(verdict, findings)
@@ -36,7 +36,7 @@ def explain(
     return (*sentences, *LIMITS)
 
 
-def _headline(opinion: Opinion) -> str:
+def _headline(opinion: Opinion, verdict: Verdict) -> str:
     who = opinion.person or "the picture"
     if opinion.level == Level.STRONG:
         return f"Strong signs of manipulation were found in {who}."
@@ -47,6 +47,11 @@ def _headline(opinion: Opinion) -> str:
     if opinion.level == Level.INCONCLUSIVE and opinion.log_odds is None:
         return (
             "Inconclusive: the numbers that there are come from checkpoints that are not counted."
+        )
+    if opinion.level == Level.INCONCLUSIVE and verdict.is_held_back(opinion):
+        return (
+            "Inconclusive: no signs were found, but the face is unlike those that the detectors "
+            "learned from."
         )
     if opinion.level == Level.INCONCLUSIVE:
         return "Inconclusive: the evidence is too weak or contradicts itself."

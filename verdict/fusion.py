@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from detectors.base import Finding, Status
+from detectors.base import UNFAMILIARITY, Finding, Status
 from hub.role import Role
 from verdict.levels import Level, Thresholds, in_conflict, level
 from verdict.reference import LevelSpread
 from verdict.ways import attribution
 
+UNFAMILIAR = 0.8  # share of real files that are more like what was learned than this one
 NOTABLE = 0.2  # log-odds; a smaller contribution is not worth a sentence
 PARAMETERS_FILE = Path(__file__).with_name("fusion.json")
 
@@ -91,6 +92,7 @@ class Opinion:
         probability: ``llr`` as 0..1, at equal odds beforehand; None where nothing was calibrated.
         contributions: log-odds by detector; with the prior they add up to ``log_odds`` exactly.
         weights: the weight that each counted detector had in the end (see `used_weights`).
+        unfamiliar: a counted detector says that the face is unlike those it learned from.
     """
 
     person: str | None
@@ -100,6 +102,7 @@ class Opinion:
     probability: float | None
     contributions: Mapping[str, float]
     weights: Mapping[str, float]
+    unfamiliar: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,14 @@ class Verdict:
     against: tuple[str, ...]
     warnings: tuple[str, ...]
     parameters: FusionParameters
+
+    def is_held_back(self, opinion: Opinion) -> bool:
+        """ "No signs" is not said of this person, because the face is unlike what was learned."""
+        return (
+            opinion.unfamiliar
+            and opinion.log_odds is not None
+            and self.thresholds.level_of(opinion.log_odds) == Level.NONE
+        )
 
     @property
     def judged(self) -> int:
@@ -230,10 +241,21 @@ def _opinion(
             person, Level.INCONCLUSIVE if shown else Level.NOT_ASSESSED, None, None, None, {}, {}
         )
     log_odds = start + math.fsum(votes.contributions.values())
-    chosen = level(log_odds, votes.contributions, thresholds)
+    unfamiliar = any(
+        f.measures.get(UNFAMILIARITY, 0.0) >= UNFAMILIAR
+        for f in findings
+        if f.detector in votes.contributions
+    )
     llr = thresholds.bounded(log_odds)
     return Opinion(
-        person, chosen, log_odds, llr, _probability(llr), votes.contributions, votes.weights
+        person=person,
+        level=level(log_odds, votes.contributions, thresholds, unfamiliar),
+        log_odds=log_odds,
+        llr=llr,
+        probability=_probability(llr),
+        contributions=votes.contributions,
+        weights=votes.weights,
+        unfamiliar=unfamiliar,
     )
 
 
@@ -273,6 +295,8 @@ def _warnings(opinion: Opinion, findings: Sequence[Finding], unstable: bool) -> 
     warnings = []
     if unstable:
         warnings.append("The strongest evidence did not survive re-encoding at half size.")
+    if opinion.unfamiliar:
+        warnings.append("This face is unlike those that the detectors learned from.")
     if in_conflict(opinion.contributions):
         warnings.append("The detectors disagree clearly with each other.")
     for status, words in (

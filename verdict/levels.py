@@ -72,9 +72,19 @@ def verbal_step(log_odds: float) -> str | None:
     return next((word for least, word in ENFSI if ratio >= least), None)
 
 
-def level(log_odds: float, contributions: Mapping[str, float], limits: Thresholds) -> Level:
-    """The level of a sum; one step lower where its evidence contradicts itself."""
+def level(
+    log_odds: float,
+    contributions: Mapping[str, float],
+    limits: Thresholds,
+    unfamiliar: bool = False,
+) -> Level:
+    """The level of a sum; one step lower where its evidence contradicts itself.
+
+    Of what is unlike everything that was learned, "no signs" is not said.
+    """
     by_sum = limits.level_of(log_odds)
+    if unfamiliar and by_sum == Level.NONE:
+        return Level.INCONCLUSIVE
     if not in_conflict(contributions):
         return by_sum
     lower = {Level.STRONG: Level.SOME, Level.SOME: Level.INCONCLUSIVE}

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detectors.base import Backbone, Detector, Measurement
+from detectors.base import UNFAMILIARITY, Backbone, Detector, Measurement
+from detectors.frozen.familiarity import Familiarity
 from detectors.frozen.layout import LAYERS, WIDTH
 from detectors.preprocess import to_input
 from errors import UserError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 MODEL_TYPE = "frozen-probe"
 FRAMES_A_WINDOW = 2  # of a face; neighbouring frames say nearly the same
 MOST_PARTS = 3 * LAYERS
+MOST_KNOWN, MOST_NEIGHBORS = 20_000, 100  # faces of a bank, and those that a mean is taken of
+PERCENTILES = 101
 POOLS = ("class", "patches")  # the class token, or the mean of the patch tokens
 
 
@@ -52,12 +55,14 @@ class Head:
         weight: (parts x WIDTH,) float32 tensor.
         bias: log-odds where all features are zero.
         control: share of the control region's log-odds that is taken off, 0..1.
+        familiarity: how far each face is to be trusted, or None.
     """
 
     parts: tuple[Part, ...]
     weight: torch.Tensor
     bias: float
     control: float = 0.0
+    familiarity: Familiarity | None = None
 
 
 def features(tokens: Sequence[torch.Tensor], parts: Sequence[Part]) -> torch.Tensor:
@@ -107,8 +112,11 @@ class ProbeDetector(Detector):
                 f"config.json: expected model_type {MODEL_TYPE!r}, got {config.get('model_type')!r}"
             )
         parts = _parts(config.get("features"))
-        weight, bias = _weights(checkpoint, len(parts) * WIDTH)
-        return Head(parts, weight.to(device), bias, _control(config.get("control", 0.0)))
+        tensors = _tensors(checkpoint)
+        weight, bias = _weights(tensors, len(parts) * WIDTH)
+        control = _share(config.get("control", 0.0))
+        familiarity = _familiarity(config.get("familiarity"), tensors, parts, device)
+        return Head(parts, weight.to(device), bias, control, familiarity)
 
     @classmethod
     def backbone(cls, checkpoint: Checkpoint) -> Backbone:
@@ -134,27 +142,40 @@ class ProbeDetector(Detector):
         crops = track.crops[chosen]
         if window.is_image:
             crops = np.concatenate([crops, crops[:, :, ::-1]])
-        raw = self.scores(crops)
+        raw, unfamiliar = self.assess(crops)
         measures = {"images": float(len(chosen)), "strongest_image_log_odds": float(raw.max())}
+        if self.network.familiarity is not None:
+            measures[UNFAMILIARITY] = float(unfamiliar.mean())
         return Measurement(float(raw.mean()), measures=measures)
 
-    def scores(self, crops: np.ndarray) -> np.ndarray:
-        """(n, 320, 320, 3) uint8 wide crops to (n,) raw log-odds, less the control's."""
-        result = self._log_odds(self.cut(crops))
-        if self.network.control:
-            result = result - self.network.control * self._log_odds(self.cut_control(crops))
-        return result
+    def assess(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n, 320, 320, 3) uint8 wide crops to what is said of each face.
 
-    def _log_odds(self, images: np.ndarray) -> np.ndarray:
-        """(n, 224, 224, 3) uint8 RGB to (n,) float64 log-odds of the head."""
+        Returns:
+            (n,) raw log-odds, less the control's, nearer to zero the less familiar the face is;
+            (n,) how unfamiliar it is, 0..1 (0 where the checkpoint does not know).
+        """
+        head: Head = self.network
+        result, unfamiliar = self._log_odds(self.cut(crops))
+        if head.control:
+            result = result - head.control * self._log_odds(self.cut_control(crops))[0]
+        if head.familiarity is not None:
+            result = result * head.familiarity.trusted(unfamiliar)
+        return result, unfamiliar
+
+    def _log_odds(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n, 224, 224, 3) uint8 RGB to (n,) float64 log-odds of the head, and unfamiliarity."""
         import torch
 
         head: Head = self.network
         with torch.inference_mode():
             batch = to_input(images, self.checkpoint.card).to(self.device)
             tokens = self.shared(batch, max(part.layer for part in head.parts))
-            result = features(tokens, head.parts) @ head.weight + head.bias
-        return result.double().cpu().numpy()
+            vectors = features(tokens, head.parts)
+            result = vectors @ head.weight + head.bias
+        known = head.familiarity
+        unfamiliar = np.zeros(len(images)) if known is None else known.percentile(vectors)
+        return result.double().cpu().numpy(), unfamiliar
 
 
 def _backbones() -> dict[str, Path]:
@@ -167,9 +188,9 @@ def _load_backbone(folder: Path, device: str) -> Any:
     return load_backbone(folder, device)
 
 
-def _control(data: object) -> float:
+def _share(data: object) -> float:
     if isinstance(data, bool) or not isinstance(data, int | float) or not 0 <= data <= 1:
-        raise _refused(f"config.json: expected control as 0 to 1, got {data!r}")
+        raise _refused(f"config.json: expected a share of 0 to 1, got {data!r}")
     return float(data)
 
 
@@ -187,23 +208,60 @@ def _parts(data: object) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _weights(checkpoint: Checkpoint, count: int) -> tuple[torch.Tensor, float]:
-    """Weight (count,) and bias of the file, all finite."""
-    import torch
+def _tensors(checkpoint: Checkpoint) -> Mapping[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(checkpoint.folder / "model.safetensors")
+        return load_file(checkpoint.folder / "model.safetensors")
     except (OSError, SafetensorError) as error:
         raise _refused(f"model.safetensors cannot be read: {error}") from error
-    for name, shape in {"weight": (count,), "bias": (1,)}.items():
-        got = tuple(tensors[name].shape) if name in tensors else None
-        if got != shape:
-            raise _refused(f"{name}: expected shape {shape}, got {got}")
-        if not torch.isfinite(tensors[name].float()).all():
-            raise _refused(f"{name} holds numbers that are not finite")
-    return tensors["weight"].float(), float(tensors["bias"][0])
+
+
+def _weights(tensors: Mapping[str, torch.Tensor], count: int) -> tuple[torch.Tensor, float]:
+    """Weight (count,) and bias of the file."""
+    return _tensor(tensors, "weight", (count,)), float(_tensor(tensors, "bias", (1,))[0])
+
+
+def _tensor(tensors: Mapping[str, torch.Tensor], name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """One tensor of the file as float32; it has this shape and all of it is finite."""
+    import torch
+
+    got = tuple(tensors[name].shape) if name in tensors else None
+    if got != shape:
+        raise _refused(f"{name}: expected shape {shape}, got {got}")
+    if not torch.isfinite(tensors[name].float()).all():
+        raise _refused(f"{name} holds numbers that are not finite")
+    return tensors[name].float()
+
+
+def _familiarity(
+    data: object, tensors: Mapping[str, torch.Tensor], parts: Sequence[Part], device: str
+) -> Familiarity | None:
+    """What ``config.json`` says of ``familiar`` and ``familiar_distances``; None where nothing."""
+    if data is None:
+        return None
+    if not isinstance(data, Mapping):
+        raise _refused(f"config.json: expected familiarity as an object, got {data!r}")
+    compared = _parts([data])[0]
+    if compared not in parts:
+        raise _refused("config.json: familiarity compares a part that is no feature of the head")
+    first = parts.index(compared) * WIDTH
+    count = tensors["familiar"].shape[0] if _is_table(tensors.get("familiar")) else 0
+    neighbors, shrinkage = data.get("neighbors"), data.get("shrinkage")
+    if type(neighbors) is not int or not 0 < neighbors <= min(MOST_NEIGHBORS, count):
+        raise _refused(f"config.json: {neighbors!r} neighbors of {count} known faces")
+    if count > MOST_KNOWN:
+        raise _refused(f"familiar holds {count} faces; at most {MOST_KNOWN} are read")
+    distances = _tensor(tensors, "familiar_distances", (PERCENTILES,)).double().numpy()
+    if (np.diff(distances) < 0).any():
+        raise _refused("familiar_distances do not rise")
+    bank = _tensor(tensors, "familiar", (count, WIDTH)).to(device)
+    return Familiarity((first, first + WIDTH), bank, neighbors, distances, _share(shrinkage))
+
+
+def _is_table(tensor: torch.Tensor | None) -> bool:
+    return tensor is not None and tensor.ndim == 2
 
 
 def _refused(fact: str) -> UserError:

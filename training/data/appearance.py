@@ -32,6 +32,8 @@ SKIN_TONES = (  # lower edge of the individual typology angle, degrees (Chardon 
     (-90.0, "dark"),
 )
 
+AGES = ((60.0, "60 and over"), (40.0, "40-59"), (18.0, "18-39"), (0.0, "0-17"))  # years
+
 
 def measure(image: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
     """Numbers of one face.
@@ -76,6 +78,11 @@ def typology_angle(pixels: np.ndarray) -> float:
 def skin_tone(ita_deg: float) -> str:
     """The name of a range of the typology angle; empty for NaN."""
     return next((name for edge, name in SKIN_TONES if ita_deg >= edge), "")
+
+
+def age_band(years: float) -> str:
+    """The name of a range of ages; empty for NaN."""
+    return next((name for edge, name in AGES if years >= edge), "")
 
 
 def middle_image(path: Path) -> np.ndarray:

@@ -69,11 +69,16 @@ def family(tool: str) -> str:
 
 def person(item: Item, row: dict) -> dict[str, object]:
     """What is known of the person: technique of the fake, age in years, sex, ancestry; or None."""
-    name, source = Path(str(row.get("path", ""))).name, row["source"]
     known: dict[str, object] = {"path": item.name, "technique": row["kind"]}
+    return known | appearance(str(row["source"]), str(row.get("path", "")))
+
+
+def appearance(source: str, path: str) -> dict[str, object]:
+    """Age in years, sex and ancestry, as a set's makers noted them in a file's name; or None."""
+    name = Path(path).name
     if source == "utkface" and (result := UTKFACE_NAME.match(name)):
         age, sex, ancestry = map(int, result.groups())
-        return known | {"age": age, "sex": SEXES[sex], "ancestry": ANCESTRIES[ancestry]}
+        return {"age": age, "sex": SEXES[sex], "ancestry": ANCESTRIES[ancestry]}
     if source == "aaf" and (result := AAF_NAME.search(name)):
-        return known | {"age": int(result[1]), "sex": None, "ancestry": "Asian"}
-    return known | {"age": None, "sex": None, "ancestry": None}
+        return {"age": int(result[1]), "sex": None, "ancestry": "Asian"}
+    return {"age": None, "sex": None, "ancestry": None}

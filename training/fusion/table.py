@@ -36,7 +36,7 @@ from evaluation.leave_out import (
 from evaluation.manifest import read_manifest
 from evaluation.run import read_lines
 from report.cells import plain_text
-from training.data.appearance import skin_tone
+from training.data.appearance import age_band, skin_tone
 from training.fusion.evidence import read_table
 from training.fusion.fit import MOST_LOG_ODDS, SEES, held_out
 from verdict.levels import Level
@@ -44,8 +44,6 @@ from verdict.levels import Level
 RIDGE = 0.01  # of the fusion that is fitted anew
 HOMES = {"stylegan": "ffhq"}  # source of fakes → the source of reals that belongs to it
 TECHNIQUES = {"devset": "talking-head", "dubbed": "foreign voice"}  # of whole result folders
-AGE_EDGES = (0, 18, 40, 60, 200)  # years
-AGES = ("0-17", "18-39", "40-59", "60 and over")
 APPEARANCE = ("sharpness", "smoothness")
 GROUPS = ("skin tone", "age", "sex", "ancestry")
 SHIPPED, REFITTED, SIGNS = "fused, as it ships", "fused, fitted anew", "levels: some signs or more"
@@ -93,11 +91,10 @@ def read_files(folders: Sequence[Path], facts: Sequence[Path], tier: str = "") -
 def _grouped(table: pd.DataFrame) -> pd.DataFrame:
     """The same with a column of names for each of `GROUPS`, empty where nothing is known."""
     nothing = pd.Series(np.nan, table.index)
-    age = pd.cut(table.get("age", nothing), AGE_EDGES, right=False, labels=list(AGES))
     return table.assign(
         **{
             "skin tone": table.get("ita_deg", nothing).map(skin_tone),
-            "age": age.astype(object).fillna(""),
+            "age": table.get("age", nothing).map(age_band),
             **{name: table.get(name, nothing).astype(object).fillna("") for name in GROUPS[2:]},
         }
     )

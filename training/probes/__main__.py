@@ -18,6 +18,7 @@ from training.data.face_crops import load_part
 from training.probes.fit import Expert, card, export, export_mouth
 from training.probes.heads import Recipe
 from training.probes.mouth import FILES
+from training.probes.people import people
 from training.probes.tables import ALWAYS, JUDGED, read
 from training.probes.views import faces, mouth_pairs, pair_eyes, regions
 
@@ -76,6 +77,8 @@ def make_features(crops: Path, out: Path) -> None:
     rng = np.random.default_rng(0)
     if not (out / "faces-wild.parquet").exists():
         faces(crops, "wild", out / "faces-wild", None)
+    if not (out / "people-wild.parquet").exists():
+        people(crops, "wild", out / "people-wild")
     if not (out / "faces-faces-train.parquet").exists():
         rows = load_part(crops, "faces-train")[2]
         swaps = rows["source"] == "dfdc"
@@ -125,7 +128,8 @@ def main() -> None:
     if name == "mouth":
         export_mouth(EXPERTS[name], judged.and_(always), features, chosen.out)
     else:
-        export(EXPERTS[name], judged, always, chosen.out)
+        known = pd.read_parquet(features / "people-wild.parquet")
+        export(EXPERTS[name], judged, always, known, chosen.out)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from detectors.frozen.layout import MEAN, SIZE_PX, STD
 from detectors.frozen.probe import MODEL_TYPE
 from evaluation.calibrate import platt
 from hub.checkpoint import Calibration, Card
 from training.cards.writer import auc_figure, share_figure, with_figures, write_folder
-from training.probes import mouth
+from training.probes import familiar, mouth
 from training.probes.heads import (
     Head,
     Recipe,
@@ -28,6 +30,7 @@ from training.probes.heads import (
     held_out_scores,
     source_folds,
 )
+from training.probes.people import GROUPS, LEAST, NUMBERS
 from training.probes.tables import Table, read
 from training.probes.views import BACKBONE, PARTS
 
@@ -109,42 +112,70 @@ def figures(table: Table, llrs: np.ndarray, groups: np.ndarray) -> list[dict]:
     return result
 
 
-def out_of_fold(judged: Table, recipe: Recipe, always: Table | None = None) -> np.ndarray:
-    """(n,) scores of the judged faces, by heads that saw nothing of their source."""
+def fairness(table: Table, llrs: np.ndarray, known: pd.DataFrame, groups: np.ndarray) -> list[dict]:
+    """False alarms by group of people, and the AUC of what no detector may live on.
+
+    Args:
+        table: the judged faces.
+        llrs: (n,) held-out log-likelihood ratios.
+        known: of `training.probes.people`, one row a face.
+        groups: (n,) faces that belong together.
+    """
+    real, protocol = table.labels == 0, f"{PROTOCOL}; alarm: log-likelihood ratio above {ALARM}"
+    result = [
+        auc_figure(f"AUC of {name} alone", table.labels, known[name].to_numpy(), groups, PROTOCOL)
+        for name in NUMBERS
+    ]
+    for kind in GROUPS:
+        values = known[kind].to_numpy(str)
+        for value in sorted(set(values[real]) - {""}):
+            subset = real & (values == value)
+            if subset.sum() >= LEAST:
+                name = f"false alarms, {kind}: {value}"
+                result.append(share_figure(name, llrs[subset] > ALARM, groups[subset], 0, protocol))
+    return result
+
+
+def dealt(judged: Table, always: Table) -> tuple[Table, np.ndarray]:
+    """All faces, and the fold in which each is left out: -1 for those that are always learned."""
     folds = source_folds(judged.labels, judged.sources, FOLDS)
-    learned = judged
-    if always is not None:
-        learned = judged.and_(always)
-        folds = np.r_[folds, np.full(len(always.labels), -1)]
-    scores = held_out_scores(learned.features, learned.labels, learned.sources, recipe, folds)
-    return scores[: len(judged.labels)]
+    return judged.and_(always), np.r_[folds, np.full(len(always.labels), -1)]
 
 
-def export(expert: Expert, judged: Table, always: Table, folder: Path) -> None:
+def out_of_fold(learned: Table, folds: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """(n,) scores by heads that saw nothing of a face's source; NaN in fold -1."""
+    return held_out_scores(learned.features, learned.labels, learned.sources, recipe, folds)
+
+
+def export(expert: Expert, judged: Table, always: Table, known: pd.DataFrame, folder: Path) -> None:
     """Fit, calibrate, measure and write the checkpoint of an expert that needs no control.
 
     Args:
         expert: what is special about it.
         judged: sources that are left out in turn, for calibration and figures.
         always: further faces that every head learns from.
+        known: what is known of the judged faces (`training.probes.people`).
         folder: where the checkpoint is written.
     """
-    scores = out_of_fold(judged, expert.recipe, always)
+    learned, folds = dealt(judged, always)
+    bank, trusted = familiar.bank_of(learned, folds, familiar.columns(PARTS))
+    scores = (out_of_fold(learned, folds, expert.recipe) * trusted)[: len(judged.labels)]
     fitted_on = f"{len(set(judged.sources))} sources of wild, each held out"
     calibration = line(
         scores, judged.labels, balanced_weights(judged.labels, judged.sources), fitted_on
     )
-    learned = judged.and_(always)
     head = fit(learned.features, learned.labels, learned.sources, expert.recipe)
     groups = judged.rows["group"].astype(str).to_numpy()
-    measured = figures(judged, calibration.apply(scores), groups)
-    write(expert, head, 0.0, calibration, measured, folder)
+    llrs = calibration.apply(scores)
+    measured = figures(judged, llrs, groups) + fairness(judged, llrs, known, groups)
+    write(expert, head, 0.0, calibration, measured, folder, bank)
 
 
 def export_mouth(expert: Expert, pairs: Table, features: Path, folder: Path) -> None:
     """The same for the mouth, whose eyes are its control (`training.probes.mouth`)."""
     head = fit(pairs.features, pairs.labels, pairs.sources, expert.recipe)
-    scores = out_of_fold(pairs, expert.recipe)
+    folds = source_folds(pairs.labels, pairs.sources, FOLDS)
+    scores = out_of_fold(pairs, folds, expert.recipe)
     made = mouth.self_made(head, pairs, scores, read(features, ("eyes-pairs-wild",)))
     result = mouth.evidence(head, features, made)
     fitted_on = "real files of many sources against self-made lip-sync and two lip-sync tools"
@@ -160,16 +191,24 @@ def write(
     calibration: Calibration,
     measured: list[dict],
     folder: Path,
+    bank: familiar.Bank | None = None,
 ) -> None:
     """The folder of a checkpoint."""
     tensors = {
         "weight": head.weight.astype(np.float32),
         "bias": np.array([head.bias], np.float32),
     }
-    config = {
+    config: dict[str, Any] = {
         "model_type": MODEL_TYPE,
         "frozen_backbone": BACKBONE,
         "features": [dataclasses.asdict(part) for part in PARTS],
         "control": control,
     }
+    if bank is not None:
+        tensors |= {"familiar": bank.faces, "familiar_distances": bank.distances}
+        config["familiarity"] = {
+            **dataclasses.asdict(familiar.PART),
+            "neighbors": familiar.NEIGHBORS,
+            "shrinkage": familiar.SHRINKAGE,
+        }
     write_folder(folder, tensors, config, with_figures(expert.card, measured, calibration))

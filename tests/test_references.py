@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,6 +17,7 @@ from report.render import to_html
 from report.replay import compare
 from tests.conftest import ROOT, write_clip
 from tests.test_verdict import NUMBERS, finding
+from training.fusion import levels
 from verdict.fusion import FusionParameters, fusion_parameters
 from verdict.reference import MOST_REFERENCES, MOST_SHIFT, LevelSpread, leveled, llrs_of
 
@@ -149,3 +151,40 @@ def test_detectors_without_a_level_take_no_references(spreads):
             Settings(detectors=("sync",)),
             references=[EXAMPLES / "portrait.jpg"],
         )
+
+
+# ------------------------------------------------------------------ how they are measured
+
+
+def made_scores(between: float, within: float, seed: int = 0) -> pd.DataFrame:
+    """Real files of 60 groups, and two fakes of each that lie one above their own reals."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(60):
+        level = rng.normal(-1, between)
+        for label in (0, 0, 0, 0, 1, 1):
+            rows.append((label, f"s{number % 5}", number, level + label + rng.normal(0, within)))
+    return pd.DataFrame(rows, columns=list(levels.COLUMNS))
+
+
+def test_the_components_of_variance_are_found_again():
+    table = made_scores(between=1.0, within=0.5)
+    level = levels.spread(table[table["label"] == 0])
+    assert level.between == pytest.approx(1.0, abs=0.25)
+    assert level.within == pytest.approx(0.5, abs=0.1)
+
+
+def test_references_help_where_groups_differ_and_hardly_harm_where_they_do_not():
+    for between, better in ((2.0, True), (0.0, False)):
+        table = made_scores(between, within=0.5)
+        level = levels.spread(table[table["label"] == 0])
+        row = levels.gain(table, level).iloc[0]
+        before, after = row["AUC without"], row["AUC with references"]
+        assert after > before + 0.1 if better else after > before - 0.02
+
+
+def test_a_file_is_never_its_own_reference():
+    table = made_scores(1.0, 0.5)
+    for pairing in levels.pairings(table):
+        assert len(pairing.references) == (3 if pairing.label == 0 else 4)
+        assert pairing.llr not in pairing.references

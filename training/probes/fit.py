@@ -155,7 +155,8 @@ def export(expert: Expert, judged: Table, always: Table, known: pd.DataFrame, fo
         judged: sources that are left out in turn, for calibration and figures.
         always: further faces that every head learns from.
         known: what is known of the judged faces (`training.probes.people`).
-        folder: where the checkpoint is written.
+        folder: where the checkpoint is written; the held-out scores lie beside it, for
+            `training.fusion.levels`.
     """
     learned, folds = dealt(judged, always)
     bank, trusted = familiar.bank_of(learned, folds, familiar.columns(PARTS))
@@ -169,6 +170,8 @@ def export(expert: Expert, judged: Table, always: Table, known: pd.DataFrame, fo
     llrs = calibration.apply(scores)
     measured = figures(judged, llrs, groups) + fairness(judged, llrs, known, groups)
     write(expert, head, 0.0, calibration, measured, folder, bank)
+    held_out = judged.rows[["label", "source", "group"]].assign(llr=llrs)
+    held_out.to_csv(folder.with_name(f"{folder.name}-held-out.csv"), index=False)
 
 
 def export_mouth(expert: Expert, pairs: Table, features: Path, folder: Path) -> None:

@@ -16,13 +16,13 @@ from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
 from hub.role import Crop, Modality, Role, Task
 from media import align
+from media.rates import MOTION_HZ
 
 if TYPE_CHECKING:
     from media.tracks import FaceTrack
     from media.windows import Window
 
 PASSES_A_WINDOW = 3
-DEFAULT_HZ = 25.0
 LARGEST_GAP_S = 0.25  # a face that was lost for longer breaks the motion
 
 
@@ -70,11 +70,11 @@ def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndar
     face = None if card.crop == Crop.FRAME else track
     whole = face is None
     times_s = window.stills_s if face is None else face.times_s
-    length_s = (card.frames - 1) / (card.rate_hz or DEFAULT_HZ)
+    length_s = (card.frames - 1) / (card.rate_hz or MOTION_HZ)
     if whole:  # too few whole images are kept for a fixed rate: spread the run over the window
         length_s = float(times_s[-1] - times_s[0]) if len(times_s) > 1 else 0.0
     spare_s = float(times_s[-1] - times_s[0]) - length_s
-    if len(times_s) < 2 or spare_s < -0.5 / DEFAULT_HZ:
+    if len(times_s) < 2 or spare_s < -0.5 / MOTION_HZ:
         return []
     count = PASSES_A_WINDOW if spare_s > length_s / 2 else 1
     runs = []

@@ -13,8 +13,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -23,17 +22,21 @@ import numpy as np
 from PIL import Image
 
 from media import align
+from media.degrade import rescale
 from media.faces import FaceFinder
+from media.mesh import CHIN, LOWER_LIP_INSIDE, NOSE_TIP
+from media.rates import AUDIO_HZ, MOTION_HZ
+from media.writer import ClipWriter, Encoding
 
 FOLDER = Path(__file__).resolve().parent
-FPS, SECONDS, AUDIO_HZ = 25, 5, 16_000
+SECONDS = 5
 SIDE_PX = 512
+ENCODING = Encoding(21, "medium")
 TEXT = "This voice was made by a machine, and so was the movement of these lips."
 OTHER_TEXT = (
     "Good evening, here are twelve numbers: four, nine, one, seven, two, eight, and six more."
 )
 DRAWN_PX = 96  # side at which Wav2Lip draws a face (Prajwal et al. 2020, arXiv:2008.10010)
-NOSE_TIP = 1
 LABELS = (  # file, what was done, the level that this program gave it when it was measured
     ("portrait.jpg", "Portrait (NASA, public domain), as it is", "Inconclusive"),
     ("blended.jpg", "The same, face blended by us", "Some signs"),
@@ -54,7 +57,6 @@ LABELS = (  # file, what was done, the level that this program gave it when it w
     ),
     ("rocket.jpg", "No face: a rocket (SpaceX, public domain), as it is", "Not assessed"),
 )
-LOWER_LIP, CHIN = 14, 152  # indices of the face mesh
 
 
 def main() -> None:
@@ -116,7 +118,7 @@ def self_blended(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     centre = landmarks.mean(0)
     unit = align.face_scale_px(landmarks)
-    small = cv2.resize(image, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    small = rescale(image, 0.4)
     copy = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     matrix = cv2.getRotationMatrix2D(centre.tolist(), 2.0, 1.04)
     matrix[:, 2] += 0.04 * unit
@@ -145,7 +147,7 @@ def speech(text: str) -> np.ndarray:
 
 def loudness(voice: np.ndarray) -> np.ndarray:
     """(frames,) 0..1: how loud the voice is in each picture, smoothed over three of them."""
-    parts = voice[: SECONDS * AUDIO_HZ].reshape(SECONDS * FPS, -1)
+    parts = voice[: SECONDS * AUDIO_HZ].reshape(SECONDS * MOTION_HZ, -1)
     level = np.sqrt((parts**2).mean(1))
     level = np.convolve(level, [0.25, 0.5, 0.25], "same")
     return np.clip(level / max(np.percentile(level, 95), 1e-6), 0, 1)
@@ -155,7 +157,7 @@ def animate(image: np.ndarray, landmarks: np.ndarray, voice: np.ndarray) -> Iter
     """Pictures in which the jaw follows the loudness and the head sways."""
     unit = align.face_scale_px(landmarks)
     for index, open_share in enumerate(loudness(voice)):
-        time_s = index / FPS
+        time_s = index / MOTION_HZ
         moved = _drop_jaw(image, landmarks, 0.13 * unit * float(open_share))
         sway = np.array([[1, 0, 3 * np.sin(1.7 * time_s)], [0, 1, 2 * np.sin(1.1 * time_s)]])
         size_wh = image.shape[1::-1]
@@ -165,7 +167,7 @@ def animate(image: np.ndarray, landmarks: np.ndarray, voice: np.ndarray) -> Iter
 def _drop_jaw(image: np.ndarray, landmarks: np.ndarray, drop_px: float) -> np.ndarray:
     """Pull everything below the upper teeth down and darken the gap that opens."""
     unit = align.face_scale_px(landmarks)
-    lip, chin = landmarks[LOWER_LIP], landmarks[CHIN]
+    lip, chin = landmarks[LOWER_LIP_INSIDE], landmarks[CHIN]
     rows, columns = _grid(image)
     across = np.exp(-(((columns - lip[0]) / (0.6 * unit)) ** 2))
     down = np.clip((rows - lip[1] + 0.02 * unit) / (0.04 * unit), 0, 1)
@@ -191,20 +193,12 @@ def _sampled(image: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.nda
     return cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def write_clip(path: Path, images: Iterator[np.ndarray], voice: np.ndarray) -> None:
-    """Write an MP4 with H.264 and AAC, pictures and sound starting together."""
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
-        video = out.add_stream("libx264", rate=FPS, options={"crf": "21"})
-        video.width = video.height = SIDE_PX
-        video.pix_fmt = "yuv420p"
-        sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
-        for image in images:
-            out.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        out.mux(video.encode(None))
-        frame = av.AudioFrame.from_ndarray(voice[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, 0, Fraction(1, AUDIO_HZ)
-        out.mux(sound.encode(frame))
-        out.mux(sound.encode(None))
+def write_clip(path: Path, images: Iterable[np.ndarray], voice: np.ndarray) -> None:
+    """Write images and a voice that start together."""
+    with ClipWriter(path, ENCODING, (SIDE_PX, SIDE_PX), MOTION_HZ, has_audio=True) as writer:
+        for index, image in enumerate(images):
+            writer.add_image(image, index / MOTION_HZ)
+        writer.add_audio(voice, 0.0)
 
 
 if __name__ == "__main__":

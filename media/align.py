@@ -1,8 +1,7 @@
 """Where on the image is the face, and how is it cut out?
 
 Geometry only: from 468 landmarks to an upright square crop. Every detector looks at crops that were
-made here, in training as in the app, so that they always see a face the same way. Imports nothing
-of the project.
+made here, in training as in the app, so that they always see a face the same way. Imports `mesh`.
 """
 
 from __future__ import annotations
@@ -10,17 +9,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from media.mesh import LEFT_EYE, MOUTH, RIGHT_EYE
+
 TIGHT_PX = 224  # the face itself, from above the brows to the chin
 CROP_PX = 320  # the face with its surroundings; the tight crop is its centre, no second resampling
 MARGIN = CROP_PX / TIGHT_PX - 1  # 0.43 of the tight side is added around
 TIGHT_SIDE = 2.75  # tight side in units of the eye-to-mouth distance: brows to chin, ear to ear
 MOUTH_PX = 96  # side of the mouth crop, AV-HuBERT's size before its 88-pixel random crop
 MOUTH_SIDE = 1.45  # side of the mouth crop in units of the eye-to-mouth distance
-
-# Indices into the 468-point face mesh (Kartynnik et al. 2019, arXiv:1907.06724).
-RIGHT_EYE = (33, 133)  # outer and inner corner of the person's right eye (left in the image)
-LEFT_EYE = (263, 362)
-MOUTH = (61, 291, 13, 14)  # corners, inner upper lip, inner lower lip
 
 
 def eye_line_and_mouth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import av
 import numpy as np
 
-AUDIO_HZ = 16_000
+from media.rates import AUDIO_HZ
+
 STEREO = 2  # channels up to which the mix is their mean
 
 

@@ -23,7 +23,7 @@ import av.error
 import numpy as np
 
 from errors import UserError
-from media.audio import AUDIO_HZ, MonoMixer, put, resampled
+from media.audio import MonoMixer, put, resampled
 from media.image import PAGE_S, letterboxed, read_image, too_large
 from media.limits import (
     AUDIO_RATES_HZ,
@@ -33,6 +33,7 @@ from media.limits import (
     MOST_FRAME_PIXELS,
     MOST_HZ,
 )
+from media.rates import AUDIO_HZ
 from media.scan import DAMAGED, scan
 from media.sniff import FileKind, MediaKind, sniff
 from stop import Stop

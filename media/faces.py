@@ -2,7 +2,7 @@
 
 `FaceFinder` answers for a single image; `tracks.py` links the answers over time. Two networks
 from Google's MediaPipe (Apache-2.0, see weights/NOTICE) do the work: the full-range BlazeFace
-detector and the 468-point face mesh. Imports `align` only.
+detector and the 468-point face mesh. Imports `align` and `mesh`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from media.mesh import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 WEIGHTS = Path(__file__).parent / "weights"
 DETECTOR_FILE = WEIGHTS / "face_detection_full_range_sparse.tflite"
@@ -27,7 +29,6 @@ WIDE_PAD_FRACTION = 0.5  # and with a wider one, where the image is too small to
 TILE_OVERLAP = 0.3  # share of a tile that it has in common with its neighbour
 TILE_MIN_SIDE_PX = 480  # smaller images gain nothing from a second, tiled search
 SAME_FACE_IOU = 0.4
-RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 
 
 @dataclass(frozen=True)

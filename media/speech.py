@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from media.audio import AUDIO_HZ
+from media.rates import AUDIO_HZ
 
 SHORTEST_MS = 200  # shorter bursts are clicks and coughs
 

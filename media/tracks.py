@@ -1,7 +1,7 @@
 """Which faces belong together inside a window, and how well can they be judged?
 
-Faces are linked from image to image by overlap; a shot cut ends every track. Imports `align` and
-`faces`.
+Faces are linked from image to image by overlap; a shot cut ends every track. Imports `align`,
+`faces` and `mesh`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from media import align
 from media.faces import Face, FaceFinder, area, iou
+from media.mesh import LEFT_EAR, NOSE_TIP, RIGHT_EAR
 
 SEARCH_EVERY = 8  # frames between two searches of the whole image; between them faces are followed
 LINK_IOU = 0.3  # two boxes in neighbouring frames that overlap this much are one face
@@ -176,7 +177,7 @@ def measure_quality(crops: np.ndarray, landmarks: np.ndarray) -> Quality:
 
 def yaw_deg(landmarks: np.ndarray) -> float:
     """Rough turn of the head from (468, 2) landmarks: where the nose lies between the cheeks."""
-    left, right, nose = landmarks[454], landmarks[234], landmarks[1]
+    left, right, nose = landmarks[LEFT_EAR], landmarks[RIGHT_EAR], landmarks[NOSE_TIP]
     across = right - left
     share = float(np.dot(nose - left, across) / max(float(np.dot(across, across)), 1e-9))
     return float(np.degrees(np.arcsin(np.clip(2 * share - 1, -1, 1))))

@@ -1,36 +1,33 @@
-"""How is the finding shown on the moving picture?
+"""How is the finding shown on the moving image?
 
-Writes an MP4 (H.264 and AAC) picture by picture, with boxes between the moments that were examined
-and the sound as the analysis heard it, on the same clock. A long clip is cut to the examined
+Writes an MP4 image by image, with boxes between the moments that were examined and the audio as
+the analysis heard it, on the same clock. A long clip is cut to the examined
 stretches. Memory does not grow with its length. Imports analysis (types), media and report.draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import av.container
 import numpy as np
 
 from analysis import Analysis
 from errors import UserError
-from media.audio import AUDIO_HZ
+from media.rates import AUDIO_HZ
 from media.reader import Reader, open_reader
 from media.sniff import MediaKind
 from media.windows import Stretch
+from media.writer import ClipWriter, Encoding
 from report.draw import fit, marked, opinions_by_person
 from report.words import clock
 from stop import Stop
 
 WHOLE_UP_TO_S = 60.0  # longer clips are shown in their examined stretches only
-CLOCK_HZ = 90_000  # time base of the pictures: fine enough for any frame rate, 29.97 too
-SOUND_BLOCK_S = 5.0  # of sound held at a time
+AUDIO_BLOCK_S = 5.0  # of audio held at a time
 OVERLAP_S = 0.1  # read on both sides of a block, so that resampling leaves no seam
 LOST_AFTER_S = 0.06  # a box is shown this long before and after the face was followed
-OPTIONS = {"preset": "veryfast", "crf": "23"}
+ENCODING = Encoding(23, audio_bps=64_000)
 Progress = Callable[[float, str], None]
 
 
@@ -45,7 +42,7 @@ def write_video(
 
     Args:
         analysis: of ``source``.
-        source: the analysed file.
+        source: the analyzed file.
         target: an ``.mp4`` to write.
         on_progress: called with a fraction 0..1.
         stop: asks the writing to end.
@@ -57,16 +54,17 @@ def write_video(
         raise UserError("single_picture", "A single picture has no video to annotate.")
     target = Path(target)
     stretches = _stretches(analysis)
+    size_wh, fps = _even_size(analysis), max(1, round(analysis.fps))
     with (
         open_reader(source, stop) as clip,
-        av.open(str(target), "w", options={"movflags": "+faststart"}) as out,
+        ClipWriter(target, ENCODING, size_wh, fps, analysis.has_audio) as writer,
     ):
-        _write(analysis, clip, out, stretches, on_progress)
+        _write(analysis, clip, writer, stretches, on_progress)
     return target
 
 
 def boxes_at(analysis: Analysis, time_s: float) -> dict[str, np.ndarray]:
-    """Where each person is at a moment, between the pictures in which the face was followed.
+    """Where each person is at a moment, between the images in which the face was followed.
 
     Returns:
         person → (4,) float px; without those who were not followed at that time.
@@ -90,86 +88,58 @@ def _stretches(analysis: Analysis) -> Sequence[Stretch]:
 def _write(
     analysis: Analysis,
     clip: Reader,
-    out: av.container.OutputContainer,
+    writer: ClipWriter,
     stretches: Sequence[Stretch],
     on_progress: Progress,
 ) -> None:
-    images = out.add_stream("libx264", rate=Fraction(max(1, round(analysis.fps))), options=OPTIONS)
-    images.pix_fmt = "yuv420p"
-    images.codec_context.time_base = Fraction(1, CLOCK_HZ)
-    width, height = _even_size(analysis)
-    images.width, images.height = width, height
-    sound = None
-    if analysis.has_audio:
-        sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
-        sound.bit_rate = 64_000
     total = sum(s.stop_s - s.start_s for s in stretches)
     shown_s = 0.0
     for stretch in stretches:
         for block in _blocks(stretch):
             for time_s, image in clip.frames(block.start_s, block.stop_s):
-                frame = _frame(analysis, image, time_s, (width, height))
-                frame.pts = round((shown_s + time_s - stretch.start_s) * CLOCK_HZ)
-                frame.time_base = Fraction(1, CLOCK_HZ)
-                out.mux(images.encode(frame))
-            if sound is not None:
-                _write_sound(clip, out, sound, block, shown_s + block.start_s - stretch.start_s)
+                writer.add_image(
+                    _drawn(analysis, image, time_s), shown_s + time_s - stretch.start_s
+                )
+            if analysis.has_audio:
+                _write_audio(clip, writer, block, shown_s + block.start_s - stretch.start_s)
             done = shown_s + block.stop_s - stretch.start_s
             on_progress(done / total, "Drawing the annotated video")
         shown_s += stretch.stop_s - stretch.start_s
-    out.mux(images.encode(None))
-    if sound is not None:
-        out.mux(sound.encode(None))
 
 
 def _blocks(stretch: Stretch) -> Iterator[Stretch]:
-    """Cut a stretch into pieces whose sound is held in memory one at a time."""
+    """Cut a stretch into pieces whose audio is held in memory one at a time."""
     start = stretch.start_s
     while start < stretch.stop_s - 1e-6:
-        stop = min(start + SOUND_BLOCK_S, stretch.stop_s)
+        stop = min(start + AUDIO_BLOCK_S, stretch.stop_s)
         yield Stretch(start, stop)
         start = stop
 
 
 def _even_size(analysis: Analysis) -> tuple[int, int]:
-    """Size of the drawn pictures; H.264 wants even sides."""
+    """Size of the drawn images; H.264 wants even sides."""
     blank = np.zeros((analysis.size_wh[1], analysis.size_wh[0], 3), np.uint8)
     height, width = fit(blank)[0].shape[:2]
     return width - width % 2, height - height % 2
 
 
-def _frame(
-    analysis: Analysis, image: np.ndarray, time_s: float, size_wh: tuple[int, int]
-) -> av.VideoFrame:
+def _drawn(analysis: Analysis, image: np.ndarray, time_s: float) -> np.ndarray:
     image, factor = fit(image)
     boxes = {name: box * factor for name, box in boxes_at(analysis, time_s).items()}
     examined = any(s.start_s <= time_s < s.stop_s for s in analysis.windows)
     note = clock(time_s) + ("" if examined else ", not examined")
     drawn = marked(image, boxes, opinions_by_person(analysis), note)
-    width, height = size_wh
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:height, :width]), format="rgb24")
+    height, width = (side // 2 * 2 for side in drawn.shape[:2])
+    return drawn[:height, :width]
 
 
-def _write_sound(
-    clip: Reader,
-    out: av.container.OutputContainer,
-    stream: av.AudioStream,
-    block: Stretch,
-    at_s: float,
-) -> None:
-    """Encode the sound of one block at its place in the new file."""
+def _write_audio(clip: Reader, writer: ClipWriter, block: Stretch, at_s: float) -> None:
+    """Encode the audio of one block at its place in the new file."""
     lead = min(OVERLAP_S, block.start_s)
-    speech = clip.audio(block.start_s - lead, block.stop_s + OVERLAP_S)
-    if speech is None:
+    samples = clip.audio(block.start_s - lead, block.stop_s + OVERLAP_S)
+    if samples is None:
         return
     begin = round(at_s * AUDIO_HZ)
     count = round((at_s + block.stop_s - block.start_s) * AUDIO_HZ) - begin
     skip = round(lead * AUDIO_HZ)
-    samples = speech[skip : skip + count]
-    frame = av.AudioFrame.from_ndarray(
-        samples[None].astype(np.float32), format="fltp", layout="mono"
-    )
-    frame.sample_rate = AUDIO_HZ
-    frame.pts = begin
-    frame.time_base = Fraction(1, AUDIO_HZ)
-    out.mux(stream.encode(frame))
+    writer.add_audio(samples[skip : skip + count], at_s)

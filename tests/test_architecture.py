@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ FILES = [
 ]
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def room(path: Path) -> str:
     """The room that a file belongs to."""
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
@@ -30,7 +36,7 @@ def room(path: Path) -> str:
 def imports(path: Path) -> set[str]:
     """Full names of all modules that a file imports."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -104,7 +110,7 @@ def test_every_room_is_in_the_readme_tree():
 def defined(path: Path) -> set[str]:
     """Names that a module has at its top level, whatever branch they stand in."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -117,7 +123,7 @@ def defined(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_what_is_imported_from_another_file_is_there(path):
     """Recipes are not run by tests one and all; a name that moved must not wait for its reader."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if not isinstance(node, ast.ImportFrom) or not node.module:
             continue
         place = ROOT.joinpath(*node.module.split("."))
@@ -127,3 +133,30 @@ def test_what_is_imported_from_another_file_is_there(path):
         modules = {p.stem for p in place.iterdir()} if place.is_dir() else set()
         missing = {alias.name for alias in node.names} - defined(source) - modules
         assert not missing, f"{node.module} has no {missing}"
+
+
+def calls(path: Path) -> set[str]:
+    """Names of the methods and functions that a file calls."""
+    nodes = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]
+    return {
+        n.func.attr if isinstance(n.func, ast.Attribute) else getattr(n.func, "id", "")
+        for n in nodes
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "place"), [("add_stream", "media/writer.py"), ("imencode", "media/degrade.py")]
+)
+def test_one_file_encodes(call, place):
+    """One writer of clips, one place that re-encodes."""
+    assert [str(p.relative_to(ROOT)) for p in FILES if call in calls(p)] == [place]
+
+
+def test_rates_are_defined_once():
+    """16 kHz and 25 Hz come from media.rates; a card or a layout states those of its checkpoint."""
+    for path in FILES:
+        for node in parsed(path).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                known = node.value.value in (16_000, 25)
+                named = any("HZ" in t.id for t in node.targets if isinstance(t, ast.Name))
+                assert not (known and named) or path.name == "rates.py", path

@@ -15,6 +15,7 @@ from detectors.landmarks.classifier import LinearClassifier
 from detectors.landmarks.detector import MODEL_TYPE, Landmarks
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
+from media import mesh
 from media.tracks import FaceTrack, Quality
 from media.windows import Stretch, Window
 from training.landmarks.held_out import fit, held_out, mean_auc, scores
@@ -28,8 +29,8 @@ def face(seconds: float = 6.0, rate_hz: float = 25.0) -> tuple[np.ndarray, np.nd
     """A resting face: (n, 468, 2) landmarks in px with open eyes and lips, and times."""
     points = np.random.default_rng(5).uniform(-1, 1, (468, 2)) * 80 + 300
     for (outer, inner), lids, x in (
-        (model.RIGHT_CORNERS, model.RIGHT_LIDS, 300 - EYE_PX / 2),
-        (model.LEFT_CORNERS, model.LEFT_LIDS, 300 + EYE_PX / 2),
+        (mesh.RIGHT_EYE, mesh.RIGHT_LIDS, 300 - EYE_PX / 2),
+        (mesh.LEFT_EYE, mesh.LEFT_LIDS, 300 + EYE_PX / 2),
     ):
         sign = -1 if x < 300 else 1
         points[outer], points[inner] = (x + 12 * sign, 270), (x - 12 * sign, 270)
@@ -43,7 +44,7 @@ def face(seconds: float = 6.0, rate_hz: float = 25.0) -> tuple[np.ndarray, np.nd
 def closed(marks: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """The same face with its lids together in some frames."""
     marks = marks.copy()
-    for upper, lower in model.RIGHT_LIDS + model.LEFT_LIDS:
+    for upper, lower in mesh.RIGHT_LIDS + mesh.LEFT_LIDS:
         marks[frames, upper, 1] = marks[frames, lower, 1] = 270
     return marks
 

@@ -1,7 +1,7 @@
 """How does a face move, in numbers that people know by name?
 
 From 468 points over time: lids, mouth, head, and the trembling of parts against each other. Works
-on plain arrays and never sees an image. Imports nothing of the project.
+on plain arrays and never sees an image. Imports media.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # loads its rooms when they are first used
 
-RATE_HZ = 25.0  # all motion is brought to this rate; most video has it or more
+from media.mesh import (
+    CHIN,
+    LEFT_EYE,
+    LEFT_LIDS,
+    LIP_CORNERS,
+    LIPS_INSIDE,
+    NOSE_TIP,
+    POINTS,
+    REGIONS,
+    RIGHT_EYE,
+    RIGHT_LIDS,
+    RIGID,
+)
+from media.rates import MOTION_HZ
+
 SLOW_HZ = 5.0  # speech moves lips and jaw mostly below; the tracker's noise lies above
 CLOSED_SHARE = 0.7  # of the open eye's aspect ratio: below it, the lid is closing
 SHORTEST_BLINK_S, LONGEST_BLINK_S = 0.06, 0.5
 LIVELY = 0.15  # least drop of the aspect ratio, as a share, that is no noise
-
-# Indices into the 468-point face mesh (Kartynnik et al. 2019, arXiv:1907.06724).
-RIGID = (33, 133, 263, 362, 168, 6, 197, 195, 5, 4, 1, 10, 151, 9, 8, 54, 284)
-RIGHT_LIDS = ((159, 145), (158, 153), (160, 144))
-LEFT_LIDS = ((386, 374), (385, 380), (387, 373))
-RIGHT_CORNERS, LEFT_CORNERS = (33, 133), (263, 362)
-LIPS_INSIDE, LIP_CORNERS = (13, 14), (61, 291)
-REGIONS = {
-    "brows": (70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
-    "eyes": (33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
-    "nose": (168, 6, 197, 195, 5, 4, 1, 98, 327),
-    "mouth": (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 13, 14),
-    "jaw": (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397),
-    "cheeks": (50, 101, 205, 187, 280, 330, 425, 411),
-}
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Motion:
     """A face over time without its place, size and tilt.
 
     Attributes:
-        shapes: (n, 468, 2) float64 at `RATE_HZ`, in units of the eye distance, eyes level.
+        shapes: (n, 468, 2) float64 at `MOTION_HZ`, in units of the eye distance, eyes level.
         places: (n, 2) float64, where the head is, in the same units.
         tilts_rad: (n,) float64.
         sizes: (n,) float64, relative to the median.
@@ -59,13 +58,13 @@ def motion(landmarks: np.ndarray, times_s: np.ndarray) -> Motion:
         landmarks: (n, 468, 2) px.
         times_s: (n,) increasing.
     """
-    even_s = np.arange(times_s[0], times_s[-1] + 1e-6, 1 / RATE_HZ)
+    even_s = np.arange(times_s[0], times_s[-1] + 1e-6, 1 / MOTION_HZ)
     flat = landmarks.reshape(len(landmarks), -1).astype(np.float64)
     right = np.clip(np.searchsorted(times_s, even_s), 1, len(times_s) - 1)
     share = (even_s - times_s[right - 1]) / np.maximum(times_s[right] - times_s[right - 1], 1e-6)
     flat = flat[right - 1] + np.clip(share, 0, 1)[:, None] * (flat[right] - flat[right - 1])
-    points = flat.reshape(-1, 468, 2)
-    across = points[:, list(LEFT_CORNERS)].mean(1) - points[:, list(RIGHT_CORNERS)].mean(1)
+    points = flat.reshape(-1, POINTS, 2)
+    across = points[:, list(LEFT_EYE)].mean(1) - points[:, list(RIGHT_EYE)].mean(1)
     eye_px = max(float(np.median(np.hypot(*across.T))), 1e-3)
     points = points / eye_px
     model = _upright(np.median(points, 0))
@@ -78,7 +77,7 @@ def motion(landmarks: np.ndarray, times_s: np.ndarray) -> Motion:
 
 def _upright(shape: np.ndarray) -> np.ndarray:
     """One shape with its eyes level and its rigid points around the origin."""
-    across = shape[list(LEFT_CORNERS)].mean(0) - shape[list(RIGHT_CORNERS)].mean(0)
+    across = shape[list(LEFT_EYE)].mean(0) - shape[list(RIGHT_EYE)].mean(0)
     angle = np.arctan2(across[1], across[0])
     cos, sin = np.cos(angle), np.sin(angle)
     return (shape - shape[list(RIGID)].mean(0)) @ np.array([[cos, -sin], [sin, cos]])
@@ -104,7 +103,7 @@ def _fit(points: np.ndarray, model: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def eye_openings(shapes: np.ndarray) -> np.ndarray:
     """Aspect ratio of the right and left eye (Soukupova & Cech 2016), (n, 2)."""
     result = []
-    for lids, corners in ((RIGHT_LIDS, RIGHT_CORNERS), (LEFT_LIDS, LEFT_CORNERS)):
+    for lids, corners in ((RIGHT_LIDS, RIGHT_EYE), (LEFT_LIDS, LEFT_EYE)):
         height = np.mean([_distance(shapes, a, b) for a, b in lids], 0)
         result.append(height / np.maximum(_distance(shapes, *corners), 1e-6))
     return np.stack(result, -1)
@@ -117,7 +116,7 @@ def blinks(openings: np.ndarray) -> list[tuple[float, float]]:
     result = []
     edges = np.diff(np.concatenate([[0], share < CLOSED_SHARE, [0]]).astype(int))
     for start, stop in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
-        duration_s = (stop - start) / RATE_HZ
+        duration_s = (stop - start) / MOTION_HZ
         if SHORTEST_BLINK_S / 2 <= duration_s <= LONGEST_BLINK_S:
             result.append((duration_s, float(1 - share[start:stop].min())))
     return result
@@ -129,7 +128,7 @@ def measure_motion(landmarks: np.ndarray, times_s: np.ndarray) -> dict[str, floa
     Distances are shares of the eye distance ("per mille of the eye distance" where so named).
     """
     moved = motion(landmarks, times_s)
-    seconds = len(moved.shapes) / RATE_HZ
+    seconds = len(moved.shapes) / MOTION_HZ
     result = _eyes(moved, seconds) | _mouth(moved) | _head(moved) | _regions(moved)
     return {name: float(value) for name, value in result.items()}
 
@@ -142,7 +141,7 @@ def _eyes(moved: Motion, seconds: float) -> dict[str, np.floating | float]:
         "blink_rate_hz": len(result) / seconds,
         "blink_length_s": float(np.mean([b[0] for b in result])) if result else 0.0,
         "lid_range_share": np.ptp(np.quantile(share.mean(1), [0.02, 0.98])),
-        "lid_speed_per_s": np.std(np.diff(share.mean(1))) * RATE_HZ,
+        "lid_speed_per_s": np.std(np.diff(share.mean(1))) * MOTION_HZ,
         "lid_disagreement_share": np.std(share[:, 0] - share[:, 1]),
         "lid_agreement": _correlation(share[:, 0], share[:, 1]),
     }
@@ -151,12 +150,12 @@ def _eyes(moved: Motion, seconds: float) -> dict[str, np.floating | float]:
 def _mouth(moved: Motion) -> dict[str, np.floating | float]:
     opening = _distance(moved.shapes, *LIPS_INSIDE)
     width = _distance(moved.shapes, *LIP_CORNERS)
-    jaw = moved.shapes[:, 152, 1]
-    turning = np.gradient(moved.shapes[:, 1, 0])
+    jaw = moved.shapes[:, CHIN, 1]
+    turning = np.gradient(moved.shapes[:, NOSE_TIP, 0])
     return {
         "mouth_opening_range": np.ptp(np.quantile(opening, [0.05, 0.95])),
         "mouth_width_range": np.ptp(np.quantile(width, [0.05, 0.95])),
-        "mouth_speed_per_s": np.std(np.diff(opening)) * RATE_HZ,
+        "mouth_speed_per_s": np.std(np.diff(opening)) * MOTION_HZ,
         "mouth_rhythm_hz": _mean_frequency_hz(opening),
         "mouth_fast_log_share": _fast_log_share(opening),
         "mouth_jaw_agreement": _correlation(opening, jaw),
@@ -166,7 +165,7 @@ def _mouth(moved: Motion) -> dict[str, np.floating | float]:
 
 
 def _head(moved: Motion) -> dict[str, np.floating | float]:
-    turn, nod = moved.shapes[:, 1, 0], moved.shapes[:, 1, 1]  # nose tip against the rigid frame
+    turn, nod = moved.shapes[:, NOSE_TIP].T  # against the rigid frame
     return {
         "head_range": float(np.hypot(*np.ptp(moved.places, 0))),
         "head_jitter_px": _shake(moved.places) * moved.eye_px,
@@ -189,7 +188,8 @@ def _regions(moved: Motion) -> dict[str, float]:
     for name, points in REGIONS.items():
         paths = moved.shapes[:, list(points)].reshape(len(moved.shapes), -1)
         shake[name] = np.log(_shake(paths) + 1e-4)
-        smooth = scipy.ndimage.gaussian_filter1d(paths, RATE_HZ / (2 * np.pi * SLOW_HZ) * 2, axis=0)
+        sigma = MOTION_HZ / (2 * np.pi * SLOW_HZ) * 2
+        smooth = scipy.ndimage.gaussian_filter1d(paths, sigma, axis=0)
         slow[name] = np.log(np.sqrt((np.diff(smooth, axis=0) ** 2).mean()) + 1e-4)
     result = {"face_jitter_log": float(np.mean(list(shake.values())))}
     for name in REGIONS:
@@ -219,7 +219,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def _power(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies in Hz and power of a path without its trend."""
-    return scipy.signal.periodogram(scipy.signal.detrend(values), RATE_HZ, window="hann")
+    return scipy.signal.periodogram(scipy.signal.detrend(values), MOTION_HZ, window="hann")
 
 
 def _mean_frequency_hz(values: np.ndarray) -> float:

@@ -4,7 +4,7 @@ A camera's focus, noise and encoder decide how much detail a filmed skin shows a
 goes; a network that animates a photo draws the skin anew and cleaner (measured: training/LOG.md).
 Plain measures of that: in four bands and three regions, how much detail there is, how much of it
 changes within one and within four images, and how uneven the change is over time. Works on plain
-arrays. Imports nothing of the project.
+arrays. Imports media.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from media.rates import MOTION_HZ
+
 SIDE_PX = 192  # the crops are looked at in this size; the face itself is 134 of it
 MOST_IMAGES = 72  # of a window
-RATE_HZ = 25.0  # images are skipped so that the rate comes near; none is ever shown twice
 SIGMAS_PX = (0.8, 1.6, 3.2, 6.4)  # blurs whose differences are the bands, fine to coarse
 FLOOR = 0.05  # grey levels squared, of 255: energies below are rounding
 LONG_STEP = 4  # images
@@ -38,7 +39,8 @@ def measure_skin(crops: np.ndarray, times_s: np.ndarray) -> dict[str, float]:
         ``skin_drift_…`` (change within one and four images, over the energy), ``skin_burst_…``
         (the 95th percentile of the change over its median).
     """
-    step = max(1, round((len(times_s) - 1) / max(float(np.ptp(times_s)), 1e-6) / RATE_HZ))
+    # images are skipped so that the rate comes near; none is ever shown twice
+    step = max(1, round((len(times_s) - 1) / max(float(np.ptp(times_s)), 1e-6) / MOTION_HZ))
     grey = np.stack([_small(crop) for crop in crops[::step][:MOST_IMAGES]])
     result = {}
     before = grey

@@ -1,8 +1,7 @@
 """What does the sync detector hear?
 
 Sound as Whisper hears it (Radford et al. 2022, arXiv:2212.04356): its log-mel image, and the stem
-and lower layers of its encoder, frozen. Pure torch, no weights of its own; imports nothing of the
-project.
+and lower layers of its encoder, frozen. Pure torch, no weights of its own. Imports media.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-from media.audio import AUDIO_HZ
+from media.rates import AUDIO_HZ
 
 
 class LogMel(nn.Module):

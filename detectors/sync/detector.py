@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detectors.base import Detector, Measurement
-from detectors.sync.offset import LEAST_SPEECH, MAX_LAG, RATE_HZ, measure_curve, offset_curve
+from detectors.sync.offset import LEAST_SPEECH, MAX_LAG, measure_curve, offset_curve
 from hub.checkpoint import Checkpoint
 from hub.role import Crop, Modality, Role, Way
 from media import align
-from media.audio import AUDIO_HZ
+from media.mesh import LIPS_INSIDE
+from media.rates import AUDIO_HZ, MOTION_HZ
 
 if TYPE_CHECKING:
     from media.tracks import FaceTrack
@@ -24,7 +25,6 @@ SHORTEST_S = 1.0  # of a face on the clip's clock
 STILL_MOUTH = (
     0.012  # spread of the lip opening in units of the face; below, these lips do not speak
 )
-INNER_LIPS = (13, 14)  # upper and lower inner lip in the 468-point mesh
 SHOWN = ("lag_ms", "confidence", "best_cosine")
 
 
@@ -56,12 +56,12 @@ class Sync(Detector):
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of being out of step, with lag and confidence."""
         assert track is not None  # `obstacle` lets no window without a face through
-        start_s, stop_s = float(track.times_s[0]), float(track.times_s[-1]) + 1 / RATE_HZ
+        start_s, stop_s = float(track.times_s[0]), float(track.times_s[-1]) + 1 / MOTION_HZ
         if stop_s - start_s < SHORTEST_S:
             return Measurement.cannot("clip_too_short")
-        ticks_s = np.arange(start_s, stop_s, 1 / RATE_HZ)
+        ticks_s = np.arange(start_s, stop_s, 1 / MOTION_HZ)
         speech = _spoken(ticks_s, window.speech_s)
-        measures = {"speech_s": float(speech.sum()) / RATE_HZ}
+        measures = {"speech_s": float(speech.sum()) / MOTION_HZ}
         if speech.sum() < LEAST_SPEECH:
             return Measurement.cannot("no_speech", measures)
         if lip_motion(track) < STILL_MOUTH:
@@ -85,7 +85,7 @@ class Sync(Detector):
         assert window.audio is not None  # `obstacle` lets no silent window through
         nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
         first = round((ticks_s[0] - window.audio_start_s) * AUDIO_HZ)
-        stop = first + round(len(ticks_s) * AUDIO_HZ / RATE_HZ)
+        stop = first + round(len(ticks_s) * AUDIO_HZ / MOTION_HZ)
         sound = np.pad(window.audio[max(first, 0) : max(stop, 0)], (max(-first, 0), 0))
         if len(sound) < SHORTEST_S * AUDIO_HZ / 2:
             return np.full(2 * MAX_LAG + 1, np.nan)
@@ -96,7 +96,7 @@ class Sync(Detector):
 
 def lag_curve(curve: np.ndarray) -> dict[str, float]:
     """The cosine at each lag that could be compared, by name; a voice that is late is positive."""
-    lags_ms = (np.arange(len(curve)) - len(curve) // 2) * 1000 // RATE_HZ
+    lags_ms = (np.arange(len(curve)) - len(curve) // 2) * 1000 // MOTION_HZ
     return {
         f"cosine_at_{lag:+d}_ms": float(value)
         for lag, value in zip(lags_ms, curve, strict=True)
@@ -106,7 +106,7 @@ def lag_curve(curve: np.ndarray) -> dict[str, float]:
 
 def lip_motion(track: FaceTrack) -> float:
     """Standard deviation of the lip opening, in units of the eye-to-mouth distance."""
-    upper, lower = (track.landmarks[:, i] for i in INNER_LIPS)
+    upper, lower = (track.landmarks[:, i] for i in LIPS_INSIDE)
     scale = np.array([align.face_scale_px(points) for points in track.landmarks])
     return float((np.linalg.norm(upper - lower, axis=1) / scale).std())
 

@@ -21,24 +21,15 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from detectors.sync.audio_encoder import AUDIO_HZ, LogMel, MelEncoder, WhisperEncoder
-from detectors.sync.offset import RATE_HZ
+from detectors.sync.audio_encoder import LogMel, MelEncoder, WhisperEncoder
 from errors import UserError
 from media import align
+from media.mesh import LEFT_EYE, LEFT_LIP_LINES, MOUTH, RIGHT_EYE, RIGHT_LIP_LINES
+from media.rates import AUDIO_HZ, MOTION_HZ
 
-SAMPLES = AUDIO_HZ // RATE_HZ  # audio samples per embedding
+SAMPLES = AUDIO_HZ // MOTION_HZ  # audio samples per embedding
 CROP_PX = 88  # centre of the 96-pixel mouth crop that is looked at (AV-HuBERT)
 LONGEST_S = 28.0  # the ear has positions for 30 s
-# Left halves of the four lip lines of the mesh, corner to middle, and the chin; then their mirror
-# images.
-LEFT = (
-    *(61, 185, 40, 39, 37, 0, 146, 91, 181, 84, 17),
-    *(78, 191, 80, 81, 82, 13, 95, 88, 178, 87, 14, 152),
-)
-RIGHT = (
-    *(291, 409, 270, 269, 267, 0, 375, 321, 405, 314, 17),
-    *(308, 415, 310, 311, 312, 13, 324, 318, 402, 317, 14, 152),
-)
 
 
 @dataclass(frozen=True)
@@ -169,8 +160,8 @@ def lip_outline(landmarks: np.ndarray) -> np.ndarray:
         (n, 46) float32: x and y of 23 points, 0 at the crop's centre, 1 at its edge.
     """
     points = np.asarray(landmarks, np.float32)
-    eyes = [points[:, list(pair)].mean(1) for pair in (align.RIGHT_EYE, align.LEFT_EYE)]
-    mouth, across = points[:, list(align.MOUTH)].mean(1), eyes[1] - eyes[0]
+    eyes = [points[:, list(pair)].mean(1) for pair in (RIGHT_EYE, LEFT_EYE)]
+    mouth, across = points[:, list(MOUTH)].mean(1), eyes[1] - eyes[0]
     down = mouth - (eyes[0] + eyes[1]) / 2
     size = np.maximum(np.linalg.norm(across, axis=1), np.linalg.norm(down, axis=1)).clip(1e-3)
     unit = across / np.linalg.norm(across, axis=1, keepdims=True).clip(1e-3)
@@ -178,7 +169,7 @@ def lip_outline(landmarks: np.ndarray) -> np.ndarray:
     scale = (2 / align.MOUTH_SIDE / size)[:, None, None]
     left, right = (
         np.einsum("nij,nkj->nki", turn, points[:, list(side)] - mouth[:, None]) * scale
-        for side in (LEFT, RIGHT)
+        for side in (RIGHT_LIP_LINES, LEFT_LIP_LINES)
     )
     return ((left + right * [-1, 1]) / 2).reshape(len(points), -1).astype(np.float32)
 
@@ -191,9 +182,9 @@ class LipStream(nn.Module):
 
     def __init__(self, config: SyncConfig) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(2 * len(LEFT)))
-        self.register_buffer("spread", torch.ones(2 * len(LEFT)))
-        self.inside = nn.Linear(2 * len(LEFT), config.width)
+        self.register_buffer("mean", torch.zeros(2 * len(RIGHT_LIP_LINES)))
+        self.register_buffer("spread", torch.ones(2 * len(RIGHT_LIP_LINES)))
+        self.inside = nn.Linear(2 * len(RIGHT_LIP_LINES), config.width)
         self.over = nn.Sequential(*(TemporalConvBlock(config.width) for _ in range(3)))
         self.out = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, config.size))
 

@@ -1,7 +1,7 @@
 """By how much are mouth and audio apart, how sure is that, and what does it say about a fake?
 
 Cosines of two rows of unit vectors by lag, the numbers that describe this curve, and the judge that
-reads them. Works on plain arrays. Imports nothing of the project.
+reads them. Works on plain arrays. Imports media.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-RATE_HZ = 25  # embeddings a second, mouths and audio alike
+from media.rates import MOTION_HZ
+
 MAX_LAG = 15  # frames, 600 ms: the reach of the offset curve
 # Frames, 160 ms: real recordings are off by as much (ITU-R BT.1359 accepts audio 90 ms early to 185
 # ms late), so a lag up to this is in step.
@@ -74,14 +75,14 @@ def measure_curve(curve: np.ndarray, speech_frames: int) -> dict[str, float] | N
     spread = float(curve[far].std()) + 0.02  # cosine; keeps a flat curve from looking certain
     return {
         "lag_frames": float(lags[best]),
-        "lag_ms": float(lags[best]) * 1000 / RATE_HZ,
+        "lag_ms": float(lags[best]) * 1000 / MOTION_HZ,
         "confidence": float(curve[best] - np.nanmedian(curve)),
         "best_cosine": float(curve[best]),
         "in_step": in_step,
         "far": beyond,
         "lead": in_step - beyond,
         "rise": (in_step - float(curve[far].mean())) / spread,
-        "speech": math.log2(speech_frames / RATE_HZ),
+        "speech": math.log2(speech_frames / MOTION_HZ),
     }
 
 

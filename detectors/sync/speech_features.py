@@ -2,7 +2,7 @@
 
 Log filterbanks and cepstra with the constants of the package that both were trained with
 (python_speech_features 0.6): windows of 25 ms without taper, a step of 10 ms, 26 triangles on the
-HTK mel scale. Numpy and scipy only; imports nothing of the project.
+HTK mel scale. Numpy and scipy only. Imports media.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.fft import dct
 
-AUDIO_HZ = 16_000
+from media.rates import AUDIO_HZ
+
 WINDOW = 400  # samples, 25 ms
 STEP = 160  # samples, 10 ms
 FFT = 512

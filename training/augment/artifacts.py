@@ -1,13 +1,15 @@
 """What does a tool do to the pixels that it renders?
 
 One function a trace: colour match, decoder resolution, transposed convolution, sharpening,
-smoothing, noise, a codec of its own. Imports numpy and OpenCV only.
+smoothing, noise, a codec of its own. Imports media.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+
+from media.degrade import recompress, rescale
 
 KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_AREA)
 
@@ -26,7 +28,7 @@ def low_passed(image: np.ndarray, scale: float, rng: np.random.Generator) -> np.
     if scale >= 0.98:
         return image
     down = cv2.INTER_AREA if rng.random() < 0.6 else cv2.INTER_LINEAR
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=down)
+    small = rescale(image, scale, down)
     return cv2.resize(small, image.shape[1::-1], interpolation=drawn_kernel(rng))
 
 
@@ -70,7 +72,7 @@ def grain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nd
 def recompressed(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """An encoder's trace that the surroundings do not have."""
     quality = int(85 - 50 * strength * rng.random())
-    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
+    return recompress(image, quality)
 
 
 def drawn_kernel(rng: np.random.Generator) -> int:

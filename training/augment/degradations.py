@@ -1,7 +1,8 @@
 """What happens to a picture between a camera or a tool and us?
 
 Resizing, JPEG and WebP, retouching, colour, noise, captions: drawn anew for every pair, the same
-for its real and its fake, so that none of it can be the cue. Imports `training.augment.artifacts`.
+for its real and its fake, so that none of it can be the cue. Imports media and
+`training.augment.artifacts`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from media.degrade import WEBP, recompress, rescale
 from training.augment import artifacts
 
 P_CLEAN = 0.45  # share of the pairs that pass without degradation
@@ -23,7 +25,7 @@ def degraded(image: np.ndarray, tight_px: float, rng: np.random.Generator) -> np
         image = _retouched(image, rng)
     if rng.random() < 0.55:
         face_px = np.exp(rng.uniform(np.log(75), np.log(210)))  # width of the face that is left
-        image = _resized(image, min(face_px / tight_px, 1.3), rng)
+        image = rescale(image, min(face_px / tight_px, 1.3), int(rng.choice(artifacts.KERNELS)))
     for chance in (0.7, 0.2):
         if rng.random() < chance:
             image = _encoded(image, rng)
@@ -46,18 +48,11 @@ def _retouched(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return artifacts.smoothed(image, rng, rng.uniform(0.1, 0.9))
 
 
-def _resized(image: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
-    kernel = int(rng.choice(artifacts.KERNELS))
-    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=kernel)
-
-
 def _encoded(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """JPEG, or WebP whose intra coding is close to that of video."""
     if rng.random() < 0.75:
-        name, options = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))]
-    else:
-        name, options = ".webp", [cv2.IMWRITE_WEBP_QUALITY, int(rng.integers(20, 91))]
-    return cv2.imdecode(cv2.imencode(name, image, options)[1], cv2.IMREAD_COLOR)
+        return recompress(image, int(rng.integers(35, 96)))
+    return recompress(image, int(rng.integers(20, 91)), WEBP)
 
 
 def _with_text(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 Tools of the Wav2Lip family (Prajwal et al. 2020, arXiv:2008.10010) draw the lower face anew at a
 low resolution, frame by frame, and paste it back. `redraw` does that to one real face. `degrade` is
 what a real face and its fake go through alike, so that neither the codec nor the size is the cue.
-Imports nothing of the project.
+Imports media.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from media.degrade import WEBP, recompress, rescale
+from media.mesh import CHIN, LEFT_EAR, MOUTH, NOSE_TIP, RIGHT_EAR
+
 DRAWN_PX = (50, 141)  # side at which tools draw the face: Wav2Lip 96, with margins to both sides
 FACE = slice(48, 272)  # the tight face in the 320-pixel wide crop
-NOSE_TIP, CHIN, RIGHT_EAR, LEFT_EAR = 1, 152, 234, 454
-MOUTH = (61, 291, 13, 14)
 DOWN = (cv2.INTER_AREA, cv2.INTER_LINEAR)
 UP = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 KERNELS = (cv2.INTER_AREA, *UP)
@@ -46,22 +47,19 @@ def redraw(image: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator) -
 def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One random resize and JPEG; uint8 of the same shape."""
     scale, shape = rng.uniform(0.4, 1.0), image.shape[1::-1]
-    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=int(rng.choice(KERNELS)))
+    image = rescale(image, scale, int(rng.choice(KERNELS)))
     return cv2.resize(_jpeg(image, rng, 50), shape, interpolation=int(rng.choice(UP)))
 
 
 def degrade_hard(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What an old camera or several messengers leave; uint8 of the same shape."""
     scale, shape = rng.uniform(0.22, 0.9), image.shape[1::-1]
-    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=int(rng.choice(KERNELS)))
+    image = rescale(image, scale, int(rng.choice(KERNELS)))
     for _ in range(2):
         if rng.random() < 0.5:
-            quality = [cv2.IMWRITE_WEBP_QUALITY, int(rng.integers(15, 80))]
-            coded = cv2.imencode(".webp", image, quality)[1]
+            image = recompress(image, int(rng.integers(15, 80)), WEBP)
         else:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
-            coded = cv2.imencode(".jpg", image, quality)[1]
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+            image = recompress(image, int(rng.integers(25, 90)))
     return cv2.resize(image, shape, interpolation=int(rng.choice(UP)))
 
 
@@ -105,5 +103,4 @@ def _lower_face(landmarks: np.ndarray, rng: np.random.Generator, side: int) -> n
 
 
 def _jpeg(image: np.ndarray, rng: np.random.Generator, least: int) -> np.ndarray:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(least, 96))]
-    return cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
+    return recompress(image, int(rng.integers(least, 96)))

@@ -1,7 +1,7 @@
 """How is a moving face warped, masked, tinted and softened, frame by frame?
 
 The tools of `training.temporal.faults` and of the nuisances of `training.temporal.data`. Imports
-numpy and OpenCV only.
+media.
 """
 
 from __future__ import annotations
@@ -11,17 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# Sparse landmarks that carry a face's motion (indices into the 468-point mesh).
-OVAL = (10, 297, 284, 389, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 162, 54, 67)
-LIPS_OUTER = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
-LIPS_INNER = (78, 81, 13, 311, 308, 402, 14, 178)
-EYES = (33, 159, 133, 145, 362, 386, 263, 374)
-BROWS = (70, 105, 107, 336, 334, 300)
-NOSE = (1, 4, 98, 327, 6, 168)
-SPARSE = OVAL + LIPS_OUTER + LIPS_INNER + EYES + BROWS + NOSE
-RIGID = (33, 133, 362, 263, 168, 6, 1, 4, 234, 454)  # points that hardly follow expression
-LOWER = (234, 132, 172, 150, 176, 152, 400, 379, 397, 361, 454, 4)
-INNER = (70, 105, 334, 300, 454, 361, 397, 379, 152, 150, 172, 132, 234)
+from media.mesh import BROWS, EYES, FEW_INNER, FEW_RIGID, LIPS_OUTER, LOWER_FACE
+
 WARP_GRID = 20  # nodes a side of the coarse grid on which displacements are computed
 
 
@@ -81,7 +72,9 @@ def masks(
 def part_masks(rng: np.random.Generator, face_clip: FaceClip, tremble_px: float) -> np.ndarray:
     """Masks over a random part: mostly the inner face, sometimes its lower half or a detail."""
     part = rng.choice(4, p=[0.55, 0.2, 0.15, 0.1])
-    return masks(rng, face_clip, (INNER, LOWER, LIPS_OUTER, EYES + BROWS)[part], tremble_px)
+    return masks(
+        rng, face_clip, (FEW_INNER, LOWER_FACE, LIPS_OUTER, EYES + BROWS)[part], tremble_px
+    )
 
 
 def blend(real: np.ndarray, fake: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -144,7 +137,7 @@ def similarity(have: np.ndarray, want: np.ndarray) -> np.ndarray:
 
 def move_rigidly(image: np.ndarray, have: np.ndarray, want: np.ndarray) -> np.ndarray:
     """The picture moved so that its head lies where another frame's head lies."""
-    matrix = similarity(have[list(RIGID)], want[list(RIGID)])
+    matrix = similarity(have[list(FEW_RIGID)], want[list(FEW_RIGID)])
     side = image.shape[0]
     return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
 

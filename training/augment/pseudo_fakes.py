@@ -17,13 +17,9 @@ import cv2
 import numpy as np
 
 from media import align
+from media.mesh import INNER_FACE, LEFT_EYE_AND_BROW, LIPS, NOSE, RIGHT_EYE_AND_BROW
 from training.augment import artifacts
 
-LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
-EYE_RIGHT = (33, 163, 145, 154, 133, 157, 159, 161, 70, 63, 105, 66, 107)  # with its brow
-EYE_LEFT = (263, 390, 374, 381, 362, 384, 386, 388, 300, 293, 334, 296, 336)
-NOSE = (1, 2, 6, 48, 64, 98, 168, 278, 294, 327, 122, 351)
-INNER = (*EYE_RIGHT, *EYE_LEFT, *NOSE, *LIPS, 18, 50, 280)
 SKIN = slice(None, None, 7)  # 67 landmarks are enough to drive a smooth warp
 GRID = 18  # nodes a side of the coarse displacement grid
 FAINT_SHARE = 0.5  # half of the fakes stay close to what the eye accepts
@@ -134,12 +130,12 @@ def region_points(name: str, face: Face, rng: np.random.Generator) -> np.ndarray
     nose_y = marks[list(NOSE), 1].mean()
     chosen = {
         "face": marks,
-        "inner": marks[list(INNER)],
+        "inner": marks[list(INNER_FACE)],
         "lower": marks[marks[:, 1] > nose_y],
         "box": marks[marks[:, 1] > nose_y],
         "mouth": marks[list(LIPS)],
-        "eyes": marks[[*EYE_RIGHT, *EYE_LEFT]],
-        "eye": marks[list(EYE_RIGHT if rng.random() < 0.5 else EYE_LEFT)],
+        "eyes": marks[[*RIGHT_EYE_AND_BROW, *LEFT_EYE_AND_BROW]],
+        "eye": marks[list(RIGHT_EYE_AND_BROW if rng.random() < 0.5 else LEFT_EYE_AND_BROW)],
         "nose": marks[list(NOSE)],
     }[name]
     grow = rng.uniform(1.05, 1.5) if name in ("mouth", "eye", "nose") else rng.uniform(0.85, 1.12)
@@ -226,7 +222,7 @@ def liquified(face: Face, rng: np.random.Generator, strength: float) -> np.ndarr
     ys, xs = np.mgrid[0:GRID, 0:GRID].astype(np.float32) * (side / GRID) + side / GRID / 2
     field = np.zeros((GRID, GRID, 2), np.float32)
     for _ in range(rng.integers(1, 4)):
-        x, y = face.landmarks[rng.choice(INNER)]
+        x, y = face.landmarks[rng.choice(INNER_FACE)]
         reach = rng.uniform(0.08, 0.25) * face.tight_px
         bell = np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * reach**2))[..., None]
         if rng.random() < 0.5:

@@ -19,9 +19,9 @@ from evaluation.manifest import Item, read_manifest
 from media import align
 from media.clip import Clip
 from media.faces import FaceFinder
+from media.mesh import CHEEKS
 
 COLUMNS = ("path", "sharpness", "smoothness", "ita_deg")
-CHEEKS = ((50, 101, 205, 187), (280, 330, 425, 411))  # indices of the face mesh, below the eyes
 PORES_PX = 2.0  # deviation of the blur that leaves out pores and stubble, at 224 px a face
 SKIN_TONES = (  # lower edge of the individual typology angle, degrees (Chardon et al., 1991)
     (55.0, "very light"),

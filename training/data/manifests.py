@@ -21,6 +21,7 @@ import pandas as pd
 from evaluation.manifest import Item, write_manifest
 from evaluation.tiers import Tier, write_video
 from media.clip import Clip
+from media.degrade import encode
 from media.speech import speech_stretches
 from training.data import wild
 
@@ -29,7 +30,7 @@ SHARED_ROOMS = ("dialogue_", "meeting_")  # recordings of the same people
 CLIPS_A_PERSON = 8
 LEAST_SPEECH_S = 0.8  # below, no detector can compare voice and lips
 DUBBED_EVERY = 2  # one of so many clips
-DUBBED = Tier("dubbed", long_side_px=1280, crf=20, jpeg=90, sound_bps=96_000)
+DUBBED = Tier("dubbed", long_side_px=1280, crf=20, jpeg=90, audio_bps=96_000)
 LOSSLESS_LIKE = 95  # quality at which half-size copies are kept
 
 
@@ -88,22 +89,18 @@ def face_items(
 
 def jpeg_40(data: bytes) -> bytes:
     """The picture compressed once more, hard."""
-    return _encoded(_decoded(data), LOW_QUALITY)
+    return encode(_decoded(data), LOW_QUALITY)
 
 
 def half_size(data: bytes) -> bytes:
     """The picture at half its width and height."""
     image = _decoded(data)
     size = (image.shape[1] // 2, image.shape[0] // 2)
-    return _encoded(cv2.resize(image, size, interpolation=cv2.INTER_AREA), LOSSLESS_LIKE)
+    return encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), LOSSLESS_LIKE)
 
 
 def _decoded(data: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-
-
-def _encoded(image: np.ndarray, quality: int) -> bytes:
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def talking_items(clips: Path, index: Path) -> list[Item]:

@@ -22,11 +22,11 @@ import pandas as pd
 
 from media import align
 from media.faces import Face, FaceFinder
+from media.rates import AUDIO_HZ
 
 log = logging.getLogger(__name__)
 
 WIDE_PX = 192  # side of the stored wide crop (the app's is 320; the clips hold no more detail)
-AUDIO_HZ = 16_000
 FIND_EVERY = 10  # frames between two searches with the detector; the mesh follows in between
 SOUND_HALF_S = 0.1  # the loudness at a frame is taken over this time before and after it
 FADE_SHARE = (

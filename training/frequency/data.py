@@ -16,6 +16,7 @@ import pandas as pd
 
 from detectors.frequency.features import DESCRIBED_PX, LENGTH, describe, image_blocks_db
 from media import align
+from media.degrade import JPEG, WEBP, recompress, rescale
 from training.augment import artifacts, pseudo_fakes
 from training.augment.degradations import degraded
 from training.augment.pseudo_fakes import Donors, Face
@@ -108,19 +109,13 @@ def _lightly_worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         zoom = float(rng.uniform(0.6, 1.3))
         kernel = int(rng.choice(artifacts.KERNELS))
-        image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=kernel)
+        image = rescale(image, zoom, kernel)
     if rng.random() < 0.7:
-        suffix = ".jpg" if rng.random() < 0.7 else ".webp"
-        image = encoded(image, suffix, int(rng.integers(60, 99)))
+        codec = JPEG if rng.random() < 0.7 else WEBP
+        image = recompress(image, int(rng.integers(60, 99)), codec)
     if image.shape[1::-1] != shape:
         image = cv2.resize(image, shape, interpolation=cv2.INTER_LINEAR)
     return image
-
-
-def encoded(image: np.ndarray, suffix: str, quality: int) -> np.ndarray:
-    """A picture through ``.jpg`` or ``.webp``."""
-    key = cv2.IMWRITE_JPEG_QUALITY if suffix == ".jpg" else cv2.IMWRITE_WEBP_QUALITY
-    return cv2.imdecode(cv2.imencode(suffix, image, [key, quality])[1], cv2.IMREAD_COLOR)
 
 
 def cut_look(
@@ -188,9 +183,9 @@ def worn_by(condition: str, image: np.ndarray) -> np.ndarray:
     """As it is, as JPEG of quality 40, at half size, or at half size as WebP of quality 40."""
     side = image.shape[1::-1]
     if condition in ("half", "web"):
-        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        image = rescale(image, 0.5)
     if condition in ("jpeg40", "web"):
-        image = encoded(image, ".jpg" if condition == "jpeg40" else ".webp", 40)
+        image = recompress(image, 40, JPEG if condition == "jpeg40" else WEBP)
     if image.shape[1::-1] != side:
         image = cv2.resize(image, side, interpolation=cv2.INTER_LINEAR)
     return image

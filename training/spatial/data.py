@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from media import align
+from media.degrade import JPEG, WEBP, recompress, rescale
 from training.augment import pseudo_fakes
 from training.augment.degradations import degraded
 from training.augment.pseudo_fakes import Donors, Face
@@ -125,11 +126,8 @@ def generated_pair(sources: dict[str, Source], rng: np.random.Generator) -> tupl
 def sized(image: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
     """A picture that was once smaller and encoded so; uint8 of the same shape."""
     scale *= rng.uniform(0.75, 0.98)
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    webp = rng.random() < 0.5
-    quality = cv2.IMWRITE_WEBP_QUALITY if webp else cv2.IMWRITE_JPEG_QUALITY
-    options = [quality, int(rng.integers(60, 96))]
-    small = cv2.imdecode(cv2.imencode(".webp" if webp else ".jpg", small, options)[1], 1)
+    codec = WEBP if rng.random() < 0.5 else JPEG
+    small = recompress(rescale(image, scale), int(rng.integers(60, 96)), codec)
     return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 

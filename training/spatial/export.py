@@ -13,7 +13,6 @@ import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -21,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from transformers import AutoModelForImageClassification
 
 from hub.checkpoint import Card
+from media.degrade import encode
 from training.cards import page
 from training.cards.writer import auc_figure
 from training.spatial import data as spatial_data
@@ -128,16 +128,12 @@ def scores(
         degrade = figures.DEGRADATIONS[tier]
         inputs = [figures.to_input(faces.face(r.part, r.row), degrade) for r in table.itertuples()]
         raw = figures.logits(model, inputs)
-        sizes = [_jpeg_bytes(image) for image in inputs]
+        sizes = [len(encode(image, 90)) for image in inputs]
         tables.append(table.assign(tier=tier, raw=raw, size_bytes=sizes))
         log.info("%s: %d faces", tier, len(table))
     made = figures.self_made(crops, table)
     made = made.assign(tier="self-made", raw=figures.logits(model, list(made.image)))
     return pd.concat([*tables, made.drop(columns="picture")], ignore_index=True)
-
-
-def _jpeg_bytes(image: np.ndarray) -> int:
-    return len(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
 
 
 def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:

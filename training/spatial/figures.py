@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from evaluation.metrics import auc
+from media.degrade import recompress, rescale
 from training.augment import pseudo_fakes
 from training.augment.pseudo_fakes import Donors, Face
 from training.data.face_crops import load_part
@@ -30,18 +31,10 @@ QUICK = 400  # DFDC faces that are looked at during training
 BATCH = 48
 DEGRADATIONS = {
     "clean": lambda image: image,
-    "jpeg40": lambda image: _jpeg(image, 40),
-    "half size": lambda image: _smaller(image, 0.5),
-    "half size, jpeg40": lambda image: _smaller(_jpeg(_smaller(image, 0.5), 40), 1.0),
+    "jpeg40": lambda image: recompress(image, 40),
+    "half size": lambda image: rescale(image, 0.5),
+    "half size, jpeg40": lambda image: recompress(rescale(image, 0.5), 40),
 }
-
-
-def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
-
-
-def _smaller(image: np.ndarray, scale: float) -> np.ndarray:
-    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def is_selection(group: str) -> bool:

@@ -7,13 +7,13 @@ size.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from detectors.sync.network import CROP_PX
+from media.degrade import recompress
 
 ROTATION_RAD, ZOOM, SHIFT_PX, JITTER_PX = 0.14, 0.08, 5.0, 0.5
 
@@ -98,11 +98,8 @@ def _coarse(frames: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _jpeg(frames: Tensor, quality: int) -> Tensor:
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     images = frames.clamp(0, 255).byte().numpy()
-    codes = [cv2.imencode(".jpg", image, options)[1] for image in images]
-    back = [cv2.imdecode(code, cv2.IMREAD_GRAYSCALE) for code in codes]
-    return torch.from_numpy(np.stack(back)).float()
+    return torch.from_numpy(np.stack([recompress(image, quality) for image in images])).float()
 
 
 def _cover(frames: Tensor, rng: np.random.Generator) -> None:

@@ -25,12 +25,13 @@ from torch import Tensor
 
 from detectors.sync.avhubert import AVHubert, Shape
 from detectors.sync.network import CROP_PX
-from detectors.sync.offset import RATE_HZ, measure_curve, offset_curve
+from detectors.sync.offset import measure_curve, offset_curve
 from detectors.sync.towers import LIP_MEAN, LIP_STD, AVHubertTowers, audio_rows
 from hub.selfcheck import auc
 from media import align
+from media.rates import AUDIO_HZ, MOTION_HZ
 from training.data.talking_people import person_by_name
-from training.sync.data import AUDIO_HZ, NEAREST_S, Talk
+from training.sync.data import NEAREST_S, Talk
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ RATE, DECAY = 1e-3, 0.05
 HELD_OUT = 3  # every third English-speaking person is tested on
 TEST_FRAMES = 75  # 3 s
 MOVED = (15, 40)  # frames by which a tested voice is moved, 0.6 to 1.6 s
-SAMPLES = AUDIO_HZ // RATE_HZ
+SAMPLES = AUDIO_HZ // MOTION_HZ
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def read_clips(data: Path) -> list[Spoken]:
     for _, row in talk.index.iterrows():
         times_s, good = talk.times(row)
         sound, part = talk.sound(row), str(row["set"])
-        n = min(int(np.nanmax(times_s) * RATE_HZ), len(sound) // SAMPLES)
+        n = min(int(np.nanmax(times_s) * MOTION_HZ), len(sound) // SAMPLES)
         speech = np.asarray(talk.speech(sound)[: n * SAMPLES].reshape(n, SAMPLES).any(1))
         person = "ar" if part == "ar" else person_by_name(str(row["clip"]))
         for first, index in _runs(times_s, good, n):
@@ -89,7 +90,7 @@ def _runs(times_s: np.ndarray, good: np.ndarray, n: int) -> list[tuple[int, np.n
     where = np.flatnonzero(good)
     if not len(where):
         return []
-    moments = np.arange(n) / RATE_HZ
+    moments = np.arange(n) / MOTION_HZ
     nearest = where[np.abs(times_s[where][None] - moments[:, None]).argmin(1)]
     near = np.abs(times_s[nearest] - moments) < NEAREST_S
     edges = np.flatnonzero(np.diff(np.concatenate([[False], near, [False]]).astype(int)))

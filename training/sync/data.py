@@ -8,12 +8,10 @@ and, in the same room, `training.data.whisper_weights`; never changes a file of 
 
 from __future__ import annotations
 
-import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pandas as pd
@@ -22,10 +20,11 @@ import torchaudio
 from scipy import signal
 from silero_vad import get_speech_timestamps, load_silero_vad
 
-from detectors.sync.audio_encoder import AUDIO_HZ, WhisperEncoder
+from detectors.sync.audio_encoder import WhisperEncoder
 from detectors.sync.network import SAMPLES
-from detectors.sync.offset import RATE_HZ
 from media import align
+from media.degrade import through_aac
+from media.rates import AUDIO_HZ, MOTION_HZ
 from training.data.whisper_weights import ear_state
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,6 @@ PIECE_FRAMES = 100  # 4 s: longer clips are cut into pieces of this, the next on
 SHORTEST_FRAMES = 24
 NEAREST_S = 0.03  # a moment of the grid takes the nearest good frame no farther than this
 SPEEDS = (0.92, 1.0, 1.0, 1.08)  # pictures and sound together
-AAC_DELAY = 1024  # samples of priming that FFmpeg's AAC encoder puts in front
 EAR_LAYERS = 3  # all of their outputs are kept
 
 
@@ -141,7 +139,7 @@ def grid(
     times_s: np.ndarray, good: np.ndarray, start_s: float, speed: float, n: int
 ) -> np.ndarray | None:
     """(n,) good frames nearest to start + i x speed / 25 s, or None where one is missing."""
-    moments = start_s + np.arange(n) * speed / RATE_HZ
+    moments = start_s + np.arange(n) * speed / MOTION_HZ
     where = np.flatnonzero(good)
     if len(where) < n // 2:
         return None
@@ -153,28 +151,12 @@ def stretches(
     duration_s: float, speed: float, rng: np.random.Generator | None
 ) -> list[tuple[float, int]]:
     """(start_s, frames) of the pieces of one clip; starts are random unless rng is None."""
-    total = int(duration_s / speed * RATE_HZ + 1e-6)
+    total = int(duration_s / speed * MOTION_HZ + 1e-6)
     if total <= PIECE_FRAMES:
         return [(0.0, total)] if total >= SHORTEST_FRAMES else []
     first = int(rng.integers(PIECE_FRAMES // 2)) if rng is not None else 0
     starts = range(first, total - PIECE_FRAMES + 1, PIECE_FRAMES // 2)
-    return [(s * speed / RATE_HZ, PIECE_FRAMES) for s in starts]
-
-
-def through_aac(sound: np.ndarray, bit_rate: int) -> np.ndarray:
-    """The sound after AAC at so many bits a second, in step with what went in."""
-    store = io.BytesIO()
-    with av.open(store, "w", format="adts") as out:
-        stream = out.add_stream("aac", rate=AUDIO_HZ, layout="mono", bit_rate=bit_rate)
-        frame = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
-        frame.sample_rate = AUDIO_HZ
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            out.mux(packet)
-    store.seek(0)
-    with av.open(store, "r", format="aac") as back:
-        parts = [f.to_ndarray()[0] for f in back.decode(audio=0)]
-    speech = np.concatenate(parts).astype(np.float32)[AAC_DELAY : AAC_DELAY + len(sound)]
-    return np.pad(speech, (0, len(sound) - len(speech)))
+    return [(s * speed / MOTION_HZ, PIECE_FRAMES) for s in starts]
 
 
 def band_limited(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -269,7 +251,7 @@ def _pieces_of(
     speech = torchaudio.functional.resample(
         torch.from_numpy(speech), round(AUDIO_HZ * speed), AUDIO_HZ
     ).numpy()
-    end_s = min(len(sound) / AUDIO_HZ, float(np.nanmax(times)) + 1 / RATE_HZ)
+    end_s = min(len(sound) / AUDIO_HZ, float(np.nanmax(times)) + 1 / MOTION_HZ)
     result = []
     for start_s, n in stretches(end_s, speed, rng if disturb else None):
         frames = grid(times, good, start_s, speed, n)
@@ -278,7 +260,7 @@ def _pieces_of(
         begin = round(start_s / speed * AUDIO_HZ)
         piece = speech[begin : begin + n * SAMPLES]
         piece = torch.from_numpy(np.pad(piece, (0, n * SAMPLES - len(piece))))[None]
-        moments = ((start_s + np.arange(n) * speed / RATE_HZ) * AUDIO_HZ).astype(int)
+        moments = ((start_s + np.arange(n) * speed / MOTION_HZ) * AUDIO_HZ).astype(int)
         mel = ear.mel(piece).transpose(1, 2).unflatten(1, (-1, 2)).flatten(2)
         result.append(
             {

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from detectors.sync.network import SyncModel
 from hub.checkpoint import Card
+from media.rates import MOTION_HZ
 from training.cards import page
 from training.sync.figures import (
     WINDOW_FRAMES,
@@ -126,7 +127,7 @@ def make_card(calibration: dict, result: list[dict], version: str) -> dict:
         "mean": [0.0, 0.0, 0.0],
         "std": [1.0, 1.0, 1.0],
         "frames": 75,
-        "rate_hz": 25.0,
+        "rate_hz": float(MOTION_HZ),
         "fake_indices": [1],
         "real_indices": [0],
         "labels_known_by": "one number, fitted positive for not in step (training/sync/export.py)",

@@ -19,12 +19,12 @@ import pandas as pd
 import torch
 from silero_vad import get_speech_timestamps, load_silero_vad
 
-from detectors.sync.audio_encoder import AUDIO_HZ
 from detectors.sync.network import SAMPLES, SyncModel
-from detectors.sync.offset import RATE_HZ, raw_log_odds
+from detectors.sync.offset import raw_log_odds
 from hub.checkpoint import Card
 from media import align
 from media.faces import FaceFinder
+from media.rates import AUDIO_HZ, MOTION_HZ
 from training.cards import page
 from training.cards.writer import auc_figure
 from training.data.talking import decode, main_faces
@@ -46,7 +46,7 @@ def spoken_file(path: Path, vad) -> Spoken | None:
         return None
     start_s = max(float(clip.times_s[good][0]), clip.sound_start_s)
     stop_s = clip.sound_start_s + len(clip.sound) / AUDIO_HZ
-    n = int((min(stop_s, float(clip.times_s[good][-1]) + 0.03) - start_s) * RATE_HZ)
+    n = int((min(stop_s, float(clip.times_s[good][-1]) + 0.03) - start_s) * MOTION_HZ)
     frames = grid(clip.times_s, good, start_s, 1.0, n) if n >= SHORTEST_FRAMES else None
     if frames is None:
         return None

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from detectors.sync.audio_encoder import AUDIO_HZ
 from detectors.sync.network import SAMPLES, SyncModel
-from detectors.sync.offset import FAR, LEAST_SPEECH, MAX_LAG, RATE_HZ, measure_curve, offset_curve
+from detectors.sync.offset import FAR, LEAST_SPEECH, MAX_LAG, measure_curve, offset_curve
 from evaluation.bootstrap import interval
 from evaluation.metrics import auc
+from media.rates import AUDIO_HZ, MOTION_HZ
 from training.sync.augment import disturbed_mouths
 from training.sync.data import SHORTEST_FRAMES, Talk, disturbed, grid
 
@@ -60,7 +60,7 @@ def spoken_clips(data: Path, split: str) -> list[Spoken]:
             continue
         start_s = float(times[good][0])
         stop_s = min(len(sound) / AUDIO_HZ, float(times[good][-1]) + 0.03)
-        n = int((stop_s - start_s) * RATE_HZ)
+        n = int((stop_s - start_s) * MOTION_HZ)
         frames = grid(times, good, start_s, 1.0, n) if n >= SHORTEST_FRAMES else None
         if frames is None:
             continue

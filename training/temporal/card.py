@@ -6,6 +6,7 @@ Imports `hub` and `training.temporal.data`.
 from __future__ import annotations
 
 from hub.checkpoint import Card
+from media.rates import MOTION_HZ
 from training.temporal.data import FRAMES, OUT_PX
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as DINOv2 was trained
@@ -20,7 +21,7 @@ CARD = Card(
     mean=MEAN,
     std=STD,
     frames=FRAMES,
-    rate_hz=25.0,
+    rate_hz=float(MOTION_HZ),
     fake_indices=(1,),
     real_indices=(0,),
     labels_known_by="Named in config.json by the recipe that trained it (training/temporal/).",

@@ -8,15 +8,15 @@ H.264. What differs between the two is the fault. Imports `media`, `training.dat
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
-import av
 import cv2
 import numpy as np
 import torch
 
 from media import align
+from media.degrade import through_h264
+from media.rates import MOTION_HZ
 from training.augment import moving_faces as moving
 from training.augment.moving_faces import FaceClip
 from training.data.talking import Talking
@@ -29,7 +29,6 @@ FRAMES = 16
 LEAD = (
     2  # frames that are encoded before the pass, so that it does not always begin with a key frame
 )
-RATE_HZ = 25.0
 CLEAN_SHARE = 0.3  # shots that are only encoded, lightly: a start that can be learned from
 MATCHED_SHARE = 0.75  # pairs whose sharper shot is blurred until softness tells nothing
 MOTION_LIMIT = 0.35  # a head that moves by more than this share of the canvas leaves the wide crop
@@ -37,8 +36,8 @@ MOTION_LIMIT = 0.35  # a head that moves by more than this share of the canvas l
 
 def indices_at_rate(times_s: np.ndarray, start_s: float, n: int) -> np.ndarray | None:
     """The nearest frames to n moments at 25 Hz from `start_s`; None when the clip is too short."""
-    wanted = start_s + np.arange(n) / RATE_HZ
-    if wanted[-1] > times_s[-1] + 0.5 / RATE_HZ:
+    wanted = start_s + np.arange(n) / MOTION_HZ
+    if wanted[-1] > times_s[-1] + 0.5 / MOTION_HZ:
         return None
     return np.abs(times_s[None] - wanted[:, None]).argmin(1)
 
@@ -78,8 +77,8 @@ class Shots:
         rows = slice(clip["first"], clip["first"] + clip["n"])
         part = clip["set"]
         times = self.talking.times_s[part][rows]
-        spare = times[-1] - (FRAMES + LEAD - 1) / RATE_HZ
-        if not spare > -0.5 / RATE_HZ:
+        spare = times[-1] - (FRAMES + LEAD - 1) / MOTION_HZ
+        if not spare > -0.5 / MOTION_HZ:
             return None
         picked = indices_at_rate(times, rng.uniform(0, max(spare, 0)), FRAMES + LEAD)
         bad = self.talking.faded[part][rows] | ~self.talking.valid[part][rows]
@@ -117,7 +116,7 @@ class Nuisance:
         """(n, s, s, 3) uint8 to (16, 112, 112, 3) uint8, the same changes for the same seed."""
         rng = np.random.default_rng(self.seed)
         if rng.random() < CLEAN_SHARE:
-            return _to_input(rng, h264(frames, int(rng.integers(18, 29)))[-FRAMES:])
+            return _to_input(rng, through_h264(frames, int(rng.integers(18, 29)))[-FRAMES:])
         if rng.random() < 0.5:
             frames = frames[::-1]
         frames = _camera(rng, frames)
@@ -221,23 +220,7 @@ def _transcode(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     ]
     sized = np.stack([cv2.resize(f, (side, side), interpolation=method) for f in frames])
     preset = str(rng.choice(["ultrafast", "superfast", "veryfast"]))
-    return h264(sized, int(rng.integers(18, 39)), preset)
-
-
-def h264(frames: np.ndarray, crf: int, preset: str = "veryfast") -> np.ndarray:
-    """Encode and decode (n, h, w, 3) uint8 pictures (even sides); the same shape comes back."""
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(crf), "preset": preset, "threads": "1"}
-        for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    file.seek(0)
-    with av.open(file) as container:
-        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+    return through_h264(sized, int(rng.integers(18, 39)), preset)
 
 
 def _to_input(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Each fault takes a real shot in its steady frame (`align.steady`) and returns it with the face
 altered the way a family of tools alters it: swappers, lip-sync, talking heads, re-rendering. Half
-are faint. Nothing is trained or saved here. Imports `training.augment.moving_faces`.
+are faint. Nothing is trained or saved here. Imports media and
+`training.augment.moving_faces`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from media.mesh import EYES, FEW_INNER, FEW_OF_NOSE, LIPS_OUTER, LOWER_FACE, OVAL, SPARSE
 from training.augment.moving_faces import (
-    EYES,
-    INNER,
-    LIPS_OUTER,
-    LOWER,
-    NOSE,
-    OVAL,
-    SPARSE,
     FaceClip,
     blend,
     low_pass,
@@ -91,7 +86,7 @@ def face_swap(
         fake = low_pass(fake, rng.uniform(0.4, 0.9))
     if rng.random() < 0.3:
         fake = sharpen(fake, rng.uniform(0.3, 1.0))
-    mask = masks(rng, face_clip, INNER, 1.5 * strength)
+    mask = masks(rng, face_clip, FEW_INNER, 1.5 * strength)
     matched = match_colour(fake, face_clip.frames, mask)
     mask = mask * rng.uniform(0.75, 1.0)
     return blend(face_clip.frames, tint(rng, matched, 0.5 * strength, 0.7 * strength), mask)
@@ -107,7 +102,7 @@ def lip_sync(
     for i, want in enumerate(face_clip.landmarks):
         have = donor.landmarks[i]
         if mesh_warp:  # a generator that keeps the jaw line: only the inside changes
-            points = list(OVAL + EYES + NOSE)
+            points = list(OVAL + EYES + FEW_OF_NOSE)
             moved.append(warp_to(donor.frames[i], have[points], want[points], pinned=False))
         else:
             moved.append(move_rigidly(donor.frames[i], have, want))
@@ -120,7 +115,7 @@ def lip_sync(
     if rng.random() < 0.35:
         mask = _box_masks(rng, face_clip, 1.5 * strength)
     else:
-        part = LOWER if rng.random() < 0.7 else LIPS_OUTER
+        part = LOWER_FACE if rng.random() < 0.7 else LIPS_OUTER
         mask = masks(rng, face_clip, part, 1.2 * strength)
     matched = match_colour(fake, face_clip.frames, mask) if rng.random() < 0.7 else fake
     return blend(face_clip.frames, tint(rng, matched, 0.4 * strength, 0.5 * strength), mask)
@@ -132,7 +127,7 @@ def _box_masks(rng: np.random.Generator, face_clip: FaceClip, tremble_px: float)
     result = np.zeros((n, side, side, 1), np.float32)
     feather = rng.uniform(0.5, 6)
     shake = tremble_px * wander(rng, n, 4)
-    for i, points in enumerate(face_clip.landmarks[:, list(LOWER)]):
+    for i, points in enumerate(face_clip.landmarks[:, list(LOWER_FACE)]):
         low, high = points.min(0) + shake[i, :2], points.max(0) + shake[i, 2:]
         corners = np.array([[low[0], low[1]], [high[0], low[1]], high, [low[0], high[1]]])
         result[i] = polygon_mask(corners, side, feather)

@@ -2,7 +2,7 @@
 
 All are generated: the animated portrait of ``examples/`` (NASA, public domain), put on a canvas
 once or four times, played forwards and backwards, and repeated without being encoded again. So an
-hour of video costs seconds to make. Imports nothing of the project.
+hour of video costs seconds to make. Imports media.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import av
 import cv2
 import numpy as np
 
+from media.rates import AUDIO_HZ, MOTION_HZ
+from media.writer import ClipWriter, Encoding
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "examples" / "animated.mp4"
 FOLDER = ROOT / "artifacts" / "benchmarks"
-FPS, AUDIO_HZ = 25, 16_000
-KEYFRAME_EVERY = 2 * FPS  # frames; web video has one every two to five seconds
+KEYFRAME_EVERY = 2 * MOTION_HZ  # frames; web video has one every two to five seconds
 BASE_S = 10  # encoded once: the five seconds of the source forwards, then backwards
 FACE_SHARE = 0.8  # of the height of a face's cell that its portrait fills
 GREY_NOISE = 12.0  # standard deviation of the background, so that it costs what a room costs
@@ -97,20 +99,11 @@ def _canvases(images: list[np.ndarray], size_wh: tuple[int, int], faces: int):
 def _encode(path: Path, size_wh: tuple[int, int], faces: int) -> None:
     """Write the ten seconds that longer clips repeat: H.264 and AAC."""
     images, audio = _source()
-    options = {"crf": "23", "preset": "veryfast", "bf": "0", "g": str(KEYFRAME_EVERY)}
-    with av.open(str(path), "w", format="mp4") as out:
-        video = out.add_stream("libx264", rate=FPS, options=options)
-        video.width, video.height = size_wh
-        video.pix_fmt = "yuv420p"
-        sound = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
-        for image in _canvases(images, size_wh, faces):
-            out.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        out.mux(video.encode(None))
-        samples = np.resize(audio, BASE_S * AUDIO_HZ)
-        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, 0, Fraction(1, AUDIO_HZ)
-        out.mux(sound.encode(frame))
-        out.mux(sound.encode(None))
+    encoding = Encoding(23, options={"bf": "0", "g": str(KEYFRAME_EVERY)})
+    with path.open("wb") as file, ClipWriter(file, encoding, size_wh, MOTION_HZ, True) as writer:
+        for index, image in enumerate(_canvases(images, size_wh, faces)):
+            writer.add_image(image, index / MOTION_HZ)
+        writer.add_audio(np.resize(audio, BASE_S * AUDIO_HZ), 0.0)
 
 
 @dataclass(frozen=True)

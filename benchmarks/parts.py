@@ -12,12 +12,13 @@ from statistics import median
 
 from analysis import Analysis, Settings, analyze
 from benchmarks import floor
-from benchmarks.clips import FPS, Kind, clip
+from benchmarks.clips import Kind, clip
 from benchmarks.measure import Cost, in_turns, peak_memory, together, typical
 from benchmarks.plain import PlainPipeline, Result
 from benchmarks.results import Section
 from detectors.pool import Pool
 from media.mode import Mode
+from media.rates import MOTION_HZ
 from media.reader import LocalReader, open_reader
 from media.windows import plan
 
@@ -65,7 +66,7 @@ def compared(scale: Scale) -> tuple[Section, dict[str, float]]:
     costs = {name: typical(each) for name, each in goes.items() if name != "plain"}
     parts = [cost for name, cost in costs.items() if name.startswith("floor")]
     costs["floor, sum"] = Cost(sum(c.wall_s for c in parts), sum(c.cpu_s for c in parts))
-    plain_s = _plain_s(judged, scale.kind.seconds * FPS)
+    plain_s = _plain_s(judged, scale.kind.seconds * MOTION_HZ)
     whole_s, examined_s = costs["whole analysis"].cpu_s, analyses[-1].examined_s
     ratios = {
         "whole / floor": whole_s / costs["floor, sum"].cpu_s,

@@ -12,6 +12,7 @@ from benchmarks import clips, floor, parts, results
 from benchmarks.clips import Kind
 from detectors.pool import Pool
 from media.clip import Clip
+from media.rates import MOTION_HZ
 from tests.conftest import ROOT
 
 SMALL = parts.Scale(
@@ -40,7 +41,7 @@ def test_repeating_a_clip_keeps_its_time_stamps_in_order(small):
     path = clips.clip(Kind(23, "360p", 4))
     with av.open(str(path)) as file:
         times = [packet.pts for packet in file.demux(video=0) if packet.pts is not None]
-    assert len(times) == 23 * clips.FPS
+    assert len(times) == 23 * MOTION_HZ
     assert all(a < b for a, b in pairwise(times))
 
 

@@ -184,6 +184,8 @@ def worthwhile(table: Table) -> tuple[list[str], list[str]]:
 def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
     """No real file strong, few with some signs, few fakes with no signs; never below the floors.
 
+    "Strong signs" begin where the ratio is as large as the number of real sources can carry.
+
     Each result folder must keep to the shares by itself, so that a large one cannot hide another.
     """
     strong, some, none = [STRONG_FLOOR], [SOME_FLOOR], [NONE_CEILING]
@@ -200,11 +202,13 @@ def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
             none.append(float(np.quantile(fakes, FAKE_WITH_NONE)))
     lowest = max(some)
     known = np.isfinite(log_odds)
+    real_sources = len(np.unique(table.sources[known & (table.labels == 0)]))
+    strong.append(math.log(real_sources + 1) - 1e-3)  # all that so many sources can carry
     return Thresholds(
         round(max(*strong, lowest + STRONG_MARGIN), 3),
         round(lowest, 3),
         round(min(none), 3),
-        real_sources=len(np.unique(table.sources[known & (table.labels == 0)])),
+        real_sources=real_sources,
         fake_sources=len(np.unique(table.kinds[known & (table.labels == 1)])),
     )
 

@@ -1,7 +1,8 @@
 """How does a checkpoint get onto the Hub, with everything that is needed to use it rightly?
 
-Uploads weights and config together with ``card.json`` (label map, crop, calibration), a README that
-people can read, and the licence: one commit, checked afterwards. Imports errors and hub.
+Uploads weights and config together with ``card.json`` (label map, crop, calibration), the table of
+all figures, a README that people can read, and the license: one commit, checked afterwards. Imports
+errors and hub.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hub.role import Role, Task
 from hub.store import resolve
 
 ROOT = Path(__file__).parent.parent
+FIGURES = "figures.csv"  # every measured value; the card holds the headlines
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _files(checkpoint: Checkpoint, card: Card) -> dict[str, bytes | str]:
     """Return path in the repo → bytes of everything but the weights."""
     folder = checkpoint.folder
     files: dict[str, bytes | str] = {}
-    for name in SMALL_FILES:
+    for name in (*SMALL_FILES, FIGURES):
         if (folder / name).is_file():
             files[name] = (folder / name).read_bytes()
     if checkpoint.embedded and (ROOT / "LICENSE").is_file():

@@ -84,5 +84,7 @@ def test_embedded_checkpoints_are_published_like_any_other(hub: HubServer, detec
     if not (catalog.DEFAULTS / detector / "card.json").is_file():
         pytest.skip(f"hub/defaults/{detector} holds no weights yet")
     done = publish(role_of(detector), f"me/{detector}", token=GOOD_TOKEN)
+    figures = hub.repos["model", done.repo_id].commits[done.commit]["figures.csv"]
+    assert figures == (catalog.DEFAULTS / detector / "figures.csv").read_bytes()
     back = store.resolve(done.repo_id, role_of(detector))
     assert back.sha256 == sha256_of(catalog.DEFAULTS / detector / WEIGHTS)

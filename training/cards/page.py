@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hub.checkpoint import Card
+from hub.publish import FIGURES
 
-FIGURES = "figures.csv"
 COLUMNS = ("name", "value", "low", "high", "n_real", "n_fake", "protocol")
 HEADLINES = 6
 README = """---

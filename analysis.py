@@ -369,7 +369,7 @@ class _Evidence:
         self._again: dict[str, list[float]] = defaultdict(list)
 
     def subjects(self, detector: Detector, window: Window) -> list[FaceTrack] | list[None]:
-        """What one detector looks at in a window: each face, or the whole picture (None)."""
+        """What one detector looks at in a window: each face, or the whole image (None)."""
         whole = detector.checkpoint.card.crop == Crop.FRAME
         return [None] if whole else list(window.tracks) or [None]
 

@@ -25,7 +25,7 @@ FOLDER = ROOT / "artifacts" / "benchmarks"
 KEYFRAME_EVERY = 2 * MOTION_HZ  # frames; web video has one every two to five seconds
 BASE_S = 10  # encoded once: the five seconds of the source forwards, then backwards
 FACE_SHARE = 0.8  # of the height of a face's cell that its portrait fills
-GREY_NOISE = 12.0  # standard deviation of the background, so that it costs what a room costs
+GRAY_NOISE = 12.0  # standard deviation of the background, so that it costs what a room costs
 SIZES_WH = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
 
@@ -82,7 +82,7 @@ def _source() -> tuple[list[np.ndarray], np.ndarray]:
 def _canvases(images: list[np.ndarray], size_wh: tuple[int, int], faces: int):
     """Images of the wished size with so many faces, forwards and backwards."""
     width, height = size_wh
-    noise = np.random.default_rng(0).normal(110, GREY_NOISE, (height, width, 3))
+    noise = np.random.default_rng(0).normal(110, GRAY_NOISE, (height, width, 3))
     canvas = np.clip(noise, 0, 255).astype(np.uint8)
     across = 1 if faces == 1 else 2
     cell_w, cell_h = width // across, height // across

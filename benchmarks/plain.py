@@ -97,7 +97,7 @@ class PlainPipeline:
             side = crop_side_px(self._detectors["spatial"].checkpoint.card)
             (fake,) = (
                 answer["score"]
-                for answer in self._spatial(Image.fromarray(align.centre(crop, side)))
+                for answer in self._spatial(Image.fromarray(align.center(crop, side)))
                 if answer["label"] == "fake"
             )
             fake = min(max(fake, 1e-6), 1 - 1e-6)

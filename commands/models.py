@@ -31,7 +31,7 @@ def add_models(commands: Any) -> None:
     text = "List, search and check checkpoints."
     models = commands.add_parser("models", help=text, description=text)
     inner = models.add_subparsers(dest="models_command", required=True, metavar="COMMAND")
-    parser = add_command(inner, "list", "All checkpoints of the catalogue.", run_search)
+    parser = add_command(inner, "list", "All checkpoints of the catalog.", run_search)
     _add_detector_filter(parser)
     parser.set_defaults(words=[])
     parser = add_command(inner, "search", "Entries in which all words occur.", run_search)
@@ -85,7 +85,7 @@ def run_convert(chosen: argparse.Namespace) -> int:
 
 
 def run_search(chosen: argparse.Namespace) -> int:
-    """Print the entries of the catalogue that fit, each as it is given to ``--checkpoint``."""
+    """Print the entries of the catalog that fit, each as it is given to ``--checkpoint``."""
     from hub.catalog import search
 
     for source in search(" ".join(chosen.words), chosen.detector):
@@ -97,7 +97,7 @@ def run_search(chosen: argparse.Namespace) -> int:
 
 
 def run_check(chosen: argparse.Namespace) -> int:
-    """Resolve and load a checkpoint; with labelled files, check its direction."""
+    """Resolve and load a checkpoint; with labeled files, check its direction."""
     from analysis import load_detector
     from hub.calibrations import save_answer
 
@@ -125,7 +125,7 @@ def _described(checkpoint: Checkpoint) -> str:
     )
     facts = (
         card.labels_known_by,
-        f"crop {card.crop}, {margin}, {card.size_px} px, license {card.licence}",
+        f"crop {card.crop}, {margin}, {card.size_px} px, license {card.license}",
         counts,
         *checkpoint.warnings,
     )
@@ -152,6 +152,6 @@ def run_publish(chosen: argparse.Namespace) -> int:
 
     choice = checkpoint_from(chosen.checkpoint)
     checkpoint = resolve(choice.spec, role_of(choice.detector))
-    done = publish(checkpoint, chosen.to, private=chosen.private, licence=chosen.license)
+    done = publish(checkpoint, chosen.to, private=chosen.private, license=chosen.license)
     show(f"{done.url} at commit {done.commit}")
     return ASSESSED

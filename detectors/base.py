@@ -144,7 +144,7 @@ class Finding:
         heatmaps: of the strongest images.
         measures: named quantities with units in their names.
         checkpoint: name@revision.
-        calibrated: the number was calibrated on labelled data for exactly this checkpoint.
+        calibrated: the number was calibrated on labeled data for exactly this checkpoint.
         level_shift: log-odds that reference recordings took off ``llr`` (`verdict.reference`).
     """
 

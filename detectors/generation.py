@@ -38,6 +38,6 @@ class Generation(ProbeDetector):
         return np.stack(
             [
                 cv2.resize(face, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
-                for face in align.centre(crops, FACE_PX)
+                for face in align.center(crops, FACE_PX)
             ]
         )

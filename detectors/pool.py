@@ -21,7 +21,7 @@ from hub.checkpoint import Checkpoint
 
 MOST_BYTES = 3_000_000_000  # of weights held in memory at the same time
 Trial = Callable[[type[Detector], Checkpoint], None]
-LOAD_LIMIT_S = 180.0  # the largest checkpoint of the catalogue takes 20 s on two cores
+LOAD_LIMIT_S = 180.0  # the largest checkpoint of the catalog takes 20 s on two cores
 
 
 def best_device(wish: str = "auto") -> str:

@@ -87,11 +87,11 @@ class Spatial(Detector):
 def _chosen(
     window: Window, track: FaceTrack | None, card: Card
 ) -> tuple[np.ndarray | list[np.ndarray], np.ndarray]:
-    """Pictures spread evenly over the window: face crops, or whole images if the card says so."""
+    """Images spread evenly over the window: face crops, or whole images if the card says so."""
     if card.crop == Crop.FRAME or track is None:
         return list(window.stills), window.stills_s
     index = spread(len(track.crops), FRAMES_A_WINDOW)
-    return align.centre(track.crops[index], crop_side_px(card)), track.times_s[index]
+    return align.center(track.crops[index], crop_side_px(card)), track.times_s[index]
 
 
 def patch_log_odds(network: Any, hidden_states: Any, card: Card) -> np.ndarray | None:

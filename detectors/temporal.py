@@ -89,4 +89,4 @@ def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndar
 
 def _steady(track: FaceTrack, index: np.ndarray, card: Card) -> np.ndarray:
     run = align.steady(track.crops[index], track.landmarks[index], align.CROP_PX)
-    return align.centre(run, crop_side_px(card))
+    return align.center(run, crop_side_px(card))

@@ -30,7 +30,7 @@ def metadata_table(records: Sequence[ScoreRecord]) -> np.ndarray:
 
 
 def metadata_baseline(items: Sequence[Item], records: Sequence[ScoreRecord]) -> dict:
-    """Figures of two guesses that see no picture.
+    """Figures of two guesses that see no image.
 
     Returns:
         ``metadata`` (random forest on size, rate, bit rate, length and file size; cross-validated

@@ -71,7 +71,7 @@ def calibrate(
     if detector in setup.failed:
         raise UserError(setup.failed[detector].code, setup.failed[detector].sentence)
     records = score_files(items, setup, lines, on_progress, pool=pool)
-    labels, raws = labelled_raws(items, records, detector)
+    labels, raws = labeled_raws(items, records, detector)
     check = check_sign(labels.tolist(), raws.tolist())
     _refuse_bad(check)
     calibration = fit_calibration(labels, raws, Path(manifest).name)
@@ -80,7 +80,7 @@ def calibrate(
     return Fit(checkpoint, calibration, saved, check, len(items) - len(labels))
 
 
-def labelled_raws(
+def labeled_raws(
     items: Sequence[Item], records: Sequence[ScoreRecord], detector: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels and raw scores (n,) of the files for which a detector has a number."""
@@ -123,8 +123,8 @@ def platt(
     for label in (0, 1):
         share = np.where(labels == label, share / share[labels == label].sum(), share)
     share *= len(labels) / 2
-    centre, spread = float(raws.mean()), float(raws.std()) or 1.0
-    scaled = (raws - centre) / spread
+    center, spread = float(raws.mean()), float(raws.std()) or 1.0
+    scaled = (raws - center) / spread
     model = LogisticRegression(C=WEAK_PENALTY)
     model.fit(
         np.concatenate([scaled, scaled])[:, None],
@@ -132,7 +132,7 @@ def platt(
         np.concatenate([share * target, share * (1 - target)]),
     )
     slope = float(np.ravel(model.coef_)[0]) / spread
-    return slope, float(np.ravel(model.intercept_)[0]) - slope * centre
+    return slope, float(np.ravel(model.intercept_)[0]) - slope * center
 
 
 def _refuse_bad(check: SignCheck) -> None:

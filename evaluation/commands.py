@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analysis import Settings
 from evaluation.benchmark import TITLES
-from evaluation.calibrate import calibrate, labelled_raws
+from evaluation.calibrate import calibrate, labeled_raws
 from evaluation.evaluate import evaluate
 from evaluation.manifest import read_manifest
 from evaluation.probe import probe
@@ -81,13 +81,13 @@ def probed(
 
 
 def direction(manifest: str, settings: Settings, on_progress: Progress) -> SignCheck:
-    """Whether a checkpoint's raw scores point the right way on labelled files."""
+    """Whether a checkpoint's raw scores point the right way on labeled files."""
     (detector,) = settings.detectors
     items, setup = read_manifest(manifest), set_up(settings)
     with tempfile.TemporaryDirectory() as scratch:
         lines = Path(scratch) / "measured.jsonl"
         records = score_files(items, setup, lines, on_progress)
-    labels, raws = labelled_raws(items, records, detector)
+    labels, raws = labeled_raws(items, records, detector)
     return check_sign(labels.tolist(), raws.tolist())
 
 

@@ -24,7 +24,7 @@ from evaluation.protocol import protocol
 from evaluation.report import write_report
 from evaluation.run import Progress, ScoreRecord, Setup, score_files, score_of, set_up
 from evaluation.scores import Score, write_scores
-from evaluation.summary import compare, summarise
+from evaluation.summary import compare, summarize
 from evaluation.tiers import TIERS, copies
 from hub.checkpoint import Checkpoint
 
@@ -69,7 +69,7 @@ def evaluate(
         "schema_version": SCHEMA_VERSION,
         "date": date.today().isoformat(),
         "protocol": protocol(Path(manifest).name, items, setup),
-        **summarise(scores, kinds),
+        **summarize(scores, kinds),
         "benchmark": benchmark_figures(scores),
         "baselines": metadata_baseline(items, records),
         "checkpoints": {n: c.label for n, c in setup.checkpoints.items()},

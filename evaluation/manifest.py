@@ -168,11 +168,11 @@ def _from_folder(folder: Path) -> tuple[Item, ...]:
         for path in sorted((folder / name).rglob("*")):
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
             if path.is_file() and not hidden and path.suffix.lower() not in NO_MEDIA:
-                items.append(_labelled_by_folder(path, folder / name, label))
+                items.append(_labeled_by_folder(path, folder / name, label))
     return tuple(items)
 
 
-def _labelled_by_folder(path: Path, root: Path, label: int) -> Item:
+def _labeled_by_folder(path: Path, root: Path, label: int) -> Item:
     """A sub-folder says the kind of a fake and the source of a real file."""
     inner = path.relative_to(root).parts[:-1]
     words = inner[0] if inner else ""

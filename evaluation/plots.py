@@ -22,7 +22,7 @@ from evaluation.curves import (
 )
 
 SIZE_IN = (4.6, 3.8)
-REAL, FAKE, GREY = "#0072B2", "#D55E00", "#777777"  # Okabe and Ito: safe for colour-blind eyes
+REAL, FAKE, GRAY = "#0072B2", "#D55E00", "#777777"  # Okabe and Ito: safe for color-blind eyes
 HISTOGRAM_BINS = 30
 
 
@@ -48,10 +48,10 @@ def score_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     """Histogram of the fused log-odds of real and fake files."""
     figure, axes = _axes("fused log-odds", "files")
     edges = np.linspace(log_odds.min() - 0.5, log_odds.max() + 0.5, HISTOGRAM_BINS + 1)
-    for label, name, colour, hatch in ((0, "real", REAL, ""), (1, "fake", FAKE, "//")):
+    for label, name, color, hatch in ((0, "real", REAL, ""), (1, "fake", FAKE, "//")):
         subset = log_odds[labels == label]
         axes.hist(
-            subset, edges, alpha=0.6, color=colour, hatch=hatch, label=f"{name} ({len(subset)})"
+            subset, edges, alpha=0.6, color=color, hatch=hatch, label=f"{name} ({len(subset)})"
         )
     axes.legend()
     return figure
@@ -61,7 +61,7 @@ def roc_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     """Share of fakes caught against share of real files called fake."""
     figure, axes = _axes("false alarms (share of real files)", "caught (share of fakes)")
     fpr, tpr = roc(labels, log_odds)
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
+    axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="chance")
     axes.step(fpr, tpr, where="post", color=FAKE, label=f"AUC {np.trapezoid(tpr, fpr):.3f}")
     axes.legend(loc="lower right")
     return figure
@@ -71,7 +71,7 @@ def tippett_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     """Share of fakes and of real files with at least a given likelihood ratio."""
     figure, axes = _axes("log10 of the likelihood ratio", "share of files at or above it")
     at, fakes, reals = tippett(labels, log_odds)
-    axes.axvline(0, color=GREY, linestyle=":")
+    axes.axvline(0, color=GRAY, linestyle=":")
     axes.step(at, fakes, where="pre", color=FAKE, label="fake")
     axes.step(at, reals, where="pre", color=REAL, linestyle="--", label="real")
     axes.legend(loc="lower left")
@@ -82,7 +82,7 @@ def reliability_plot(labels: np.ndarray, log_odds: np.ndarray) -> Figure:
     """Stated probability against share of fakes, equal-mass bins."""
     figure, axes = _axes("stated probability", "share of fakes")
     words, true, count = reliability(labels, probabilities(log_odds))
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="honest")
+    axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="honest")
     axes.plot(words, true, color=REAL, marker="o", label=f"bins of about {count.mean():.0f} files")
     axes.legend(loc="upper left")
     return figure

@@ -1,4 +1,4 @@
-"""How much do the frozen features of a picture checkpoint know, if only its last layer is ours?
+"""How much do the frozen features of an image checkpoint know, if only its last layer is ours?
 
 Fits a linear head on the features of any spatial checkpoint and saves it as a new folder in Hub
 layout. Features are caught inside the network while ``analysis.analyze`` runs, so crops and
@@ -132,7 +132,7 @@ def head_name(network: nn.Module, card: Card) -> str:
 
 @contextmanager
 def caught_inputs(network: nn.Module, head: str) -> Iterator[list[np.ndarray]]:
-    """Collect what enters the head, (pictures, d) float32 for each forward pass."""
+    """Collect what enters the head, (images, d) float32 for each forward pass."""
     caught: list[np.ndarray] = []
 
     def keep(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -210,11 +210,11 @@ def _held_out(
 
 
 def _logistic(features: np.ndarray, labels: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
-    centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    center, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=2000)
-    model.fit((features - centre) / spread, labels)
+    model.fit((features - center) / spread, labels)
     weight = np.ravel(model.coef_) / spread
-    return weight, float(np.ravel(model.intercept_)[0] - weight @ centre)
+    return weight, float(np.ravel(model.intercept_)[0] - weight @ center)
 
 
 def save_probe(
@@ -243,7 +243,7 @@ def _card(
     result = measure_with_intervals([AUC], labels, fitted.held_out, groups)["auc"]
     n_fake = int(labels.sum())
     protocol = (
-        f"files of {data}, mean of the pictures of a file, 5 folds that keep groups whole; the "
+        f"files of {data}, mean of the images of a file, 5 folds that keep groups whole; the "
         f"ridge (C = {fitted.inverse_ridge:g}) was chosen on the same folds"
     )
     counts = {"n_real": len(labels) - n_fake, "n_fake": n_fake}
@@ -268,7 +268,7 @@ def _readme(card: Card, base: Checkpoint) -> str:
         f"A linear head on the frozen features of {base.label} (weights {base.sha256}).\n\n"
         f"- AUC {figure['value']:.3f}; {figure['protocol']}.\n"
         f"- Fitted on {figure['n_real']} real and {figure['n_fake']} fake files.\n"
-        f"- Licence of the base: {card.licence}.\n"
+        f"- License of the base: {card.license}.\n"
         "- It knows the kinds of files it was fitted on; measure it on yours before you rely on "
         "it.\n"
     )

@@ -35,8 +35,8 @@ def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
         (
             f"data {name}: {len(items) - n_fake} real and {n_fake} fake files",
             f"{len({item.unit for item in items})} groups",
-            f"mode {setup.settings.mode}: {windows}, {FRAMES_A_WINDOW} pictures of each face a "
-            "window for the picture detector, all frames for the others",
+            f"mode {setup.settings.mode}: {windows}, {FRAMES_A_WINDOW} images of each face a "
+            "window for the image detector, all frames for the others",
             "faces by MediaPipe full range and the 468-point mesh, eyes level",
             f"crops: {_crops(setup)}",
             "score of a file: mean raw log-odds of its windows by person, calibrated, fused "

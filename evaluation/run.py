@@ -126,7 +126,7 @@ def score_files(
         setup: from `set_up`.
         lines: the file of kept lines; one of another mode is begun anew.
         on_progress: called before each file.
-        as_seen: context manager from an item's path to the path that is analysed (re-encoding).
+        as_seen: context manager from an item's path to the path that is analyzed (re-encoding).
         pool: where loaded networks are kept (by one worker; several have their own).
         workers: processes that measure at the same time, each with one thread.
 
@@ -353,7 +353,7 @@ def _most_suspicious(findings: Sequence[Finding]) -> str | None:
 
 
 def _number(name: str, person: str | None, findings: Sequence[Finding]) -> Number:
-    """One detector's number for the person whom the verdict is about, or for the whole picture."""
+    """One detector's number for the person whom the verdict is about, or for the whole image."""
     subset = [f for f in findings if f.detector == name and f.person in (person, None)]
     if not subset:
         return Number(None, Status.NOT_APPLICABLE, "not_run")

@@ -31,12 +31,12 @@ DETECTOR_RESAMPLES = 500
 UNNAMED = "not named"
 
 
-def summarise(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
+def summarize(scores: Sequence[Score], kinds: Sequence[str]) -> dict:
     """All figures of one run.
 
     Args:
         scores: one a file.
-        kinds: ``video``, ``picture`` or empty for unreadable, one a file.
+        kinds: ``video``, ``image`` or empty for unreadable, one a file.
     """
     return {
         "data": _data(scores, kinds),

@@ -116,16 +116,16 @@ def self_blended(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     The idea of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376): the traces of a
     face swap without another person's face.
     """
-    centre = landmarks.mean(0)
+    center = landmarks.mean(0)
     unit = align.face_scale_px(landmarks)
     small = rescale(image, 0.4)
     copy = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    matrix = cv2.getRotationMatrix2D(centre.tolist(), 2.0, 1.04)
+    matrix = cv2.getRotationMatrix2D(center.tolist(), 2.0, 1.04)
     matrix[:, 2] += 0.04 * unit
     copy = cv2.warpAffine(copy, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
     copy = np.clip(copy * np.array([1.05, 1.0, 0.94]) + 4, 0, 255)
     mask = np.zeros(image.shape[:2], np.float32)
-    hull = cv2.convexHull(np.round(centre + 0.92 * (landmarks - centre)).astype(np.int32))
+    hull = cv2.convexHull(np.round(center + 0.92 * (landmarks - center)).astype(np.int32))
     cv2.fillConvexPoly(mask, hull, 1.0)
     mask = cv2.GaussianBlur(mask, (0, 0), 0.06 * unit)[..., None]
     return np.clip(image * (1 - mask) + copy * mask, 0, 255).astype(np.uint8)
@@ -146,7 +146,7 @@ def speech(text: str) -> np.ndarray:
 
 
 def loudness(voice: np.ndarray) -> np.ndarray:
-    """(frames,) 0..1: how loud the voice is in each picture, smoothed over three of them."""
+    """(frames,) 0..1: how loud the voice is in each image, smoothed over three of them."""
     parts = voice[: SECONDS * AUDIO_HZ].reshape(SECONDS * MOTION_HZ, -1)
     level = np.sqrt((parts**2).mean(1))
     level = np.convolve(level, [0.25, 0.5, 0.25], "same")
@@ -154,7 +154,7 @@ def loudness(voice: np.ndarray) -> np.ndarray:
 
 
 def animate(image: np.ndarray, landmarks: np.ndarray, voice: np.ndarray) -> Iterator[np.ndarray]:
-    """Pictures in which the jaw follows the loudness and the head sways."""
+    """Images in which the jaw follows the loudness and the head sways."""
     unit = align.face_scale_px(landmarks)
     for index, open_share in enumerate(loudness(voice)):
         time_s = index / MOTION_HZ
@@ -188,7 +188,7 @@ def _grid(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sampled(image: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The picture read at other places, (h, w, 3) uint8 RGB."""
+    """The image read at other places, (h, w, 3) uint8 RGB."""
     across, down = columns.astype(np.float32), rows.astype(np.float32)
     return cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 

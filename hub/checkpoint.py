@@ -21,9 +21,9 @@ from hub.role import NAME, Crop, Role
 
 CROPS = tuple(crop.value for crop in Crop)
 MAX_SIZE_PX = 1024
-"""Largest square input we accept: four times the area of the largest detector in the catalogue."""
+"""Largest square input we accept: four times the area of the largest detector in the catalog."""
 MAX_FRAMES = 512
-"""Most frames in one forward pass: twice the longest model in the catalogue (256)."""
+"""Most frames in one forward pass: twice the longest model in the catalog (256)."""
 MAX_RATE_HZ = 1000.0
 """Fastest frame rate of a card: what no camera for faces comes near."""
 MAX_MARGIN = 4.0
@@ -62,7 +62,7 @@ class Source:
     """Where a checkpoint comes from and what is known about it before it is loaded.
 
     Args:
-        name: short name, unique in the catalogue.
+        name: short name, unique in the catalog.
         detector: name of the role that it plays.
         title: one line for people.
         repo_id: ``owner/repo`` on the Hub, or None for weights that come with the program.
@@ -75,10 +75,10 @@ class Source:
         margin: share of the tight crop's side added around it, or None when nobody knows.
         labels: a correction of the label map, with its evidence.
         notes: facts worth knowing, one sentence each.
-        bad: known bad behaviour, one sentence each; shown as warnings.
+        bad: known bad behavior, one sentence each; shown as warnings.
         gated: the owner asks visitors to accept terms first.
         usable: False for entries that are listed to say why they cannot be used.
-        licence: the licence stated by the owner, if known.
+        license: the license stated by the owner, if known.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Source:
     bad: tuple[str, ...] = ()
     gated: bool = False
     usable: bool = True
-    licence: str = "unknown"
+    license: str = "unknown"
 
     def __post_init__(self) -> None:
         if self.crop not in CROPS:
@@ -170,7 +170,7 @@ class Card:
         crop: ``face``, ``frame`` or ``mouth``.
         margin: share of the tight side added around the face, 0 = tight, 0.43 = wide.
         size_px: side of the square input.
-        mean, std: per channel RGB, for pictures scaled to 0…1.
+        mean, std: per channel RGB, for images scaled to 0…1.
         frames: frames in one forward pass.
         rate_hz: rate at which those frames are sampled, or None for any.
         fake_indices, real_indices: outputs that speak for *fake* and for *real*.
@@ -191,7 +191,7 @@ class Card:
     real_indices: tuple[int, ...]
     labels_known_by: str
     version: str = "1"
-    licence: str = "unknown"
+    license: str = "unknown"
     crop: str = "face"
     margin: float = 0.0
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -219,6 +219,8 @@ class Card:
             raise UserError("weights_refused", f"card.json is not valid JSON: {error}.") from error
         if not isinstance(data, dict):
             raise _bad_card("card.json", "an object", data)
+        if "licence" in data:  # as cards of version 0.1 spell it
+            data.setdefault("license", data["licence"])
         needed = ("detector", "title", "size_px", "fake_indices", "real_indices", "labels_known_by")
         for name in needed:
             if name not in data:
@@ -350,7 +352,7 @@ def _check_words(card: Card) -> None:
         raise _bad_card("crop", "one of " + ", ".join(CROPS), card.crop)
     if not isinstance(card.detector, str) or not NAME.fullmatch(card.detector):
         raise _bad_card("detector", "a name in snake_case", card.detector)
-    for name in ("title", "version", "licence", "labels_known_by"):
+    for name in ("title", "version", "license", "labels_known_by"):
         if not _is_text(getattr(card, name)):
             raise _bad_card(name, "a text", getattr(card, name))
     for name in ("trained_on", "limits"):

@@ -30,7 +30,7 @@ DTYPE_BYTES = {
     **{"F64": 8, "F32": 4, "F16": 2, "BF16": 2},
     **{"I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1},
 }
-"""Kinds of numbers that are read here; those of quantised weights are not."""
+"""Kinds of numbers that are read here; those of quantized weights are not."""
 WEIGHTS = "model.safetensors"
 SMALL_FILES = (
     "config.json",

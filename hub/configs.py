@@ -28,13 +28,13 @@ IMAGE_TYPES = _words("""
     mobilevit mobilevitv2 poolformer pp_lcnet pvt pvt_v2 regnet resnet segformer siglip siglip2
     swiftformer swin swinv2 textnet timm_wrapper vit vit_msn
 """)
-"""Architectures of transformers that take a picture and answer with logits."""
+"""Architectures of transformers that take an image and answer with logits."""
 VIDEO_TYPES = _words("timesformer videomae vivit vjepa2")
 """The same for a clip."""
 PYRAMID_TYPES = _words("""
     donut-swin focalnet hiera levit pvt pvt_v2 segformer swin swinv2
 """)
-"""Their attention looks at windows, so that small patches of a large picture do no harm."""
+"""Their attention looks at windows, so that small patches of a large image do no harm."""
 MAX_TOKENS = 10_000
 """Patches that look at each other in one forward pass: 1024 px in patches of 14 are 5,329."""
 MAX_INPUT_VALUES = 30_000_000
@@ -201,7 +201,7 @@ def _check_values(name: str, config: Mapping[str, Any]) -> None:
                 _check_value(name, key, value)
         channels = mapping.get("num_channels", 3)
         if channels not in (3, None):
-            raise refuse(f"{name} expects {channels} colour channels; pictures here have 3.")
+            raise refuse(f"{name} expects {channels} color channels; pictures here have 3.")
 
 
 def _check_value(name: str, key: str, value: object) -> None:

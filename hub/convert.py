@@ -138,5 +138,5 @@ def _readme(source: Path, layout: Layout, risk: str) -> str:
     name = re.sub(r"[^\w.-]", "_", source.name)
     return (
         f"# {layout.title}, converted\n\nFrom `{name}`, sha256 `{sha256_of(source)}`. {risk}\n\n"
-        "The licence is that of the file's author, who is to be asked before it is shared.\n"
+        "The license is that of the file's author, who is to be asked before it is shared.\n"
     )

@@ -1,4 +1,4 @@
-"""How must a picture be prepared for a checkpoint that brings no card?
+"""How must an image be prepared for a checkpoint that brings no card?
 
 Derives a Card from config.json and the processor's file: size, mean, deviation, frames, labels.
 What had to be assumed is returned as sentences for the user. Imports errors and hub.
@@ -22,7 +22,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 Triple = tuple[float, float, float]
-"""One number a colour channel, in the order red, green, blue."""
+"""One number a color channel, in the order red, green, blue."""
 DEFAULT_MARGIN = 0.3
 """Face crop when nobody knows better: 30 % around the face, the commonest training crop."""
 FALLBACK_SIZE_PX = 224
@@ -51,11 +51,11 @@ def card_from_config(
         config: config.json.
         processor: preprocessor_config.json, or None when the repo has none.
         labels: the resolved label map.
-        source: the catalogue's entry, if any.
+        source: the catalog's entry, if any.
     """
     warnings: list[str] = []
     size_px = _size(config, processor, warnings)
-    mean, std = _normalisation(config, processor, warnings)
+    mean, std = _normalization(config, processor, warnings)
     margin = source.margin if source is not None else None
     if margin is None and (source is None or source.crop == "face"):
         warnings.append(
@@ -70,7 +70,7 @@ def card_from_config(
         fake_indices=labels.fake_indices,
         real_indices=labels.real_indices,
         labels_known_by=labels.known_by,
-        licence=source.licence if source else "unknown",
+        license=source.license if source else "unknown",
         crop=source.crop if source else role.crop,
         margin=DEFAULT_MARGIN if margin is None else margin,
         mean=mean,
@@ -80,7 +80,7 @@ def card_from_config(
     return card, warnings
 
 
-def stated_licence(readme: str) -> str:
+def stated_license(readme: str) -> str:
     """Return the ``license:`` of a README's front matter, and nothing else of it."""
     front = re.match(r"---\r?\n(.*?)\r?\n---", readme, re.DOTALL)
     result = re.search(r"(?m)^license:\s*([A-Za-z0-9.+-]{1,40})\s*$", front[1]) if front else None
@@ -134,19 +134,19 @@ def _side(size: object) -> int | None:
     return sides[0]
 
 
-def _normalisation(
+def _normalization(
     config: Mapping[str, Any], processor: Mapping[str, Any] | None, warnings: list[str]
 ) -> tuple[Triple, Triple]:
-    """Return mean and deviation for pictures in 0…1, all rescaling folded in."""
+    """Return mean and deviation for images in 0…1, all rescaling folded in."""
     if processor is None:
         pretrained = config.get("pretrained_cfg")
         if isinstance(pretrained, Mapping) and "mean" in pretrained and "std" in pretrained:
             return _triple(pretrained["mean"]), _triple(pretrained["std"])
         return _triple(0.5), _triple(0.5)
-    normalise = processor.get("do_normalize", True)
-    mean = _triple(processor.get("image_mean") or 0.5) if normalise else _triple(0.0)
-    std = _triple(processor.get("image_std") or 0.5) if normalise else _triple(1.0)
-    if normalise and not (processor.get("image_mean") and processor.get("image_std")):
+    normalize = processor.get("do_normalize", True)
+    mean = _triple(processor.get("image_mean") or 0.5) if normalize else _triple(0.0)
+    std = _triple(processor.get("image_std") or 0.5) if normalize else _triple(1.0)
+    if normalize and not (processor.get("image_mean") and processor.get("image_std")):
         warnings.append("Its processor names no mean and deviation; 0.5 is assumed for both.")
     if min(std) <= 0:
         raise refuse(f"Its processor divides by a deviation of {min(std)}.")
@@ -168,7 +168,7 @@ def _triple(value: object) -> Triple:
         value = (value, value, value)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
         raise refuse(
-            f"Its mean or deviation is {repr(value)[:60]}; three colour channels are needed."
+            f"Its mean or deviation is {repr(value)[:60]}; three color channels are needed."
         )
     try:
         return float(value[0]), float(value[1]), float(value[2])

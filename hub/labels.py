@@ -121,7 +121,7 @@ def resolve_labels(
 ) -> LabelMap:
     """Decide which outputs mean *fake*.
 
-    The user's answer wins, then the catalogue's correction, then the words.
+    The user's answer wins, then the catalog's correction, then the words.
 
     Args:
         names: label of each output, in index order; one name means one logit.
@@ -144,7 +144,7 @@ def resolve_labels(
     unnamed = all(_UNNAMED.match(name.strip()) for name in names)
     if override is not None and (unnamed or not override.only_if_unnamed):
         if len(override.names) != len(names):
-            raise _ambiguous(names, "the catalogue knows another number of labels")
+            raise _ambiguous(names, "the catalog knows another number of labels")
         return _from_words(override.names, f"Catalogue: {override.evidence}")
     return _from_words(names, f"The label words in config.json: {_listed(names)}.")
 

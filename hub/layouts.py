@@ -98,9 +98,9 @@ def card_for(
 ) -> tuple[Card, list[str]]:
     """Describe how a checkpoint of a layout is used, and say what had to be assumed."""
     title = source.title if source else name
-    licence = source.licence if source else "unknown"
+    license = source.license if source else "unknown"
     return (
-        _gend_card(title, licence, config) if layout is GEND else _sync_card(title, licence, layout)
+        _gend_card(title, license, config) if layout is GEND else _sync_card(title, license, layout)
     )
 
 
@@ -121,7 +121,7 @@ def gend_family(config: Mapping[str, Any]) -> str:
     )
 
 
-def _gend_card(title: str, licence: str, config: Mapping[str, Any]) -> tuple[Card, list[str]]:
+def _gend_card(title: str, license: str, config: Mapping[str, Any]) -> tuple[Card, list[str]]:
     mean, std = {"clip": CLIP, "dino": IMAGENET, "pe": HALVES}[gend_family(config)]
     card = Card(
         detector="spatial",
@@ -131,7 +131,7 @@ def _gend_card(title: str, licence: str, config: Mapping[str, Any]) -> tuple[Car
         real_indices=(0,),
         labels_known_by="GenD's own order: output 0 is real, 1 is fake. Its config does not say "
         "so; the direction check on a few labelled files confirms it.",
-        licence=licence,
+        license=license,
         margin=GEND_MARGIN,
         mean=mean,
         std=std,
@@ -139,7 +139,7 @@ def _gend_card(title: str, licence: str, config: Mapping[str, Any]) -> tuple[Car
     return card, []
 
 
-def _sync_card(title: str, licence: str, layout: Layout) -> tuple[Card, list[str]]:
+def _sync_card(title: str, license: str, layout: Layout) -> tuple[Card, list[str]]:
     card = Card(
         detector="sync",
         title=title,
@@ -147,7 +147,7 @@ def _sync_card(title: str, licence: str, layout: Layout) -> tuple[Card, list[str
         fake_indices=(0,),
         real_indices=(),
         labels_known_by="Not a classifier: the worse lips and voice fit each other, the higher.",
-        licence=licence,
+        license=license,
         crop="mouth" if layout is AVHUBERT else "face",
         margin=0.0 if layout is AVHUBERT else SYNCNET_MARGIN,
         frames=1 if layout is AVHUBERT else 5,

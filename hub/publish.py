@@ -40,7 +40,7 @@ def publish(
     *,
     token: str | None = None,
     private: bool = False,
-    licence: str | None = None,
+    license: str | None = None,
 ) -> Published:
     """Upload a checkpoint to the Hub, creating the repo if needed.
 
@@ -49,15 +49,15 @@ def publish(
         to: ``owner/repo``.
         token: one that may write; None for ``HF_TOKEN``.
         private: for a new repo.
-        licence: needed when the checkpoint states none.
+        license: needed when the checkpoint states none.
 
     Raises:
-        UserError: ``licence_missing``, or a ``hub_…`` code.
+        UserError: ``license_missing``, or a ``hub_…`` code.
     """
     from huggingface_hub import CommitOperationAdd
 
     checkpoint = resolve(None, what) if isinstance(what, Role) else what
-    card = _licensed(checkpoint, licence)
+    card = _licensed(checkpoint, license)
     api = client(token)
     weights = checkpoint.folder / WEIGHTS
     with hub_errors(to):
@@ -82,7 +82,7 @@ def readme(card: Card, task: Task | None, base_model: str | None = None) -> str:
         task: of the Hub, if it is one.
         base_model: the repo that the weights were taken from, if any.
     """
-    front: dict[str, Any] = {"license": card.licence, "tags": ["deepfake-detection", card.detector]}
+    front: dict[str, Any] = {"license": card.license, "tags": ["deepfake-detection", card.detector]}
     if task is not None:
         front["pipeline_tag"] = task
     if base_model:
@@ -100,14 +100,14 @@ def readme(card: Card, task: Task | None, base_model: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _licensed(checkpoint: Checkpoint, licence: str | None) -> Card:
+def _licensed(checkpoint: Checkpoint, license: str | None) -> Card:
     card = checkpoint.card
-    if licence is not None:
-        return replace(card, licence=licence)
-    if card.licence == "unknown":
+    if license is not None:
+        return replace(card, license=license)
+    if card.license == "unknown":
         raise UserError(
             "licence_missing",
-            f"{checkpoint.name} states no licence. Name the one that its author gave, or do not "
+            f"{checkpoint.name} states no license. Name the one that its author gave, or do not "
             "publish it.",
         )
     return card

@@ -1,6 +1,6 @@
 """Does a checkpoint's score point the right way on files whose truth is known?
 
-A label map can be right in form and wrong in fact. A few labelled files are enough to see a
+A label map can be right in form and wrong in fact. A few labeled files are enough to see a
 detector that works backwards. numpy only; imports nothing of ours.
 """
 
@@ -21,7 +21,7 @@ SHUFFLES = 2000
 
 @dataclass(frozen=True)
 class SignCheck:
-    """What a few labelled files say about the direction of a score.
+    """What a few labeled files say about the direction of a score.
 
     Args:
         auc: share of (fake, real) pairs in which the fake scores higher, 0…1; None if too few.

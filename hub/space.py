@@ -1,7 +1,7 @@
 """How does a Space get online?
 
 ``Spacefile`` is the one manifest. From it come the front matter of the README, which is all that
-the platform reads, and the deploy call; a check proves that README, requirements and catalogue
+the platform reads, and the deploy call; a check proves that README, requirements and catalog
 agree with it. Imports errors and hub.
 
     python -m hub.space front-matter            write it into README.md
@@ -28,7 +28,7 @@ from hub.remote import COMMIT, client, endpoint, hub_errors
 from hub.spacefile import ROOT, Space, read_spacefile
 from hub.store import EMBEDDED, parse_spec
 
-COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
+COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 PYTHONS = ("3.12",)
 """Of the versions that Spaces offer (3.10 and 3.12), transformers 5 runs on the second only."""
 ZERO_GPU_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")
@@ -95,7 +95,7 @@ def write_front_matter(space: Space, readme: Path) -> bool:
 
 
 def disagreements(space: Space, root: Path = ROOT) -> list[str]:
-    """Return every point in which Spacefile, README, requirements and catalogue differ."""
+    """Return every point in which Spacefile, README, requirements and catalog differ."""
     return [
         *_look(space),
         *_checkpoint_problems(space),
@@ -172,8 +172,8 @@ def _look(space: Space) -> list[str]:
     if len(space.short_description) > MAX_DESCRIPTION:
         problems.append(f"Spacefile: short_description is longer than {MAX_DESCRIPTION}.")
     for name in ("color_from", "color_to"):
-        if getattr(space, name) not in COLOURS:
-            problems.append(f"Spacefile: {name} is {getattr(space, name)!r}, which is no colour.")
+        if getattr(space, name) not in COLORS:
+            problems.append(f"Spacefile: {name} is {getattr(space, name)!r}, which is no color.")
     return problems
 
 

@@ -1,6 +1,6 @@
 """Which verified local files stand behind a name?
 
-``resolve`` is the one door: nothing, ``owner/repo@revision``, a name of the catalogue or a folder
+``resolve`` is the one door: nothing, ``owner/repo@revision``, a name of the catalog or a folder
 goes in; a Checkpoint whose files were listed, judged and checked comes out, or a sentence that says
 why not. Builds no network (that is ``detectors.loading``). Imports errors and hub.
 """
@@ -20,7 +20,7 @@ from hub import catalog, checks, configs, layouts, remote
 from hub.calibrations import load_answer, load_calibration
 from hub.checkpoint import Card, Checkpoint, Source
 from hub.checksums import sha256_of
-from hub.facts import card_from_config, stated_licence
+from hub.facts import card_from_config, stated_license
 from hub.labels import label_names, resolve_labels
 from hub.role import Role
 
@@ -68,7 +68,7 @@ def resolve(
     """Find, fetch, judge and describe a checkpoint.
 
     Args:
-        spec: None or ``embedded``; a name of the catalogue; ``owner/repo`` or
+        spec: None or ``embedded``; a name of the catalog; ``owner/repo`` or
             ``owner/repo@revision``; or a folder, written as a path that starts with ``/``, ``.``,
             ``~`` or a drive letter.
         role: what it will be used for.
@@ -100,7 +100,7 @@ def resolve(
 
 
 def _check_commit(repo_id: str, source: Source | None, wanted: str | None, commit: str) -> None:
-    """Refuse a branch of the catalogue that has moved since it was looked at."""
+    """Refuse a branch of the catalog that has moved since it was looked at."""
     looked_at = source.commit if source is not None and source.revision == wanted else None
     if looked_at is not None and not commit.startswith(looked_at):
         raise checks.refuse(
@@ -115,7 +115,7 @@ def looks_like_folder(spec: str) -> bool:
 
 
 def parse_spec(spec: str) -> tuple[str, str | None]:
-    """Split ``owner/repo@revision``, or look a short name up in the catalogue.
+    """Split ``owner/repo@revision``, or look a short name up in the catalog.
 
     Raises:
         UserError: ``hub_missing`` when it is neither.
@@ -130,7 +130,7 @@ def parse_spec(spec: str) -> tuple[str, str | None]:
     raise UserError(
         "hub_missing",
         f"{spec[:80]!r} is neither a name like owner/repo or owner/repo@revision, nor one of the "
-        "catalogue, nor a path that starts with / or ./",
+        "catalog, nor a path that starts with / or ./",
     )
 
 
@@ -256,12 +256,12 @@ def _derived_card(
 
 
 def _licensed(card: Card, folder: Path) -> Card:
-    """Take the licence from the README's front matter where nothing else states one."""
+    """Take the license from the README's front matter where nothing else states one."""
     readme = folder / "README.md"
-    if card.licence != "unknown" or not readme.is_file():
+    if card.license != "unknown" or not readme.is_file():
         return card
     text = readme.read_text(encoding="utf-8", errors="replace")
-    return replace(card, licence=stated_licence(text))
+    return replace(card, license=stated_license(text))
 
 
 def _turned(card: Card, answer: Sequence[str] | None) -> Card:
@@ -279,7 +279,7 @@ def _turned(card: Card, answer: Sequence[str] | None) -> Card:
 
 
 def _processor(folder: Path, name: str) -> dict[str, Any] | None:
-    """Return the picture settings from whichever of the three files has them."""
+    """Return the image settings from whichever of the three files has them."""
     for filename in (
         "preprocessor_config.json",
         "video_preprocessor_config.json",

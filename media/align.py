@@ -12,7 +12,7 @@ import numpy as np
 from media.mesh import LEFT_EYE, MOUTH, RIGHT_EYE
 
 TIGHT_PX = 224  # the face itself, from above the brows to the chin
-CROP_PX = 320  # the face with its surroundings; the tight crop is its centre, no second resampling
+CROP_PX = 320  # the face with its surroundings; the tight crop is its center, no second resampling
 MARGIN = CROP_PX / TIGHT_PX - 1  # 0.43 of the tight side is added around
 TIGHT_SIDE = 2.75  # tight side in units of the eye-to-mouth distance: brows to chin, ear to ear
 MOUTH_PX = 96  # side of the mouth crop, AV-HuBERT's size before its 88-pixel random crop
@@ -20,7 +20,7 @@ MOUTH_SIDE = 1.45  # side of the mouth crop in units of the eye-to-mouth distanc
 
 
 def eye_line_and_mouth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres of the person's right eye, left eye and mouth.
+    """Centers of the person's right eye, left eye and mouth.
 
     Args:
         landmarks: (468, 2) float, pixels, x before y.
@@ -47,12 +47,12 @@ def face_scale_px(landmarks: np.ndarray) -> float:
     )
 
 
-def _upright(centre: np.ndarray, angle_rad: float, side_px: float, out_px: int) -> np.ndarray:
+def _upright(center: np.ndarray, angle_rad: float, side_px: float, out_px: int) -> np.ndarray:
     """The 2x3 matrix that takes image points to an upright crop of ``out_px`` pixels a side."""
     scale = out_px / side_px
     cos, sin = scale * np.cos(angle_rad), scale * np.sin(angle_rad)
     rotation = np.array([[cos, sin], [-sin, cos]])
-    shift = np.array([out_px / 2, out_px / 2]) - rotation @ centre
+    shift = np.array([out_px / 2, out_px / 2]) - rotation @ center
     return np.hstack([rotation, shift[:, None]])
 
 
@@ -101,7 +101,7 @@ def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return (np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
-def centre(crops: np.ndarray, side_px: int) -> np.ndarray:
+def center(crops: np.ndarray, side_px: int) -> np.ndarray:
     """The central (..., side_px, side_px, 3) part of (..., CROP_PX, CROP_PX, 3) crops."""
     start = (crops.shape[-2] - side_px) // 2
     return crops[..., start : start + side_px, start : start + side_px, :]

@@ -74,7 +74,7 @@ class Clip:
 
     Attributes:
         name: file name without its folder.
-        kind: ``video`` or ``picture``.
+        kind: ``video`` or ``image``.
         container: for people, e.g. "MP4 / QuickTime".
         duration_s: length by the time stamps that are really there; 0 for an image.
         size_wh: width and height of the upright image, square pixels.
@@ -192,7 +192,7 @@ class Clip:
                 if frame.time is None:
                     continue
                 at = round((frame.time - self._origin_s - start_s) * rate)
-                # neighbouring frames join without a seam; only a real gap moves the position
+                # neighboring frames join without a seam; only a real gap moves the position
                 position = (
                     expected if abs(at - expected) < AUDIO_GAP_S * rate and expected >= 0 else at
                 )

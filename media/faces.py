@@ -26,7 +26,7 @@ MIN_DETECTION = 0.5  # confidence of the detector
 MIN_PRESENCE = 0.5  # probability of the mesh that its region holds a face
 PAD_FRACTION = 0.25  # the detector misses faces that fill the image: search again with a border
 WIDE_PAD_FRACTION = 0.5  # and with a wider one, where the image is too small to be cut in tiles
-TILE_OVERLAP = 0.3  # share of a tile that it has in common with its neighbour
+TILE_OVERLAP = 0.3  # share of a tile that it has in common with its neighbor
 TILE_MIN_SIDE_PX = 480  # smaller images gain nothing from a second, tiled search
 SAME_FACE_IOU = 0.4
 
@@ -48,9 +48,9 @@ class Face:
 
 @dataclass(frozen=True)
 class Region:
-    """A rotated square that holds a face: centre (2,) px, side px, angle rad."""
+    """A rotated square that holds a face: center (2,) px, side px, angle rad."""
 
-    centre: np.ndarray
+    center: np.ndarray
     side_px: float
     angle_rad: float
 
@@ -173,10 +173,10 @@ def _new_detector():
 
 def _region_of_detection(detection, width: int, height: int) -> Region:
     box, eyes = detection.bounding_box, detection.keypoints[:2]
-    centre = np.array([box.origin_x + box.width / 2, box.origin_y + box.height / 2])
+    center = np.array([box.origin_x + box.width / 2, box.origin_y + box.height / 2])
     across = [(eyes[1].x - eyes[0].x) * width, (eyes[1].y - eyes[0].y) * height]
     side = max(box.width, box.height) * MESH_ROI_SCALE
-    return Region(centre, float(side), float(np.arctan2(across[1], across[0])))
+    return Region(center, float(side), float(np.arctan2(across[1], across[0])))
 
 
 def _region_of_landmarks(landmarks: np.ndarray) -> Region:
@@ -190,12 +190,12 @@ def _region_matrix(region: Region) -> np.ndarray:
     scale = MESH_INPUT_PX / max(region.side_px, 1e-3)
     cos, sin = scale * np.cos(region.angle_rad), scale * np.sin(region.angle_rad)
     rotation = np.array([[cos, sin], [-sin, cos]])
-    shift = MESH_INPUT_PX / 2 - rotation @ region.centre
+    shift = MESH_INPUT_PX / 2 - rotation @ region.center
     return np.hstack([rotation, shift[:, None]])
 
 
 def _shifted(region: Region, x: float, y: float) -> Region:
-    return Region(region.centre + np.array([x, y]), region.side_px, region.angle_rad)
+    return Region(region.center + np.array([x, y]), region.side_px, region.angle_rad)
 
 
 def _overlaps_image(box_xyxy: np.ndarray, shape: tuple[int, ...]) -> bool:

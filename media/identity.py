@@ -29,10 +29,10 @@ class IdentityLinker:
         named: list[FaceTrack] = []
         for track in tracks:
             taken = {t.person for t in named if _at_one_moment(t, track)}
-            named.append(replace(track, person=self._recognise(track, taken)))
+            named.append(replace(track, person=self._recognize(track, taken)))
         return tuple(named)
 
-    def _recognise(self, track: FaceTrack, taken: set[str]) -> str:
+    def _recognize(self, track: FaceTrack, taken: set[str]) -> str:
         assessment, box = _thumbnail(track.crops), track.boxes_xyxy[-1]
         likeness = [
             (
@@ -69,6 +69,6 @@ def _unit(values: np.ndarray) -> np.ndarray:
 
 def _thumbnail(crops: np.ndarray) -> np.ndarray:
     """(24, 24, 3) mean look of a face, zero mean and unit variance."""
-    few = align.centre(crops[:: max(1, len(crops) // 8)], align.TIGHT_PX)
+    few = align.center(crops[:: max(1, len(crops) // 8)], align.TIGHT_PX)
     small = [cv2.resize(c, (24, 24), interpolation=cv2.INTER_AREA) for c in few]
     return _unit(np.mean(small, axis=0).astype(np.float64))

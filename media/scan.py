@@ -46,7 +46,7 @@ def scan(container: av.container.InputContainer, stop: Stop) -> Scan:
     """Read all packets of the first video stream and the first audio stream.
 
     Raises:
-        UserError: ``decode_failed`` when there is no picture, or the time stamps span more than
+        UserError: ``decode_failed`` when there is no image, or the time stamps span more than
             `LONGEST_S`.
     """
     times_s, has_audio, damaged = _time_stamps(container, stop)

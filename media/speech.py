@@ -1,4 +1,4 @@
-"""When does somebody speak? (Silero VAD, MIT licence, weights inside its package)"""
+"""When does somebody speak? (Silero VAD, MIT license, weights inside its package)"""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from media.faces import Face, FaceFinder, area, iou
 from media.mesh import LEFT_EAR, NOSE_TIP, RIGHT_EAR
 
 SEARCH_EVERY = 8  # frames between two searches of the whole image; between them faces are followed
-LINK_IOU = 0.3  # two boxes in neighbouring frames that overlap this much are one face
+LINK_IOU = 0.3  # two boxes in neighboring frames that overlap this much are one face
 SHORTEST_TRACK = 4  # frames; shorter tracks of a video are the detector's dreams in noise
 MOST_FACES = 6  # the largest faces of a window are examined
 MOST_FOLLOWED = 2 * MOST_FACES  # at the same time; the largest ones of an image come first
-CUT_DISTANCE = 0.45  # Bhattacharyya distance of colour histograms between two frames of one shot
+CUT_DISTANCE = 0.45  # Bhattacharyya distance of color histograms between two frames of one shot
 SMALL_PX = 48.0  # side of the tight crop in the image; below, nothing but the resampling is seen
 BLURRY = 3.0  # variance of the Laplacian; real low-light meeting videos reach 6 (measured)
-DARK = 25.0  # mean grey level, 0..255
+DARK = 25.0  # mean gray level, 0..255
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Quality:
 
     Attributes:
         face_px: median side of the tight crop in the image's own pixels.
-        sharpness: median variance of the Laplacian of the tight crop (8-bit grey levels squared).
-        brightness: mean grey level of the tight crop, 0..255.
+        sharpness: median variance of the Laplacian of the tight crop (8-bit gray levels squared).
+        brightness: mean gray level of the tight crop, 0..255.
         yaw_deg: median absolute turn of the head, roughly, from the landmarks.
     """
 
@@ -163,14 +163,14 @@ def track_faces(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) 
 def measure_quality(crops: np.ndarray, landmarks: np.ndarray) -> Quality:
     """Quality of (n, 320, 320, 3) crops with (n, 468, 2) landmarks, from at most eight of them."""
     chosen = np.unique(np.linspace(0, len(crops) - 1, 8).round().astype(int))
-    grey = [
-        cv2.cvtColor(align.centre(crops[i], align.TIGHT_PX), cv2.COLOR_RGB2GRAY) for i in chosen
+    gray = [
+        cv2.cvtColor(align.center(crops[i], align.TIGHT_PX), cv2.COLOR_RGB2GRAY) for i in chosen
     ]
     scales = [align.face_scale_px(landmarks[i]) for i in chosen]
     return Quality(
         face_px=float(np.median(scales)) * align.TIGHT_SIDE,
-        sharpness=float(np.median([cv2.Laplacian(g, cv2.CV_64F).var() for g in grey])),
-        brightness=float(np.mean([g.mean() for g in grey])),
+        sharpness=float(np.median([cv2.Laplacian(g, cv2.CV_64F).var() for g in gray])),
+        brightness=float(np.mean([g.mean() for g in gray])),
         yaw_deg=float(np.median([abs(yaw_deg(landmarks[i])) for i in chosen])),
     )
 

@@ -65,7 +65,7 @@ def checkpoint_facts(checkpoint: Checkpoint) -> str:
         ("Full revision", checkpoint.revision or "a folder or embedded, see the checksum"),
         ("SHA-256 of the weights", checkpoint.sha256),
         ("Title", card.title),
-        ("License", card.licence),
+        ("License", card.license),
         ("Input", _input_words(checkpoint)),
         ("Which output means fake", card.labels_known_by),
         ("Calibration", _calibration_words(checkpoint)),

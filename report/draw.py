@@ -1,6 +1,6 @@
-"""How does a picture look with what was found in it?
+"""How does an image look with what was found in it?
 
-Boxes with a level in words, heatmaps over faces, and strips of pictures. Every level has its own
+Boxes with a level in words, heatmaps over faces, and strips of images. Every level has its own
 line style, not only its color. Draws on copies. Imports analysis (types), media.align,
 report.words.
 """
@@ -27,9 +27,9 @@ from report.words import AGAINST, FOR, STYLES, clock, percent
 from verdict.fusion import Opinion
 from verdict.levels import Level
 
-LONGEST_SIDE_PX = 1280  # of a picture in a report
-SMALL_BELOW_PX = 480  # smaller pictures are enlarged, so that the writing does not cover them
-TEXT_SHARE = 0.032  # height of the writing as a share of the picture's longer side
+LONGEST_SIDE_PX = 1280  # of an image in a report
+SMALL_BELOW_PX = 480  # smaller images are enlarged, so that the writing does not cover them
+TEXT_SHARE = 0.032  # height of the writing as a share of the image's longer side
 HEAT_OPACITY = 0.72  # of the strongest part; weaker parts let more of the face through
 JPEG_QUALITY = 85
 LINE_HEIGHT = 1.35  # of the writing, in units of its size
@@ -69,7 +69,7 @@ def marked(
         note: written in the lower left corner, e.g. the time.
 
     Returns:
-        A new (h, w, 3) uint8 RGB picture of the same size.
+        A new (h, w, 3) uint8 RGB image of the same size.
     """
     image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
@@ -95,7 +95,7 @@ def marked(
 
 
 def annotated(analysis: Analysis, keyframe: Keyframe) -> np.ndarray:
-    """One kept picture with its faces marked, (h, w, 3) uint8 RGB, at a size fit for a report."""
+    """One kept image with its faces marked, (h, w, 3) uint8 RGB, at a size fit for a report."""
     image, factor = fit(keyframe.image)
     boxes = {person: box * factor for person, (box, _) in keyframe.faces.items()}
     note = clock(keyframe.time_s) if analysis.kind == MediaKind.VIDEO else ""
@@ -103,7 +103,7 @@ def annotated(analysis: Analysis, keyframe: Keyframe) -> np.ndarray:
 
 
 def fit(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """Scale a picture to the size of a report; returns it and the factor."""
+    """Scale an image to the size of a report; returns it and the factor."""
     longest = max(image.shape[:2])
     factor = min(1.0, LONGEST_SIDE_PX / longest)
     if longest < SMALL_BELOW_PX:
@@ -137,16 +137,16 @@ def heat_scale(values: np.ndarray) -> float:
 def heat_on_picture(image: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap) -> np.ndarray:
     """Lay a heatmap over the face it belongs to.
 
-    The map covers the tight crop; it goes back into the picture by the inverse of the matrix that
+    The map covers the tight crop; it goes back into the image by the inverse of the matrix that
     the crop was cut with. Strong parts hide more of the face than weak ones.
 
     Args:
         image: (h, w, 3) uint8 RGB.
-        landmarks: (468, 2) px of that face in this picture.
+        landmarks: (468, 2) px of that face in this image.
         heatmap: log-odds by part of the tight crop.
 
     Returns:
-        A new (h, w, 3) uint8 RGB picture.
+        A new (h, w, 3) uint8 RGB image.
     """
     side = align.TIGHT_PX
     # linear: a smoother kernel would swing below zero and paint evidence that nobody measured
@@ -169,17 +169,17 @@ def heat_on_picture(image: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap) 
 
 
 def tight_matrix(landmarks: np.ndarray) -> np.ndarray:
-    """The (2, 3) similarity from picture pixels to the tight crop: the centre of the wide one."""
+    """The (2, 3) similarity from image pixels to the tight crop: the center of the wide one."""
     matrix = align.face_matrix(landmarks).copy()
     matrix[:, 2] -= (align.CROP_PX - align.TIGHT_PX) / 2
     return matrix
 
 
 def heatmap_pair(analysis: Analysis, heatmap: Heatmap) -> np.ndarray | None:
-    """The plain face beside the face with a heatmap, on the kept picture that is nearest in time.
+    """The plain face beside the face with a heatmap, on the kept image that is nearest in time.
 
     Returns:
-        (h, w, 3) uint8 RGB, or None when no kept picture shows that person.
+        (h, w, 3) uint8 RGB, or None when no kept image shows that person.
     """
     shots = [keyframe for keyframe in analysis.keyframes if heatmap.person in keyframe.faces]
     if not shots:
@@ -193,14 +193,14 @@ def heatmap_pair(analysis: Analysis, heatmap: Heatmap) -> np.ndarray | None:
 
 
 def jpeg(image: np.ndarray) -> bytes:
-    """A (h, w, 3) uint8 RGB picture as JPEG."""
+    """A (h, w, 3) uint8 RGB image as JPEG."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 
 def data_uri(image: np.ndarray, height_px: int) -> str:
-    """A (h, w, 3) uint8 RGB picture, at most so high, as an address that carries the picture."""
+    """A (h, w, 3) uint8 RGB image, at most so high, as an address that carries the image."""
     factor = min(1.0, height_px / image.shape[0])
     if factor < 1:
         image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
@@ -208,7 +208,7 @@ def data_uri(image: np.ndarray, height_px: int) -> str:
 
 
 def strip(images: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.ndarray:
-    """Put pictures of any size side by side on white, all of one height; (h, w, 3) uint8 RGB."""
+    """Put images of any size side by side on white, all of one height; (h, w, 3) uint8 RGB."""
     parts: list[np.ndarray] = []
     for image in images:
         width = max(1, round(image.shape[1] * height_px / image.shape[0]))
@@ -219,7 +219,7 @@ def strip(images: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.ndarr
 
 
 def face_of(keyframe: Keyframe, person: str) -> np.ndarray:
-    """The (320, 320, 3) uint8 RGB crop of one person in a kept picture."""
+    """The (320, 320, 3) uint8 RGB crop of one person in a kept image."""
     landmarks = keyframe.faces[person][1]
     return align.cut(keyframe.image, align.face_matrix(landmarks), align.CROP_PX)
 

@@ -1,4 +1,4 @@
-"""What did each detector find? One card a detector, with one picture that shows the thing.
+"""What did each detector find? One card a detector, with one image that shows the thing.
 
 A card asks the finding what it carries: a heatmap is laid over the face, anything else is drawn
 over time. Imports analysis (types), verdict and the other files of this room.
@@ -21,19 +21,19 @@ from report.words import clock, signed, status
 from verdict.explain import STRENGTH, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 
-PICTURE_PX = 300  # height of a picture on a card
+PICTURE_PX = 300  # height of an image on a card
 EVEN_LOG_ODDS = 0.25  # a heatmap whose parts differ by less shows nothing
 
 
 @dataclass(frozen=True)
 class Figure:
-    """The picture of a card.
+    """The image of a card.
 
     Attributes:
         image: data URI, or None for bars over time.
         bars: (left %, width %, height % of the half, side, words) over time.
         caption: what it shows.
-        left, right: captions of the two halves of a pair; empty for one picture.
+        left, right: captions of the two halves of a pair; empty for one image.
     """
 
     image: str | None
@@ -57,7 +57,7 @@ class Card:
         counted: it is part of the sum.
         status: why not, in words; empty when it is.
         figure: what shows it, or None.
-        note: why there is no picture, or empty.
+        note: why there is no image, or empty.
     """
 
     title: str
@@ -135,7 +135,7 @@ def _weight(value: float, counted: bool, language: Language) -> str:
 
 
 def _figure(analysis: Analysis, finding: Finding, language: Language) -> tuple[Figure | None, str]:
-    """The picture of a finding, or why there is none."""
+    """The image of a finding, or why there is none."""
     if finding.heatmaps:
         heatmap = strongest(finding.heatmaps)
         if float(np.ptp(heatmap.values)) < EVEN_LOG_ODDS:

@@ -29,7 +29,7 @@ def schema() -> dict[str, Any]:
 
 
 def to_json(analysis: Analysis) -> dict[str, Any]:
-    """An analysis as plain JSON values, with the hash of all of them (no pictures, no NaN)."""
+    """An analysis as plain JSON values, with the hash of all of them (no images, no NaN)."""
     return sealed(_content(analysis).model_dump(mode="json"))
 
 

@@ -1,4 +1,4 @@
-"""Who was seen? One card a person: picture, level, seconds.
+"""Who was seen? One card a person: image, level, seconds.
 
 Imports analysis (types) and the other files of this room.
 """
@@ -30,7 +30,7 @@ class FaceCard:
 
     Attributes:
         name: "Face A".
-        image: data URI of the face, or None when no kept picture shows it.
+        image: data URI of the face, or None when no kept image shows it.
         level, style: of the opinion on this person.
         probability: in percent, or None.
         stretches: when, in words.
@@ -100,7 +100,7 @@ def overlay(analysis: Analysis, language: Language = ENGLISH) -> dict[str, Any]:
 
     Returns:
         ``{"duration_s": …, "faces": [{"key", "label", "tracks": [[[t, x0, y0, x1, y1], …], …]}]}``
-        with places as shares of the picture's width and height.
+        with places as shares of the image's width and height.
     """
     opinions = {o.person: o for o in analysis.verdict.people}
     faces = [

@@ -1,6 +1,6 @@
 """What does a user send who thinks that a verdict is wrong?
 
-A text with everything that is needed to look into it, and nothing else: no picture, no file. It is
+A text with everything that is needed to look into it, and nothing else: no image, no file. It is
 made here and sent nowhere. Imports analysis (types) and the export.
 """
 

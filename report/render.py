@@ -24,7 +24,7 @@ from report.view import view
 from report.words import clock
 
 ROOM = Path(__file__).parent
-SHOT_PX = 260  # height of a whole picture in the report
+SHOT_PX = 260  # height of a whole image in the report
 MOST_SHOTS = 4
 
 
@@ -73,7 +73,7 @@ def over_time(analysis: Analysis, language: Language = ENGLISH) -> str:
 
 
 def to_html(analysis: Analysis, language: Language = ENGLISH, case: str = "") -> str:
-    """The whole report as one HTML document: pictures inside, no scripts, nothing fetched.
+    """The whole report as one HTML document: images inside, no scripts, nothing fetched.
 
     Args:
         analysis: what is reported.

@@ -85,7 +85,7 @@ class Timeline:
 
 
 def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | None:
-    """The rows of an analysis; None for a still picture, which has no time."""
+    """The rows of an analysis; None for a still image, which has no time."""
     if analysis.duration_s <= 0:
         return None
     end = analysis.duration_s

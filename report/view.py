@@ -1,6 +1,6 @@
 """What does a reader see of an analysis, in which order?
 
-Turns an `Analysis` into a `View`: words, places and pictures that are ready to be laid out. The
+Turns an `Analysis` into a `View`: words, places and images that are ready to be laid out. The
 page and the report show the same view by the same templates. Imports analysis (types), verdict and
 the other files of this room.
 """
@@ -58,7 +58,7 @@ class View:
         sentences: at most three; a fourth where there are references.
         faces, cards: of people and of evidence; the heaviest first.
         silent: detectors that could not judge, each with its reason.
-        timeline: over time, or None for a still picture.
+        timeline: over time, or None for a still image.
         warnings: what weakens the verdict.
     """
 

@@ -1,6 +1,6 @@
 """In which words and colors do we speak of evidence?
 
-The one vocabulary of pictures, page, report and app. A number becomes a phrase here and nowhere
+The one vocabulary of images, page, report and app. A number becomes a phrase here and nowhere
 else. Imports verdict (the levels).
 """
 
@@ -27,7 +27,7 @@ class LevelStyle:
 
     Attributes:
         key: the word for it in the style sheet.
-        color: "#rrggbb" of lines and plates drawn on pictures.
+        color: "#rrggbb" of lines and plates drawn on images.
         ink: "#rrggbb" of writing on that color, contrast at least 4.5 to 1.
         dash: (drawn, left out) in units of the line width; (1, 0) is a full line.
         sign: a shape that stands for the level where color is not seen.

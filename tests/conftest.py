@@ -23,7 +23,7 @@ def own_user_folder(tmp_path_factory) -> None:
 
 @pytest.fixture(scope="session")
 def devset() -> Path:
-    """Folder of labelled clips that never enters the repository."""
+    """Folder of labeled clips that never enters the repository."""
     folder = SHARED / "devset"
     if not folder.is_dir():
         pytest.skip(
@@ -51,7 +51,7 @@ def write_clip(
     times_s: list[float] | None = None,
     sound_codec: str = "aac",
 ) -> Path:
-    """Write a small clip; the sound's time stamps start ``sound_late_s`` after the pictures'."""
+    """Write a small clip; the sound's time stamps start ``sound_late_s`` after the images'."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=fps)
         video.height, video.width = pictures[0].shape[:2]

@@ -291,7 +291,7 @@ CONFIGS = [
     Case("a million patches", lambda f: processor(size=1024)(
         config(image_size=1024, patch_size=1)(f)), words="patches"),
     Case("a list of 10,000 depths", config(depths=[2] * 10_000), words="10000 values"),
-    Case("one grey channel", config(num_channels=1), words="colour channels"),
+    Case("one grey channel", config(num_channels=1), words="color channels"),
     Case("a processor that is no object", named(PROCESSOR, b"3"), words="not a JSON object"),
     Case("a size without form", processor(size=[[1], {}]), words="input size"),
     Case("a deviation of zero", processor(image_std=[0, 0, 0]), words="deviation"),

@@ -30,13 +30,13 @@ NUMBERS = FusionParameters(
     date="2026-01-01",
     way_shares={"face": 0.75, "voice": 0.25, "mouth": 0.1},
 )
-CENTRES = {"Face A": (200.0, 170.0), "Face B": (460.0, 180.0)}
+CENTERS = {"Face A": (200.0, 170.0), "Face B": (460.0, 180.0)}
 FACE_PX = 110.0
 
 
-def landmarks_at(centre_xy: tuple[float, float]) -> np.ndarray:
+def landmarks_at(center_xy: tuple[float, float]) -> np.ndarray:
     """(468, 2) float32: eyes and mouth where a face has them, the other points on an oval."""
-    x, y = centre_xy
+    x, y = center_xy
     turn = np.linspace(0, 2 * np.pi, 468)
     points = np.stack([x + FACE_PX / 2 * np.cos(turn), y + FACE_PX / 1.6 * np.sin(turn)], 1)
     fixed = {33: (-28, -20), 133: (-12, -20), 362: (12, -20), 263: (28, -20), 61: (-16, 28)}
@@ -46,9 +46,9 @@ def landmarks_at(centre_xy: tuple[float, float]) -> np.ndarray:
     return points.astype(np.float32)
 
 
-def box_at(centre_xy: tuple[float, float]) -> np.ndarray:
+def box_at(center_xy: tuple[float, float]) -> np.ndarray:
     """(4,) float32 px around a drawn face."""
-    x, y = centre_xy
+    x, y = center_xy
     return np.float32([x - FACE_PX / 2, y - FACE_PX * 0.65, x + FACE_PX / 2, y + FACE_PX * 0.65])
 
 
@@ -57,7 +57,7 @@ def drawn_picture(shift_px: float = 0.0) -> np.ndarray:
     width, height = SIZE_WH
     across = np.linspace(90, 170, width, dtype=np.float32)
     image = np.repeat(across[None, :, None], height, 0).repeat(3, 2).astype(np.uint8)
-    for x, y in CENTRES.values():
+    for x, y in CENTERS.values():
         at = (round(x + shift_px), round(y))
         cv2.ellipse(image, at, (52, 68), 0, 0, 360, (214, 178, 150), -1)
         for dx in (-20, 20):
@@ -116,11 +116,11 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
     people = tuple(
         PersonRecord(
             person, ((0.0, DURATION_S),), len(times), Quality(108.0, 55.0, 130.0, 8.0),
-            (TrackRecord(times, np.repeat(box_at(centre)[None], len(times), 0)),),
+            (TrackRecord(times, np.repeat(box_at(center)[None], len(times), 0)),),
         )
-        for person, centre in CENTRES.items()
+        for person, center in CENTERS.items()
     )  # fmt: skip
-    faces = {p: (box_at(c), landmarks_at(c)) for p, c in CENTRES.items()}
+    faces = {p: (box_at(c), landmarks_at(c)) for p, c in CENTERS.items()}
     keyframes = tuple(Keyframe(t, drawn_picture(), faces) for t in (1.0, 2.5, 4.0))
     return Analysis(
         name=name,
@@ -151,7 +151,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
 
 
 def made_picture() -> Analysis:
-    """A still picture without any face: nothing can be assessed."""
+    """A still image without any face: nothing can be assessed."""
     findings = tuple(
         no_finding(name, None, code)
         for name, code in (

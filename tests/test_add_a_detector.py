@@ -66,7 +66,7 @@ class Toy(Detector):
 def write_toy(folder: Path) -> None:
     """A checkpoint folder in this program's own format."""
     folder.mkdir(parents=True)
-    card = Card(TOY, "A toy", 224, (1,), (0,), "made so", calibration=LINE, licence="mit")
+    card = Card(TOY, "A toy", 224, (1,), (0,), "made so", calibration=LINE, license="mit")
     save_file({"weight": np.array([0.9], np.float32)}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps({"model_type": "toy"}))
     (folder / "card.json").write_text(card.to_json())

@@ -91,7 +91,7 @@ class Watched:
         return self.page.inner_text("#answer .verdict")
 
     def keep(self, name: str) -> None:
-        """Scroll through the page, so that lazy pictures are there, and keep a screenshot."""
+        """Scroll through the page, so that lazy images are there, and keep a screenshot."""
         height = self.page.evaluate("document.documentElement.scrollHeight")
         for top in [*range(0, height, 600), 0]:
             self.page.evaluate(f"window.scrollTo(0, {top})")

@@ -23,7 +23,7 @@ from version import __version__
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, portrait) -> Path:
-    """A face, a grey picture, a text that calls itself a video, and a short clip."""
+    """A face, a gray image, a text that calls itself a video, and a short clip."""
     folder = tmp_path_factory.mktemp("files")
     face = cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR)[:320, 80:400]
     cv2.imwrite(str(folder / "face.png"), face)
@@ -35,7 +35,7 @@ def files(tmp_path_factory, portrait) -> Path:
 
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory) -> list[str]:
-    """Options that choose one tiny calibrated picture network."""
+    """Options that choose one tiny calibrated image network."""
     folder = write_checkpoint(tmp_path_factory.mktemp("tiny"), calibrated=True)
     return ["--detector", "spatial", "--checkpoint", f"spatial={folder}"]
 
@@ -200,7 +200,7 @@ def test_a_checkpoint_is_written_the_same_way_everywhere(command, capsys):
     assert "DETECTOR=" in capsys.readouterr().err
 
 
-def test_the_catalogue_can_be_listed_and_searched(capsys):
+def test_the_catalog_can_be_listed_and_searched(capsys):
     assert cli.main(["models", "list", "--detector", "temporal"]) == 0
     assert "embedded" in capsys.readouterr().out
     assert cli.main(["models", "search", "siglip2"]) == 0
@@ -218,7 +218,7 @@ def test_nothing_was_fetched_from_the_hub(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_checkpoint_without_a_licence_is_not_published(chosen, capsys):
+def test_a_checkpoint_without_a_license_is_not_published(chosen, capsys):
     assert cli.main(["publish", chosen[-1], "--to", "me/mine"]) == 1
     assert "licence_missing" in capsys.readouterr().err
 

@@ -188,7 +188,7 @@ def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portra
 def test_every_card_is_complete(detector):
     card = detector.checkpoint.card
     assert card.detector == detector.role.name
-    assert card.trained_on and card.limits and card.licence
+    assert card.trained_on and card.limits and card.license
     text = (detector.checkpoint.folder / "README.md").read_text("utf-8")
     assert "research" in text.lower()
     assert json.loads((detector.checkpoint.folder / "card.json").read_text("utf-8"))

@@ -88,7 +88,7 @@ def clone(tmp_path_factory, portrait) -> Path:
 
 
 def write_pictures(folder: Path, portrait: np.ndarray, checkpoint: Path) -> None:
-    """Nine "fake" pictures of a face that a checkpoint finds worse than nine "real" ones."""
+    """Nine "fake" images of a face that a checkpoint finds worse than nine "real" ones."""
     rng = np.random.default_rng(0)
     settings = Settings(
         detectors=("spatial",), checkpoints={"spatial": str(checkpoint)}, stability=False

@@ -123,7 +123,7 @@ def test_cost_of_likelihood_ratios_is_that_of_a_loop_over_files(scored):
 
 
 def slow_best_chances(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Pool adjacent violators as Ayer et al. wrote it: merge neighbours until they rise."""
+    """Pool adjacent violators as Ayer et al. wrote it: merge neighbors until they rise."""
     weight = np.where(labels == 1, 0.5 / labels.sum(), 0.5 / (1 - labels).sum())
     blocks = []  # [weight of fakes, weight of all, scores]
     for value in np.unique(scores):

@@ -1,4 +1,4 @@
-"""Can a linear head be fitted on any picture network, and does the saved folder load again?"""
+"""Can a linear head be fitted on any image network, and does the saved folder load again?"""
 
 from __future__ import annotations
 

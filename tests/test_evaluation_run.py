@@ -1,4 +1,4 @@
-"""Does the measuring tool measure? Whole runs on pictures of one public-domain face."""
+"""Does the measuring tool measure? Whole runs on images of one public-domain face."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LINE = Calibration(2.0, -0.5, "nothing, a test", 1, 1, "2026-01-01")
 
 
 def write_checkpoint(folder: Path, calibrated: bool, seed: int = 0) -> Path:
-    """A tiny random picture classifier in Hub layout."""
+    """A tiny random image classifier in Hub layout."""
     from transformers import ViTConfig, ViTForImageClassification
 
     torch.manual_seed(seed)
@@ -71,7 +71,7 @@ def tiny(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory, portrait) -> Path:
-    """Eight real and eight "fake" (brighter) pictures, one without a face, two unreadable."""
+    """Eight real and eight "fake" (brighter) images, one without a face, two unreadable."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     rows = [("path", "label", "group", "kind", "source")]
@@ -118,11 +118,11 @@ def test_every_file_is_one_row_in_the_order_of_the_manifest(measured, pictures):
 
 
 def test_a_file_without_a_face_and_a_damaged_one_are_rows_with_a_reason(measured):
-    grey, damaged, gone = rows_of(measured)[-3:]
-    assert grey["spatial_reason"] == "no_face" and grey["level"] == "Not assessed"
+    gray, damaged, gone = rows_of(measured)[-3:]
+    assert gray["spatial_reason"] == "no_face" and gray["level"] == "Not assessed"
     assert damaged["spatial_reason"] == gone["spatial_reason"] == "decode_failed"
-    assert grey["log_odds"] == damaged["log_odds"] == damaged["probability"] == ""
-    assert grey["temporal_reason"] == "not_run"
+    assert gray["log_odds"] == damaged["log_odds"] == damaged["probability"] == ""
+    assert gray["temporal_reason"] == "not_run"
 
 
 def test_the_fused_log_odds_follow_from_the_only_detector(measured):
@@ -251,7 +251,7 @@ def test_too_few_files_are_refused(tiny, pictures, tmp_path):
 
 @pytest.mark.parametrize("tier", TIERS, ids=lambda t: t.name)
 def test_a_copy_is_smaller_and_keeps_the_clock(tier, tmp_path, portrait):
-    """The picture turns bright when the sound sets in, 0.4 s after the start."""
+    """The image turns bright when the sound sets in, 0.4 s after the start."""
     dark, bright = np.zeros_like(portrait), np.full_like(portrait, 255)
     sound = np.zeros(16_000, np.float32)
     sound[6_400:] = np.sin(np.arange(9_600) * 0.3) * 0.5

@@ -24,9 +24,9 @@ GATE = {"least_detail_db": 0.0, "most_blocks_db": 2.0, "least_face_px": 112.0}
 
 
 def noise_picture(seed: int = 0, spread: float = 30.0) -> np.ndarray:
-    """(208, 208, 3) uint8 white noise, the same in all colours."""
-    grey = np.random.default_rng(seed).normal(128, spread, (208, 208, 1))
-    return np.repeat(np.clip(grey, 0, 255), 3, -1).astype(np.uint8)
+    """(208, 208, 3) uint8 white noise, the same in all colors."""
+    gray = np.random.default_rng(seed).normal(128, spread, (208, 208, 1))
+    return np.repeat(np.clip(gray, 0, 255), 3, -1).astype(np.uint8)
 
 
 def enlarged(kernel: int, seed: int = 0) -> np.ndarray:
@@ -47,7 +47,7 @@ def checkpoint(folder: Path, config: dict | None = None, **changes: torch.Tensor
 
 
 def seen(picture: np.ndarray, face_px: float = 200.0) -> tuple[Window, FaceTrack]:
-    """A still picture as the detector gets it; the look is the crop's middle."""
+    """A still image as the detector gets it; the look is the crop's middle."""
     crop = cv2.copyMakeBorder(picture, 56, 56, 56, 56, cv2.BORDER_REFLECT)
     quality = Quality(face_px, 100.0, 128.0, 0.0)
     track = FaceTrack(
@@ -141,7 +141,7 @@ def test_strong_jpeg_shows_its_blocks():
     )
 
 
-def test_noise_shared_by_the_colours_correlates_and_separate_noise_does_not():
+def test_noise_shared_by_the_colors_correlates_and_separate_noise_does_not():
     separate = np.random.default_rng(3).normal(128, 30, (208, 208, 3)).clip(0, 255).astype(np.uint8)
     assert model.residual_statistics(noise_picture())[3:6].mean() > 0.95
     assert abs(model.residual_statistics(separate)[3:6].mean()) < 0.1

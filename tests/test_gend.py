@@ -130,7 +130,7 @@ def test_layers_that_are_missing_are_named(tmp_path: Path):
         load_image_classifier(store.resolve(str(folder), role_of("spatial")))
 
 
-def test_a_pull_request_of_the_catalogue_is_taken_at_the_commit_that_was_looked_at(
+def test_a_pull_request_of_the_catalog_is_taken_at_the_commit_that_was_looked_at(
     tmp_path: Path, monkeypatch
 ):
     name = "muneeb1812/videomae-base-fake-video-classification"

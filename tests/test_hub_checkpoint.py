@@ -1,4 +1,4 @@
-"""Cards, catalogue and sign self-check: facts that travel with the weights."""
+"""Cards, catalog and sign self-check: facts that travel with the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detectors.registry import names, role_of
 from errors import UserError
 from hub import catalog
 from hub.checkpoint import Calibration, Card, Source
-from hub.facts import card_from_config, stated_licence
+from hub.facts import card_from_config, stated_license
 from hub.labels import LabelMap, resolve_labels
 from hub.selfcheck import auc, check_sign
 
@@ -118,13 +118,13 @@ def test_a_picture_that_is_not_square_is_refused():
         )
 
 
-def test_only_a_plain_licence_is_taken_from_a_readme():
-    assert stated_licence("---\nlicense: cc-by-4.0\n---\n") == "cc-by-4.0"
-    assert stated_licence("license: mit") == "unknown"
-    assert stated_licence("---\nlicense: [mit, <b>]\n---\n") == "unknown"
+def test_only_a_plain_license_is_taken_from_a_readme():
+    assert stated_license("---\nlicense: cc-by-4.0\n---\n") == "cc-by-4.0"
+    assert stated_license("license: mit") == "unknown"
+    assert stated_license("---\nlicense: [mit, <b>]\n---\n") == "unknown"
 
 
-def test_catalogue_names_are_unique_and_every_entry_is_found_by_its_words():
+def test_catalog_names_are_unique_and_every_entry_is_found_by_its_words():
     result = [source.name for source in catalog.sources()]
     assert len(set(result)) == len(result)
     for source in catalog.sources():
@@ -141,7 +141,7 @@ def test_search_needs_every_word_and_respects_the_role():
     assert catalog.search("INVERTED")[0].name == "prithiv-v2"
 
 
-def test_every_correction_in_the_catalogue_resolves_and_has_evidence():
+def test_every_correction_in_the_catalog_resolves_and_has_evidence():
     for source in catalog.sources():
         if source.labels is not None:
             unnamed = [f"LABEL_{index}" for index in range(len(source.labels.names))]
@@ -186,3 +186,9 @@ def test_a_blind_detector_and_too_few_files_are_said_to_be_so():
 def test_a_calibration_with_words_for_numbers_is_refused():
     with pytest.raises(UserError):
         Calibration("1", 0.0, "x", 1, 1, "2026-11-23")  # type: ignore[arg-type]
+
+
+def test_a_card_in_the_old_spelling_is_read():
+    card = Card.from_json(json.dumps({**CARD, "licence": "mit"}))
+    assert card.license == "mit"
+    assert json.loads(card.to_json())["license"] == "mit"

@@ -80,7 +80,7 @@ def test_log_odds_equal_a_slow_softmax_and_do_not_overflow():
     assert log_odds_from_logits(np.array([[1e4, -1e4]]), (0,), (1,))[0] == 2e4
 
 
-def test_the_users_answer_wins_over_the_catalogue_and_the_words():
+def test_the_users_answer_wins_over_the_catalog_and_the_words():
     override = LabelOverride(("fake", "real"), "somebody measured it.")
     assert resolve_labels(("Real", "Fake"), override=override).fake_indices == (0,)
     answered = resolve_labels(("Real", "Fake"), override=override, fake_labels=("fake",))

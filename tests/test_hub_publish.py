@@ -1,4 +1,4 @@
-"""A checkpoint goes up with card, licence and calibration, and comes down the same."""
+"""A checkpoint goes up with card, license and calibration, and comes down the same."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_weights_from_the_hub_name_their_origin(hub: HubServer, tmp_path: Path):
     assert 'base_model: "other/original"' in (copy.folder / "README.md").read_text()
 
 
-def test_nothing_is_published_without_a_licence_or_the_right(hub: HubServer, tmp_path: Path):
+def test_nothing_is_published_without_a_license_or_the_right(hub: HubServer, tmp_path: Path):
     folder = write_model(tmp_path / "mine")
     (folder / "README.md").unlink()
     mine = store.resolve(str(folder), role_of("spatial"))
@@ -67,9 +67,9 @@ def test_nothing_is_published_without_a_licence_or_the_right(hub: HubServer, tmp
         publish(mine, "me/x", token=GOOD_TOKEN)
     assert caught.value.code == "licence_missing" and hub.posted() == []
     with pytest.raises(UserError) as caught:
-        publish(mine, "me/x", token=POOR_TOKEN, licence="mit")
+        publish(mine, "me/x", token=POOR_TOKEN, license="mit")
     assert caught.value.code == "hub_gated" and "HF_TOKEN" in caught.value.sentence
-    assert publish(mine, "me/x", token=GOOD_TOKEN, licence="mit").url.endswith("/me/x")
+    assert publish(mine, "me/x", token=GOOD_TOKEN, license="mit").url.endswith("/me/x")
 
 
 def test_a_readme_shows_figures_with_their_intervals_and_counts(tmp_path: Path):

@@ -1,7 +1,7 @@
 """One researcher's session: five checkpoints by Hub id, one after the other, in one process.
 
 Run with ``-s`` to read it. Each is fetched from the Hub on loopback through the real client, built
-by transformers, and asked for the same bright and dark pictures.
+by transformers, and asked for the same bright and dark images.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def scores(spec: str, **answer: tuple[str, ...]) -> tuple[str, np.ndarray]:
-    """Return the checkpoint's label and its raw log-odds of twelve pictures, six of them bright."""
+    """Return the checkpoint's label and its raw log-odds of twelve images, six of them bright."""
     checkpoint = store.resolve(spec, role_of("spatial"), **answer)
     model, facts = load_image_classifier(checkpoint)
     level = torch.cat([torch.linspace(0.8, 1.0, 6), torch.linspace(0.0, 0.2, 6)])

@@ -55,7 +55,7 @@ def test_a_repo_is_listed_pinned_to_its_full_commit_and_fetched(hub: HubServer, 
     assert checkpoint.revision == commit
     assert checkpoint.label == f"{REPO}@{commit[:12]}"
     assert checkpoint.card.fake_indices == (1,)
-    assert checkpoint.card.licence == "mit"
+    assert checkpoint.card.license == "mit"
     assert not checkpoint.counts
     assert any("Not pinned" in warning for warning in checkpoint.warnings)
     assert any("30 %" in warning for warning in checkpoint.warnings)
@@ -288,7 +288,7 @@ def test_the_cache_is_listed_and_emptied_without_touching_what_others_put_there(
         ({"image_size": 100_000}, "image_size"),
         ({"hidden_size": 10**9}, "hidden_size"),
         ({"num_hidden_layers": 5000}, "num_hidden_layers"),
-        ({"num_channels": 1}, "colour channels"),
+        ({"num_channels": 1}, "color channels"),
         ({"quantization_config": {"bits": 4}}, "quantization_config"),
         ({"architectures": ["ViTModel"]}, "not a picture classifier"),
         ({"architectures": ["Speech2Text"], "model_type": "speech_to_text"}, "speech_to_text"),
@@ -378,7 +378,7 @@ def test_a_hostile_card_is_only_text(hub: HubServer, models: Path):
     )
     hub.add(REPO, {**files_of(models / "vit"), "README.md": hostile.encode()})
     checkpoint = store.resolve(REPO, role_of("spatial"))
-    assert checkpoint.card.licence == "unknown"
+    assert checkpoint.card.license == "unknown"
     assert checkpoint.card.fake_indices == (1,)
     everything = checkpoint.card.to_json() + " ".join(checkpoint.warnings)
     assert "IGNORE" not in everything and "<" not in everything

@@ -100,14 +100,14 @@ def test_the_similarity_agrees_with_least_squares_one_frame_at_a_time():
     rng = np.random.default_rng(0)
     goal = rng.normal(0, 10, (9, 2))
     points = rng.normal(0, 10, (5, 9, 2)) + rng.normal(0, 50, (5, 1, 2))
-    rotations, centres = model._fit(points, goal)
-    for frame, rotation, centre in zip(points, rotations, centres, strict=True):
+    rotations, centers = model._fit(points, goal)
+    for frame, rotation, center in zip(points, rotations, centers, strict=True):
         x, y = (frame - frame.mean(0)).T
         unknown = np.concatenate([np.stack([x, -y], 1), np.stack([y, x], 1)])
         wanted = (goal - goal.mean(0)).T.ravel()
         a, b = np.linalg.lstsq(unknown, wanted, rcond=None)[0]
         assert rotation == pytest.approx(np.array([[a, -b], [b, a]]))
-        assert centre == pytest.approx(frame.mean(0))
+        assert center == pytest.approx(frame.mean(0))
 
 
 def test_a_moving_turning_growing_head_is_no_movement_of_the_face():

@@ -32,7 +32,7 @@ AUDITED = [n for n, family in enumerate(FAMILIES) if set(family.regions) != {"al
 
 
 def synthetic_face(rng: np.random.Generator) -> Face:
-    """A coloured texture with as much detail at every scale as photographs have, and landmarks."""
+    """A colored texture with as much detail at every scale as photographs have, and landmarks."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE), np.fft.rfftfreq(SIDE), indexing="ij"))
     spectrum = rng.normal(size=(3, *frequency.shape)) + 1j * rng.normal(size=(3, *frequency.shape))
     texture = np.fft.irfft2(spectrum / np.maximum(frequency, 1 / SIDE) ** 1.2, (SIDE, SIDE))
@@ -47,16 +47,16 @@ def synthetic_face(rng: np.random.Generator) -> Face:
 
 
 def measures(image: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Colours, spread, detail at three scales and block edges of the pixels outside, (k,)."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    """Colors, spread, detail at three scales and block edges of the pixels outside, (k,)."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     result = [image[outside].mean(0), image[outside].std(0)]
-    smooth = grey
+    smooth = gray
     for sigma in (0.7, 1.5, 3.0):
-        softer = cv2.GaussianBlur(grey, (0, 0), sigma)
+        softer = cv2.GaussianBlur(gray, (0, 0), sigma)
         result.append([np.log((smooth - softer)[outside].std() + 0.1)])
         smooth = softer
     for axis in (0, 1):
-        step = np.abs(np.diff(grey, axis=axis, append=0))[outside]
+        step = np.abs(np.diff(gray, axis=axis, append=0))[outside]
         result.append([np.log(step.mean() + 0.1), np.log(np.median(step) + 0.1)])
     return np.concatenate(result)
 

@@ -259,14 +259,14 @@ def test_a_tool_is_one_word(tool, name):
     assert wild.family(tool) == name
 
 
-def test_skin_tone_is_the_typology_angle_of_known_colours():
-    """L* and b* of two colours by an independent converter."""
+def test_skin_tone_is_the_typology_angle_of_known_colors():
+    """L* and b* of two colors by an independent converter."""
     from skimage.color import rgb2lab
 
-    for colour in ((236, 188, 180), (92, 60, 44)):
-        lab = rgb2lab(np.array(colour, float)[None, None] / 255)[0, 0]
+    for color in ((236, 188, 180), (92, 60, 44)):
+        lab = rgb2lab(np.array(color, float)[None, None] / 255)[0, 0]
         wanted = np.degrees(np.arctan((lab[0] - 50) / lab[2]))
-        pixels = np.tile(np.array(colour, np.uint8), (9, 1))
+        pixels = np.tile(np.array(color, np.uint8), (9, 1))
         assert appearance.typology_angle(pixels) == pytest.approx(wanted, abs=0.6)
     assert appearance.skin_tone(60) == "very light" and appearance.skin_tone(-40) == "dark"
     assert appearance.skin_tone(float("nan")) == ""

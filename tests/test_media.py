@@ -1,4 +1,4 @@
-"""Claims about the media room: one clock, upright pictures, honest errors."""
+"""Claims about the media room: one clock, upright images, honest errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from media.windows import plan, read_window
 from tests.conftest import ROOT, moving_portrait, write_clip
 
 
-def grey(count: int, level=lambda i: 40 * (i % 5), size: int = 64) -> list[np.ndarray]:
+def gray(count: int, level=lambda i: 40 * (i % 5), size: int = 64) -> list[np.ndarray]:
     return [np.full((size, size, 3), level(i), np.uint8) for i in range(count)]
 
 
@@ -40,7 +40,7 @@ def click(at_s: float, length_s: float, hz: int = 16_000) -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
 def test_sound_and_pictures_share_one_clock(tmp_path, late_s, suffix):
     """A flash and a click at 1.0 s; the click's stream starts late by 0 or 200 ms."""
-    images = grey(75, lambda i: 255 if 25 <= i < 27 else 0)
+    images = gray(75, lambda i: 255 if 25 <= i < 27 else 0)
     path = write_clip(
         tmp_path / f"clock{suffix}", images, sound=click(1.0, 3.0), sound_late_s=late_s
     )
@@ -52,7 +52,7 @@ def test_sound_and_pictures_share_one_clock(tmp_path, late_s, suffix):
 
 
 def test_a_window_in_the_middle_keeps_the_clock(tmp_path):
-    images = grey(250, lambda i: 255 if i == 200 else 0)
+    images = gray(250, lambda i: 255 if i == 200 else 0)
     path = write_clip(tmp_path / "long.mp4", images, sound=click(8.0, 10.0))
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames(7.0, 9.0) if p.mean() > 128)
@@ -88,7 +88,7 @@ def test_sound_of_any_number_of_channels_becomes_mono(tmp_path):
 
 
 def write_surround(path, codec: str, layout: str):
-    """A second of pictures with a tone of 0.5 in the center channel, or in the first one."""
+    """A second of images with a tone of 0.5 in the center channel, or in the first one."""
     channels = [c.name for c in av.AudioLayout(layout).channels]
     sound = np.zeros((48_000, len(channels)), np.float32)
     voice = channels.index("FC") if "FC" in channels else 0
@@ -97,7 +97,7 @@ def write_surround(path, codec: str, layout: str):
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
         audio = container.add_stream(codec, rate=48_000, layout=layout)
-        for image in grey(25):
+        for image in gray(25):
             container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(video.encode())
         for start in range(0, 48_000, 960):
@@ -110,7 +110,7 @@ def write_surround(path, codec: str, layout: str):
 
 
 def test_29_97_stays_exact(tmp_path):
-    path = write_clip(tmp_path / "ntsc.mp4", grey(60), fps=Fraction(30000, 1001))
+    path = write_clip(tmp_path / "ntsc.mp4", gray(60), fps=Fraction(30000, 1001))
     with Clip(path) as clip:
         assert clip.fps == Fraction(30000, 1001)
         times = [t for t, _ in clip.frames()]
@@ -119,14 +119,14 @@ def test_29_97_stays_exact(tmp_path):
 
 def test_variable_frame_rate_keeps_its_time_stamps(tmp_path):
     wanted = [0.0, 0.04, 0.2, 0.24, 0.9, 1.0]
-    path = write_clip(tmp_path / "vfr.mkv", grey(6), times_s=wanted)
+    path = write_clip(tmp_path / "vfr.mkv", gray(6), times_s=wanted)
     with Clip(path) as clip:
         times = [t for t, _ in clip.frames()]
     assert times == pytest.approx(wanted, abs=0.002)
 
 
 def test_fast_video_is_thinned_not_slowed(tmp_path):
-    path = write_clip(tmp_path / "fast.mp4", grey(120), fps=Fraction(60))
+    path = write_clip(tmp_path / "fast.mp4", gray(120), fps=Fraction(60))
     with Clip(path) as clip:
         times = [t for t, _ in clip.frames()]
     assert len(times) == 60
@@ -147,7 +147,7 @@ def test_sample_aspect_is_applied(tmp_path):
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
-        for image in grey(5):
+        for image in gray(5):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     with Clip(tmp_path / "wide.mp4") as clip:
@@ -204,7 +204,7 @@ def test_a_wrong_name_is_said_and_forgiven(tmp_path):
 
 
 def test_animated_pictures_are_clips(tmp_path):
-    pages = [Image.fromarray(p) for p in grey(8)]
+    pages = [Image.fromarray(p) for p in gray(8)]
     for name in ("a.gif", "a.webp"):
         pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:], duration=100)
         with Clip(tmp_path / name) as clip:
@@ -220,7 +220,7 @@ def test_a_decompression_bomb_is_refused(tmp_path):
 
 
 def test_a_far_time_stamp_in_a_tiny_file_is_refused(tmp_path):
-    path = write_clip(tmp_path / "far.mkv", grey(4), times_s=[0.0, 0.04, 0.08, 1e6])
+    path = write_clip(tmp_path / "far.mkv", gray(4), times_s=[0.0, 0.04, 0.08, 1e6])
     with pytest.raises(UserError, match="278 hours"):
         Clip(path)
 
@@ -237,7 +237,7 @@ def test_stretches_are_made_when_they_are_asked_for():
 @pytest.mark.parametrize("claimed_hz", [7, 2_000_000, 2**31 - 1])
 def test_an_absurd_sample_rate_costs_the_sound_only(tmp_path, claimed_hz):
     path = write_clip(
-        tmp_path / "rate.avi", grey(25), sound=click(0.2, 1.0), sound_codec="pcm_s16le"
+        tmp_path / "rate.avi", gray(25), sound=click(0.2, 1.0), sound_codec="pcm_s16le"
     )
     data = bytearray(path.read_bytes())
     rate_at = data.index(b"strf", data.index(b"auds")) + 12
@@ -252,7 +252,7 @@ def test_an_absurd_sample_rate_costs_the_sound_only(tmp_path, claimed_hz):
 @pytest.mark.parametrize("name", ["a.webp", "a.png"])
 @pytest.mark.parametrize("bound", ["MOST_KEPT_PIXELS", "MOST_DECODED_PIXELS"])
 def test_a_large_animation_is_read_up_to_a_bound(tmp_path, monkeypatch, name, bound):
-    pages = [Image.fromarray(p) for p in grey(40, lambda i: 6 * i)]
+    pages = [Image.fromarray(p) for p in gray(40, lambda i: 6 * i)]
     pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:], duration=100)
     monkeypatch.setattr(image_room, bound, 10 * 64 * 64)
     with Clip(tmp_path / name) as clip:
@@ -261,7 +261,7 @@ def test_a_large_animation_is_read_up_to_a_bound(tmp_path, monkeypatch, name, bo
 
 
 def test_a_video_of_too_many_pixels_is_read_up_to_a_bound(tmp_path, monkeypatch):
-    path = write_clip(tmp_path / "many.mp4", grey(50))
+    path = write_clip(tmp_path / "many.mp4", gray(50))
     monkeypatch.setattr(clip_room, "MOST_DECODED_PIXELS", 10 * 64 * 64)
     with Clip(path) as clip:
         assert len(list(clip.frames())) == 10
@@ -288,14 +288,14 @@ def test_a_picture_cut_anywhere_is_read_in_part_or_ends_in_a_sentence(tmp_path, 
 
 
 def test_pictures_without_a_decoder_end_in_a_sentence(tmp_path):
-    path = write_clip(tmp_path / "strange.mkv", grey(25))
+    path = write_clip(tmp_path / "strange.mkv", gray(25))
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
     with pytest.raises(UserError, match="coding that cannot be decoded"):
         Clip(path)
 
 
 def test_sound_without_a_decoder_costs_the_sound_only(tmp_path):
-    path = write_clip(tmp_path / "strange.mkv", grey(25), sound=click(0.2, 1.0))
+    path = write_clip(tmp_path / "strange.mkv", gray(25), sound=click(0.2, 1.0))
     path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
     with Clip(path) as clip:
         assert not clip.has_audio
@@ -385,7 +385,7 @@ def test_the_containers_rotation_is_applied(tmp_path):
     """Phones film sideways and say so in the track header's matrix."""
     images = [np.zeros((64, 128, 3), np.uint8) for _ in range(5)]
     for image in images:
-        image[:, :32] = 255  # white at the left of the stored picture
+        image[:, :32] = 255  # white at the left of the stored image
     path = write_clip(tmp_path / "phone.mp4", images)
     data = path.read_bytes()
     one, minus, w = (b"\x00\x01\x00\x00", b"\xff\xff\x00\x00", b"\x40\x00\x00\x00")
@@ -415,7 +415,7 @@ class CountingFinder(FaceFinder):
     def _mesh_at(self, image, region):
         self.looks += 1
         around = np.linspace(-0.3, 0.3, 468)[:, None] * region.side_px
-        points = (region.centre + around * [1.0, 1.0]).astype(np.float32)
+        points = (region.center + around * [1.0, 1.0]).astype(np.float32)
         return Face(np.concatenate([points.min(0), points.max(0)]), points, 1.0)
 
 

@@ -55,7 +55,7 @@ def test_thirteen_convolutions_draw_128_pixels_within_their_range():
     assert not torch.equal(drawn[0], drawn[1])
 
 
-def test_the_middle_of_the_last_sum_is_the_middle_of_grey():
+def test_the_middle_of_the_last_sum_is_the_middle_of_gray():
     layers = progan.weights(archive(1.1))
     layers[-1] = (torch.zeros_like(layers[-1][0]), layers[-1][1])
     assert progan.draw(layers, torch.randn(1, CHANNELS)).unique().tolist() == [pytest.approx(0.8)]

@@ -1,4 +1,4 @@
-"""Does the report say what the analysis holds, in words and pictures that can be checked?"""
+"""Does the report say what the analysis holds, in words and images that can be checked?"""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_no_word_calls_a_file_fake_or_authentic():
     assert set(words.STYLES) == set(tuple(Level))
 
 
-def test_levels_differ_in_line_or_sign_not_only_in_colour():
+def test_levels_differ_in_line_or_sign_not_only_in_color():
     shapes = [(assessment.dash, assessment.sign) for assessment in words.STYLES.values()]
     assert len(set(shapes)) == len(shapes)
 
@@ -121,7 +121,7 @@ def test_the_unit_of_a_measure_comes_from_its_name():
     assert words.measure("pictures", 8.0) == "pictures: 8"
 
 
-# ------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------ images
 
 
 def test_marking_leaves_the_picture_as_it_was():
@@ -146,8 +146,8 @@ def test_a_heatmap_lands_on_the_part_of_the_face_it_belongs_to():
     landmarks = result.keyframes[0].faces["Face A"][1]
     values = np.zeros((6, 6), np.float32)
     values[2, 1] = 5.0
-    grey = np.full((*SIZE_WH[::-1], 3), 128, np.uint8)
-    changed = draw.heat_on_picture(grey, landmarks, Heatmap("Face A", 1.0, values)) != grey
+    gray = np.full((*SIZE_WH[::-1], 3), 128, np.uint8)
+    changed = draw.heat_on_picture(gray, landmarks, Heatmap("Face A", 1.0, values)) != gray
     rows, columns = np.nonzero(changed.any(-1))
     part = np.array([[1.5 / 6 * align.TIGHT_PX, 2.5 / 6 * align.TIGHT_PX]])
     inverse = np.linalg.inv(np.vstack([draw.tight_matrix(landmarks), [0, 0, 1]]))[:2]

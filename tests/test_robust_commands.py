@@ -38,7 +38,7 @@ def chosen(tmp_path_factory) -> list[str]:
 
 @pytest.fixture
 def face(tmp_path, portrait) -> Path:
-    """A picture with a face."""
+    """An image with a face."""
     path = tmp_path / "face.png"
     cv2.imwrite(str(path), cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR)[:320, 80:400])
     return path

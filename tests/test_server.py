@@ -124,7 +124,7 @@ def test_a_job_is_kept_until_its_limit_and_no_longer(monkeypatch, address, clip,
     assert not watch.at_once
 
 
-def test_six_cancelled_analyses_hold_nobody_up(address, clip, watch):
+def test_six_canceled_analyses_hold_nobody_up(address, clip, watch):
     client = connected(address)
     for _ in range(6):
         watch.working.clear()
@@ -310,7 +310,7 @@ def started(home: dict[str, str], *before: str) -> tuple[subprocess.Popen, str]:
 
 
 def private_files(folder: Path) -> list[Path]:
-    """Copies of the picture that a visitor sent, and reports about it."""
+    """Copies of the image that a visitor sent, and reports about it."""
     sent = PICTURE.read_bytes()
     return [p for p in folder.rglob("*") if p.is_file() and p.read_bytes() == sent + b"private"]
 

@@ -53,7 +53,7 @@ def clone(tmp_path: Path, manifest: space.Space, monkeypatch: pytest.MonkeyPatch
     return root
 
 
-def test_spacefile_readme_requirements_and_catalogue_agree(manifest: space.Space):
+def test_spacefile_readme_requirements_and_catalog_agree(manifest: space.Space):
     missing = [
         role
         for role, spec in manifest.checkpoints.items()
@@ -99,7 +99,7 @@ def test_writing_the_front_matter_keeps_the_text_and_settles(manifest: space.Spa
     [
         ({"sdk_version": "6.30.0"}, "requirements.txt has gradio"),
         ({"python_version": "3.10"}, "python_version"),
-        ({"color_to": "mauve"}, "no colour"),
+        ({"color_to": "mauve"}, "no color"),
         ({"short_description": "x" * 61}, "short_description"),
         ({"app_file": "main.py"}, "main.py does not exist"),
         ({"title": "Other"}, "README.md"),
@@ -121,7 +121,7 @@ def test_each_disagreement_is_named(manifest: space.Space, clone: Path, change: 
         ("nonsense", "neither a name"),
     ],
 )
-def test_a_checkpoint_of_the_space_is_catalogued_pinned_and_fits(manifest, spec, words):
+def test_a_checkpoint_of_the_space_is_cataloged_pinned_and_fits(manifest, spec, words):
     swapped = replace(manifest, checkpoints={**manifest.checkpoints, "spatial": spec})
     assert any(words in line for line in space._checkpoint_problems(swapped))
 

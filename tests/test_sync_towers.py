@@ -81,8 +81,8 @@ class Plain:
         return x @ self.t[f"{name}.weight"].T + self.t[f"{name}.bias"]
 
     def norm(self, x, name):
-        centred = x - x.mean(-1, keepdim=True)
-        unit = centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        centered = x - x.mean(-1, keepdim=True)
+        unit = centered / (centered.square().mean(-1, keepdim=True) + 1e-5).sqrt()
         return unit * self.t[f"{name}.weight"] + self.t[f"{name}.bias"]
 
     def batch_norm(self, x, name):

@@ -1,9 +1,12 @@
-"""Does the code speak the field's words? Names that were retired stay retired."""
+"""Does the code speak the field's words? What was retired stays so, in names and in prose."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import io
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,10 +43,33 @@ RETIRED = {  # and what to say instead
     "picture": "image",
     "pictures": "images",
 }
+IN_PROSE = {  # in comments, docstrings and docs: what is retired, and what to say instead
+    r"\bpictures?\b": "image",
+    r"colour": "color",
+    r"\bgrey": "gray",
+    r"centre|centring": "center",
+    r"licence": "license",
+    r"neighbour": "neighbor",
+    r"catalogue": "catalog",
+    r"normalis|initialis|optimis|recognis|summaris|quantis|regularis|generalis": "…iz…",
+    r"analys(e|ed|ing)\b": "analyze",
+    r"behaviour": "behavior",
+    r"labell|modell": "label…, model…",
+    r"artefact": "artifact",
+}
+NOT_PROSE = {"CHANGELOG.md", "LOG.md", "about.md"}  # history, and what users read
 FILES = [
     path
     for path in sorted(ROOT.rglob("*.py"))
     if not {".venv", "tests", "artifacts"} & set(path.relative_to(ROOT).parts)
+]
+
+DOCS = [
+    path
+    for path in sorted(ROOT.rglob("*.md"))
+    if not {".venv", "artifacts", "node_modules"} & set(path.relative_to(ROOT).parts)
+    and path.name not in NOT_PROSE
+    and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 ]
 
 
@@ -67,6 +93,46 @@ def test_no_retired_word_is_a_name(path: Path):
         if name.strip("_") in RETIRED
     ]
     assert not retired
+
+
+def prose_of(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of the comments and docstrings of a file of Python."""
+    source = path.read_text("utf-8")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield from enumerate(str(node.value.value).splitlines(), node.lineno)
+
+
+def retired_in(lines: Iterable[tuple[int, str]], name: str) -> list[str]:
+    return [
+        f"{name}:{number}: {match[0]}, say {instead}"
+        for number, line in lines
+        for pattern, instead in IN_PROSE.items()
+        if (match := re.search(pattern, re.sub(r"`[^`]*`|“[^”]*”", "", line), re.IGNORECASE))
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_retired_word_is_in_comments_and_docstrings(path: Path):
+    assert not retired_in(prose_of(path), path.name)
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_retired_word_is_in_the_docs(path: Path):
+    assert not retired_in(enumerate(path.read_text("utf-8").splitlines(), 1), path.name)
+
+
+def test_a_retired_word_would_be_noticed(tmp_path: Path):
+    path = tmp_path / "a.py"
+    path.write_text(
+        '"""One picture.\n\nOf `centre` and “grey”."""\nx = 1  # a colour\ny = "picture"\n'
+    )
+    assert [line.split(",")[0] for line in retired_in(prose_of(path), "a.py")] == [
+        "a.py:4: colour", "a.py:1: picture",
+    ]  # fmt: skip
 
 
 def test_the_log_is_read_without_scrolling_sideways():

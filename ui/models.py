@@ -1,4 +1,4 @@
-"""The tab of checkpoints: catalogue, check, calibration on one's own files, downloads.
+"""The tab of checkpoints: catalog, check, calibration on one's own files, downloads.
 
 Imports evaluation, hub, report and ui.session.
 """
@@ -14,7 +14,7 @@ import gradio as gr
 from analysis import POOL, load_detector
 from detectors.registry import names, roles
 from errors import UserError
-from evaluation.calibrate import MIN_OF_EACH, calibrate, labelled_raws
+from evaluation.calibrate import MIN_OF_EACH, calibrate, labeled_raws
 from evaluation.manifest import read_manifest
 from evaluation.run import score_files, set_up
 from hub import catalog
@@ -108,7 +108,7 @@ def check_spec(spec: str, role: str, answer: str) -> str:
 
 
 def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # noqa: B008
-    """Check the direction of a checkpoint on labelled files; calibrate it if they are enough."""
+    """Check the direction of a checkpoint on labeled files; calibrate it if they are enough."""
     try:
         folder = fresh_folder() / "your own files"  # the calibration is named after it
         folder.mkdir()
@@ -126,7 +126,7 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
             progress(done / max(1, total), desc=text)
 
         records = score_files(items, set_up(settings, POOL), lines, data, pool=POOL)
-        check = check_sign(*(column.tolist() for column in labelled_raws(items, records, role)))
+        check = check_sign(*(column.tolist() for column in labeled_raws(items, records, role)))
         words = shown.direction_words(check)
         enough = min(check.n_real, check.n_fake) >= MIN_OF_EACH
         if check.verdict != "right" or not enough or is_hosted():

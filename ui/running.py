@@ -17,7 +17,7 @@ from report.roles import title
 from report.words import strength
 from ui.session import Step
 
-EVERY_S = 0.25  # between two pictures of the progress
+EVERY_S = 0.25  # between two images of the progress
 SURE_AFTER = 0.15  # share of the work from which on the time left can be guessed
 
 
@@ -40,7 +40,7 @@ class Board:
         self._findings: dict[str, dict[str | None, tuple[Finding, float]]] = {}
 
     def tell(self, step: Step) -> None:
-        """Take one step, and show it if the last picture is old enough or a finding is new."""
+        """Take one step, and show it if the last image is old enough or a finding is new."""
         new = step.finding is not None and step.finding.detector not in self._findings
         if step.finding is not None:
             data = self._findings.setdefault(step.finding.detector, {})

@@ -56,7 +56,7 @@ def plays(path: str) -> bool:
 
 
 def preview(path: str, language: Language = ENGLISH) -> str:
-    """The player, the picture, or a still of what the browser cannot play."""
+    """The player, the image, or a still of what the browser cannot play."""
     kind = sniff(Path(path))
     if kind.kind == MediaKind.VIDEO and plays(path):
         return player(path, language)
@@ -100,7 +100,7 @@ def example_path(name: str) -> str | None:
 
 @cache
 def thumbnail(name: str) -> str:
-    """A small picture of an example."""
+    """A small image of an example."""
     with Clip(EXAMPLES / name) as clip:
         frame = next(iter(clip.frames()), None)
     return data_uri(frame[1], THUMBNAIL_PX) if frame is not None else ""

@@ -118,7 +118,7 @@ class Frequency(Detector):
 
         chosen = spread(len(track.crops), FACES_A_WINDOW)
         data = np.stack(
-            [describe(assessment) for assessment in align.centre(track.crops[chosen], DESCRIBED_PX)]
+            [describe(assessment) for assessment in align.center(track.crops[chosen], DESCRIBED_PX)]
         )
         measures = plain_measures(data) | {
             "blockiness_db": image_blocks_db(window.stills),

@@ -18,7 +18,7 @@ DESCRIBED_PX = 208  # side of the part of the crop that is described: the face w
 TILE_PX = 16  # side of a tile: two DCT blocks
 TILES = DESCRIBED_PX // TILE_PX
 BLOCK_PX = 8  # JPEG's and H.264's block
-FLOOR = 0.3  # energy added before a logarithm, grey levels squared: quantisation noise is 1/12
+FLOOR = 0.3  # energy added before a logarithm, gray levels squared: quantization noise is 1/12
 RADIAL_BINS = 52
 RINGS = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5])  # cycles a pixel
 SECTORS = 8  # of a half circle of directions
@@ -50,7 +50,7 @@ def describe(assessment: np.ndarray) -> np.ndarray:
     """Describe one face.
 
     Args:
-        assessment: (208, 208, 3) uint8 RGB, the centre of a face crop.
+        assessment: (208, 208, 3) uint8 RGB, the center of a face crop.
 
     Returns:
         (1029,) float32: the profile (102, parts as in `PROFILE_PARTS`), the means of the 103
@@ -124,7 +124,7 @@ def block_dct(plane: np.ndarray) -> np.ndarray:
 
 
 def _by_frequency(log_energies: np.ndarray) -> np.ndarray:
-    """63 coefficients to 7 bands of equal diagonal distance from DC: colour holds less detail."""
+    """63 coefficients to 7 bands of equal diagonal distance from DC: color holds less detail."""
     rows, columns = np.divmod(np.arange(1, 64), BLOCK_PX)
     band = (rows + columns - 1) // 2
     return np.stack([log_energies[band == b].mean(0) for b in range(7)])
@@ -151,9 +151,9 @@ def wavelet_energies(plane: np.ndarray) -> np.ndarray:
 
 
 def residual_statistics(assessment: np.ndarray) -> np.ndarray:
-    """What a median filter takes away: its energy, its likeness between colours and neighbours.
+    """What a median filter takes away: its energy, its likeness between colors and neighbors.
 
-    A camera's noise is alike in all colours after demosaicing, and neighbours correlate as its
+    A camera's noise is alike in all colors after demosaicing, and neighbors correlate as its
     interpolation says; a decoder's texture has other correlations (Popescu & Farid 2005).
 
     Returns:
@@ -167,10 +167,10 @@ def residual_statistics(assessment: np.ndarray) -> np.ndarray:
     for a, b in ((0, 1), (1, 2), (2, 0)):
         shared = _tile_mean(residual[..., a] * residual[..., b])
         result.append((shared / np.sqrt((energy[a] + FLOOR) * (energy[b] + FLOOR)))[None])
-    grey = residual.mean(-1)
-    subset = _tile_mean(grey**2) + FLOOR
+    gray = residual.mean(-1)
+    subset = _tile_mean(gray**2) + FLOOR
     for down, right in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0)):
-        result.append((_tile_mean(grey * np.roll(grey, (-down, -right), (0, 1))) / subset)[None])
+        result.append((_tile_mean(gray * np.roll(gray, (-down, -right), (0, 1))) / subset)[None])
     return np.concatenate(result)
 
 
@@ -184,7 +184,7 @@ def _tile_mean(values: np.ndarray) -> np.ndarray:
 
 
 def power_spectrum(plane: np.ndarray) -> np.ndarray:
-    """Power of the Hann-windowed plane, (208, 208), zero frequency first, grey levels squared."""
+    """Power of the Hann-windowed plane, (208, 208), zero frequency first, gray levels squared."""
     weights = _window()
     flat = (plane - float((plane * weights).sum() / weights.sum())) * weights
     spectrum = np.asarray(scipy.fft.fft2(flat))

@@ -1,4 +1,4 @@
-"""What does a picture network that was never trained on fakes see in a face?
+"""What does an image network that was never trained on fakes see in a face?
 
 The image tower of CLIP ViT-B/16 (Radford et al. 2021, arXiv:2103.00020), frozen, its weights kept
 as 8-bit integers. Several detectors put a small linear head on its features (Ojha et al. 2023,

@@ -2,7 +2,7 @@
 
 A linear head says something of every image, of those too that are unlike all it has seen, and there
 it is wrong more often. The distance to the nearest faces that it learned from tells how far to
-trust it (deep nearest neighbours; Sun et al. 2022, arXiv:2204.06507): the log-odds of an unfamiliar
+trust it (deep nearest neighbors; Sun et al. 2022, arXiv:2204.06507): the log-odds of an unfamiliar
 face are brought nearer to zero. Imports layout; torch where a network is there.
 """
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from media.windows import Window
 
 MODEL_TYPE = "frozen-probe"
-FRAMES_A_WINDOW = 2  # of a face; neighbouring frames say nearly the same
+FRAMES_A_WINDOW = 2  # of a face; neighboring frames say nearly the same
 MOST_PARTS = 3 * LAYERS
 MOST_KNOWN, MOST_NEIGHBORS = 20_000, 100  # faces of a bank, and those that a mean is taken of
 PERCENTILES = 101

@@ -41,7 +41,7 @@ class Motion:
         places: (n, 2) float64, where the head is, in the same units.
         tilts_rad: (n,) float64.
         sizes: (n,) float64, relative to the median.
-        eye_px: median distance of the eyes' centres in pixels.
+        eye_px: median distance of the eyes' centers in pixels.
     """
 
     shapes: np.ndarray
@@ -87,14 +87,14 @@ def _fit(points: np.ndarray, model: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Similarity of every frame's (n, k, 2) points to a (k, 2) model (Umeyama 1991).
 
     Returns:
-        (n, 2, 2) scaled rotations and (n, 2) centres: model = rotation @ (point - centre).
+        (n, 2, 2) scaled rotations and (n, 2) centers: model = rotation @ (point - center).
     """
-    centres = points.mean(1)
-    a, b = points - centres[:, None], model - model.mean(0)
+    centers = points.mean(1)
+    a, b = points - centers[:, None], model - model.mean(0)
     norm = (a**2).sum((1, 2))
     cos = (a * b).sum((1, 2)) / norm
     sin = (a[..., 0] * b[:, 1] - a[..., 1] * b[:, 0]).sum(1) / norm
-    return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2), centres
+    return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2), centers
 
 
 # --- measures ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from media.rates import MOTION_HZ
 SIDE_PX = 192  # the crops are looked at in this size; the face itself is 134 of it
 MOST_IMAGES = 72  # of a window
 SIGMAS_PX = (0.8, 1.6, 3.2, 6.4)  # blurs whose differences are the bands, fine to coarse
-FLOOR = 0.05  # grey levels squared, of 255: energies below are rounding
+FLOOR = 0.05  # gray levels squared, of 255: energies below are rounding
 LONG_STEP = 4  # images
 BURST = 0.95  # quantile of the change that is compared with the median
 REGIONS = {  # rows and columns of the 192-pixel crop
@@ -41,11 +41,11 @@ def measure_skin(crops: np.ndarray, times_s: np.ndarray) -> dict[str, float]:
     """
     # images are skipped so that the rate comes near; none is ever shown twice
     step = max(1, round((len(times_s) - 1) / max(float(np.ptp(times_s)), 1e-6) / MOTION_HZ))
-    grey = np.stack([_small(crop) for crop in crops[::step][:MOST_IMAGES]])
+    gray = np.stack([_small(crop) for crop in crops[::step][:MOST_IMAGES]])
     result = {}
-    before = grey
+    before = gray
     for band, sigma in enumerate(SIGMAS_PX):
-        soft = np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in grey])
+        soft = np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in gray])
         for region, place in REGIONS.items():
             result |= _one((before - soft)[:, place[0], place[1]], f"{region}_{band}")
         before = soft

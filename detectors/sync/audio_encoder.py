@@ -33,7 +33,7 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.hann_window(self.FFT), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(b, m) float32 audio to (b, 80, m / 160), about -1..1; row i is centred at i x 10 ms."""
+        """(b, m) float32 audio to (b, 80, m / 160), about -1..1; row i is centered at i x 10 ms."""
         wave = torch.stft(samples, self.FFT, self.HOP, window=self.window, return_complex=True)
         power = wave[..., :-1].abs().square()
         mel = torch.einsum("bfn,fk->bkn", power, self.filters)

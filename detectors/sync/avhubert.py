@@ -141,7 +141,7 @@ class AVHubert(nn.Module):
 
         Args:
             audio: (b, n, 104) stacked log filterbanks, each row of mean 0 and deviation 1.
-            lips: (b, n, 88, 88) float, grey, (x / 255 - 0.421) / 0.165.
+            lips: (b, n, 88, 88) float, gray, (x / 255 - 0.421) / 0.165.
 
         Returns:
             (b, n, width).

@@ -28,7 +28,7 @@ from media.mesh import LEFT_EYE, LEFT_LIP_LINES, MOUTH, RIGHT_EYE, RIGHT_LIP_LIN
 from media.rates import AUDIO_HZ, MOTION_HZ
 
 SAMPLES = AUDIO_HZ // MOTION_HZ  # audio samples per embedding
-CROP_PX = 88  # centre of the 96-pixel mouth crop that is looked at (AV-HuBERT)
+CROP_PX = 88  # center of the 96-pixel mouth crop that is looked at (AV-HuBERT)
 LONGEST_S = 28.0  # the ear has positions for 30 s
 
 
@@ -139,7 +139,7 @@ class MouthStream(nn.Module):
         b, n = mouths.shape[:2]
         x = F.avg_pool2d(mouths, 2)
         light, spread = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
-        x = ((x - light) / (spread + 4.0))[:, None]  # 4 grey levels: no noise out of flat images
+        x = ((x - light) / (spread + 4.0))[:, None]  # 4 gray levels: no noise out of flat images
         x = F.pad(x, (0, 0, 0, 0, 2, 2), mode="replicate")
         x = self.stem(x).transpose(1, 2).flatten(0, 1)
         x = F.relu(self.stem_norm(x.contiguous(memory_format=torch.channels_last)))
@@ -157,7 +157,7 @@ def lip_outline(landmarks: np.ndarray) -> np.ndarray:
         landmarks: (n, 468, 2) px in any image.
 
     Returns:
-        (n, 46) float32: x and y of 23 points, 0 at the crop's centre, 1 at its edge.
+        (n, 46) float32: x and y of 23 points, 0 at the crop's center, 1 at its edge.
     """
     points = np.asarray(landmarks, np.float32)
     eyes = [points[:, list(pair)].mean(1) for pair in (RIGHT_EYE, LEFT_EYE)]
@@ -256,7 +256,7 @@ class SyncModel(nn.Module):
         """Embed the mouths of one face.
 
         Args:
-            mouths: (n, 96, 96) uint8 grey crops (`align.mouth_matrix`) at 25 Hz; None when the
+            mouths: (n, 96, 96) uint8 gray crops (`align.mouth_matrix`) at 25 Hz; None when the
                 network does not look at them (`uses_images`).
             landmarks: (n, 468, 2) px of the same frames, in any image (`FaceTrack.landmarks`).
 

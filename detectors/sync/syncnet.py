@@ -2,7 +2,7 @@
 
 The two towers of SyncNet (Chung & Zisserman 2016, "Out of time"), in the layout of its published
 weights: names and shapes as in joonson/syncnet_python, SyncNetModel.py at 5befaa3. Five frames of
-the face in colour, 200 ms, and twenty columns of cepstra, each to one vector. Channels are read off
+the face in color, 200 ms, and twenty columns of cepstra, each to one vector. Channels are read off
 the tensors. Never sees a file. Imports torch.
 """
 

@@ -28,7 +28,7 @@ from hub.checkpoint import Checkpoint
 from media import align
 from media.tracks import FaceTrack
 
-LIP_MEAN, LIP_STD = 0.421, 0.165  # grey values of mouths in AV-HuBERT's training data, 0..1
+LIP_MEAN, LIP_STD = 0.421, 0.165  # gray values of mouths in AV-HuBERT's training data, 0..1
 QUIET = 1e-5  # added to a variance, as torch's layer norm does
 
 
@@ -82,12 +82,12 @@ class AVHubertTowers(Towers):
         self.network = network
 
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
-        """Grey mouths."""
+        """Gray mouths."""
         return self.embed_mouths(mouths(track)[index])
 
     @torch.inference_mode()
     def embed_mouths(self, crops: np.ndarray) -> np.ndarray:
-        """(n, d) unit vectors of (n, 96, 96) uint8 grey mouths, whose centre is looked at."""
+        """(n, d) unit vectors of (n, 96, 96) uint8 gray mouths, whose center is looked at."""
         edge = (align.MOUTH_PX - CROP_PX) // 2
         inner = crops[:, edge:-edge, edge:-edge]
         values = (inner.astype(np.float32) / 255 - LIP_MEAN) / LIP_STD
@@ -160,7 +160,7 @@ def audio_rows(samples: np.ndarray) -> np.ndarray:
 
 
 def mouths(track: FaceTrack) -> np.ndarray:
-    """(n, 96, 96) uint8 grey mouth crops, cut from the face crops."""
+    """(n, 96, 96) uint8 gray mouth crops, cut from the face crops."""
     cuts = [
         align.cut(crop, align.mouth_matrix(points), align.MOUTH_PX)
         for crop, points in zip(track.crops, track.crop_landmarks(), strict=True)

@@ -55,7 +55,7 @@ def find(name_or_repo: str) -> Source | None:
 
 
 def search(text: str, detector: str | None = None) -> tuple[Source, ...]:
-    """Return the entries in which every word of ``text`` occurs, in catalogue order.
+    """Return the entries in which every word of ``text`` occurs, in catalog order.
 
     Args:
         text: words in any case; empty finds everything.

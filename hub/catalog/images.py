@@ -1,4 +1,4 @@
-"""Known checkpoints that look at single images: of a face, or of the whole picture."""
+"""Known checkpoints that look at single images: of a face, or of the whole image."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ IMAGES = (
         repo_id="yermandy/GenD_CLIP_L_14",
         architecture="CLIP ViT-L/14, 224 px, linear head on the unit class token",
         margin=0.3,
-        licence="mit",
+        license="mit",
         notes=(_GEND, _GEND_ORDER),
     ),
     Source(
@@ -216,7 +216,7 @@ IMAGES = (
         repo_id="yermandy/GenD_PE_L",
         architecture="Perception Encoder ViT-L/14 (timm), 224 px",
         margin=0.3,
-        licence="mit",
+        license="mit",
         notes=(_GEND, _GEND_ORDER),
     ),
     Source(
@@ -226,7 +226,7 @@ IMAGES = (
         repo_id="yermandy/GenD_DINOv3_L",
         architecture="DINOv3 ViT-L/16, 224 px",
         margin=0.3,
-        licence="mit",
+        license="mit",
         notes=(_GEND, _GEND_ORDER),
     ),
     Source(
@@ -263,7 +263,7 @@ IMAGES = (
         architecture="ViT-B/16",
         crop="frame",
         margin=0.0,
-        licence="cc-by-nc-4.0",
+        license="cc-by-nc-4.0",
         notes=(
             "Not for commercial use.",
             "Its files are not known to us: it is refused unless they are safetensors.",

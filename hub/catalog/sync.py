@@ -19,7 +19,7 @@ SYNC = (
         architecture="AV-HuBERT large with a decoder, 24 layers of 1024",
         crop="mouth",
         margin=0.0,
-        licence="cc-by-nc-4.0",
+        license="cc-by-nc-4.0",
         notes=(_HOW, _UNFITTED, "Its own code is on GitHub; MuAViC is not for commercial use."),
     ),
     Source(
@@ -30,7 +30,7 @@ SYNC = (
         architecture="AV-HuBERT large with a decoder, 24 layers of 1024",
         crop="mouth",
         margin=0.0,
-        licence="cc-by-nc-4.0",
+        license="cc-by-nc-4.0",
         notes=(_HOW, _UNFITTED, "Fine-tuned on eight languages that are not English."),
     ),
     Source(

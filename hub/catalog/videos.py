@@ -24,7 +24,7 @@ VIDEOS = (
         title="VideoMAE-Large fine-tuned on a deepfake subset (shylhy)",
         repo_id="shylhy/videomae-large-finetuned-deepfake-subset",
         architecture="VideoMAE-L",
-        licence="non-commercial",
+        license="non-commercial",
         notes=("Slow on a CPU.", "The order of its labels is not known to us.", UNTESTED),
     ),
     Source(

@@ -24,14 +24,14 @@ STANDARD = np.array(
 )  # fmt: skip  # luminance table of ITU-T T.81, annex K, row by row
 OWN_TABLES = ("apple", "canon", "nikon", "sony")  # makers whose cameras use tables of their own
 MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2))  # low frequencies
-MOST_SIDE_PX = 1536  # of the middle of the picture that is examined
+MOST_SIDE_PX = 1536  # of the middle of the image that is examined
 COARSEST = 80  # largest earlier step that is tried
-BINS = 30  # quantised values 1..BINS of each mode are counted
+BINS = 30  # quantized values 1..BINS of each mode are counted
 NOISE = 1.0  # of a coefficient between two savings, from rounding pixels (about 3.4 sigma)
 LEAST_EXPECTED = 60.0  # counts that the gaps would hold in a file saved once
 MOST_FILLED = 0.1  # share of them that may be there
 LEAST_MODES = 4  # of the eight must show gaps
-LEAST_PEAKS = 3  # different values must be in use, or the picture is too plain to judge
+LEAST_PEAKS = 3  # different values must be in use, or the image is too plain to judge
 
 
 def standard_quality(table: Sequence[int]) -> int | None:
@@ -52,7 +52,7 @@ def luminance_table(image: Image.Image) -> list[int] | None:
 def saved_twice(path: Path) -> bool:
     """Whether a JPEG shows the gaps of an earlier, coarser saving on the same grid."""
     with Image.open(path) as image:
-        image.draft("L", image.size)  # the luminance as it is stored, without colour conversion
+        image.draft("L", image.size)  # the luminance as it is stored, without color conversion
         table = luminance_table(image)
         if table is None or image.mode != "L":
             return False
@@ -71,20 +71,20 @@ def camera_note(maker: str, quality: int | None) -> str | None:
     )
 
 
-def _middle(grey: np.ndarray) -> np.ndarray:
-    """The middle of a picture, cut along the grid of 8 × 8 blocks."""
+def _middle(gray: np.ndarray) -> np.ndarray:
+    """The middle of an image, cut along the grid of 8 × 8 blocks."""
     cut = []
-    for side in grey.shape:
+    for side in gray.shape:
         length = min(side // 8 * 8, MOST_SIDE_PX)
         start = (side - length) // 16 * 8
         cut.append(slice(start, start + length))
-    return grey[cut[0], cut[1]]
+    return gray[cut[0], cut[1]]
 
 
-def _coefficients(grey: np.ndarray) -> np.ndarray:
+def _coefficients(gray: np.ndarray) -> np.ndarray:
     """(n, 8, 8) DCT of all blocks without burnt-out or black pixels."""
-    high, wide = grey.shape[0] // 8, grey.shape[1] // 8
-    blocks = grey.reshape(high, 8, wide, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
+    high, wide = gray.shape[0] // 8, gray.shape[1] // 8
+    blocks = gray.reshape(high, 8, wide, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
     whole = (blocks.min(axis=(1, 2)) > 0) & (blocks.max(axis=(1, 2)) < 255)
     return np.asarray(
         scipy.fft.dctn(blocks[whole].astype(np.float32) - 128, axes=(1, 2), norm="ortho")
@@ -92,7 +92,7 @@ def _coefficients(grey: np.ndarray) -> np.ndarray:
 
 
 def _has_gaps(values: np.ndarray, step: int) -> bool:
-    """Some earlier step explains which quantised values of a mode do not occur."""
+    """Some earlier step explains which quantized values of a mode do not occur."""
     used = np.abs(np.rint(values / step)).astype(int)
     used = used[(used >= 1) & (used <= BINS)]
     if len(used) < LEAST_EXPECTED or len(np.unique(used)) < LEAST_PEAKS:

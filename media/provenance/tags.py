@@ -52,7 +52,7 @@ class Tags(tuple[Tag, ...]):
 
 
 def image_tags(image: Image.Image) -> Iterator[Tag]:
-    """Fields of an opened picture: text chunks, comment, XMP, EXIF and IPTC."""
+    """Fields of an opened image: text chunks, comment, XMP, EXIF and IPTC."""
     for name, value in image.info.items():
         if name in ("XML:com.adobe.xmp", "exif", "icc_profile"):
             continue

@@ -32,7 +32,7 @@ def moment(text: str) -> datetime | None:
 
 
 def contradictions(tags: Tags) -> Iterator[str]:
-    """Sentences on a picture's moments that cannot all be true, or show a later saving."""
+    """Sentences on an image's moments that cannot all be true, or show a later saving."""
     taken = _first(tags, TAKEN)
     saved = _first(tags, SAVED)
     for place, name in TAKEN[1:]:

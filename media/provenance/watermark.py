@@ -1,11 +1,11 @@
-"""Does a picture carry the invisible mark that Stable Diffusion and FLUX put into what they make?
+"""Does an image carry the invisible mark that Stable Diffusion and FLUX put into what they make?
 
-The reference programs of Stable Diffusion 1 and 2, SDXL and FLUX.1 mark each picture with the
+The reference programs of Stable Diffusion 1 and 2, SDXL and FLUX.1 mark each image with the
 method ``dwtDct`` of the package invisible-watermark: in every 4 × 4 block of the chroma's low band
 (Haar) the largest value is moved to the lower or upper half of a step of 36, one bit a block, the
 message over and over. It is read here as that package reads it, and counts only if every bit fits;
-by chance that happens once in 2³² (SD 2) to 2¹³⁶ (SD 1) pictures. Resizing and compression remove
-the mark, and in some pictures the package itself writes it too faintly to be read again, so its
+by chance that happens once in 2³² (SD 2) to 2¹³⁶ (SD 1) images. Resizing and compression remove
+the mark, and in some images the package itself writes it too faintly to be read again, so its
 absence says nothing. Imports nothing of ours.
 """
 
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 STEP = 36.0  # values of the low band, as in the package's default scales
-BLOCK_PX = 4  # of the low band; 8 of the picture
+BLOCK_PX = 4  # of the low band; 8 of the image
 LEAST_PIXELS = 256 * 256  # the package marks nothing smaller
 MOST_PIXELS = 2_000_000  # that are read, from the top; far more than enough for a vote of each bit
 
@@ -39,7 +39,7 @@ MESSAGES: dict[str, tuple[int, ...]] = {
 
 
 def find_watermark(rgb: np.ndarray) -> str | None:
-    """The generator whose message a picture carries, every bit of it.
+    """The generator whose message an image carries, every bit of it.
 
     Args:
         rgb: (h, w, 3) uint8, at its original size and not turned.
@@ -62,7 +62,7 @@ def block_votes(rgb: np.ndarray, order: int = cv2.COLOR_RGB2YUV) -> np.ndarray:
     """(n,) bool: the bit of each block, row by row.
 
     Args:
-        rgb: (h, w, 3), uint8 or float32 of 0..255: OpenCV puts grey at 128 or at 0.5.
+        rgb: (h, w, 3), uint8 or float32 of 0..255: OpenCV puts gray at 128 or at 0.5.
         order: how OpenCV makes YUV of it; the package reads the blue chroma of BGR.
     """
     import pywt

@@ -1,6 +1,6 @@
 """What does a tool do to the pixels that it renders?
 
-One function a trace: colour match, decoder resolution, transposed convolution, sharpening,
+One function a trace: color match, decoder resolution, transposed convolution, sharpening,
 smoothing, noise, a codec of its own. Imports media.
 """
 
@@ -14,8 +14,8 @@ from media.degrade import recompress, rescale
 KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_AREA)
 
 
-def colour_drift(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A colour match that misses: gains, offsets and gamma of the channels."""
+def color_drift(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """A color match that misses: gains, offsets and gamma of the channels."""
     gain = 1 + rng.normal(0, 0.05, 3) * strength + rng.normal(0, 0.06) * strength
     offset = rng.normal(0, 7, 3) * strength + rng.normal(0, 6) * strength
     gamma = np.exp(rng.normal(0, 0.12) * strength)

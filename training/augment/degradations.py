@@ -1,6 +1,6 @@
-"""What happens to a picture between a camera or a tool and us?
+"""What happens to an image between a camera or a tool and us?
 
-Resizing, JPEG and WebP, retouching, colour, noise, captions: drawn anew for every pair, the same
+Resizing, JPEG and WebP, retouching, color, noise, captions: drawn anew for every pair, the same
 for its real and its fake, so that none of it can be the cue. Imports media and
 `training.augment.artifacts`.
 """
@@ -17,7 +17,7 @@ P_CLEAN = 0.45  # share of the pairs that pass without degradation
 
 
 def degraded(image: np.ndarray, tight_px: float, rng: np.random.Generator) -> np.ndarray:
-    """What happens to a picture between a camera or a tool and us; uint8 of the same shape."""
+    """What happens to an image between a camera or a tool and us; uint8 of the same shape."""
     if rng.random() < P_CLEAN:
         return image
     shape = image.shape[1::-1]
@@ -33,7 +33,7 @@ def degraded(image: np.ndarray, tight_px: float, rng: np.random.Generator) -> np
         image = _with_text(image, rng)
     image = cv2.resize(image, shape, interpolation=int(rng.choice(artifacts.KERNELS)))
     if rng.random() < 0.4:
-        image = _recoloured(image, rng)
+        image = _recolored(image, rng)
     if rng.random() < 0.15:
         sigma = rng.uniform(1, 7)
         noise = rng.normal(0, sigma, (*image.shape[:2], 3 if rng.random() < 0.5 else 1))
@@ -59,14 +59,14 @@ def _with_text(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A caption or a logo over the face."""
     words = "".join(chr(rng.integers(65, 91)) for _ in range(rng.integers(3, 14)))
     place = (int(rng.integers(image.shape[1] * 0.7)), int(rng.integers(20, image.shape[0])))
-    colour = [int(c) for c in rng.integers(0, 256, 3)]
+    color = [int(c) for c in rng.integers(0, 256, 3)]
     size = float(rng.uniform(0.4, 1.2))
     return cv2.putText(
-        image.copy(), words, place, int(rng.integers(8)), size, colour, 2, cv2.LINE_AA
+        image.copy(), words, place, int(rng.integers(8)), size, color, 2, cv2.LINE_AA
     )
 
 
-def _recoloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _recolored(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.15:
         return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, -1)
-    return artifacts.colour_drift(image, rng, rng.uniform(0.5, 2.5))
+    return artifacts.color_drift(image, rng, rng.uniform(0.5, 2.5))

@@ -91,9 +91,9 @@ def _lower_face(landmarks: np.ndarray, rng: np.random.Generator, side: int) -> n
         high = (int(mouth[0] + half), int(chin[1] + rng.uniform(-0.1, 0.3) * drop))
         cv2.rectangle(mask, low, high, 1.0, -1)
     elif shape == 1:
-        centre = (int(mouth[0]), int(mouth[1] + rng.uniform(0, 0.25) * drop))
+        center = (int(mouth[0]), int(mouth[1] + rng.uniform(0, 0.25) * drop))
         axes = (int(width * rng.uniform(0.24, 0.45)), int(max(drop, 1) * rng.uniform(0.7, 1.25)))
-        cv2.ellipse(mask, centre, axes, 0, 0, 360, 1.0, -1)
+        cv2.ellipse(mask, center, axes, 0, 0, 360, 1.0, -1)
     else:
         top = nose[1] + rng.uniform(-0.2, 0.3) * (mouth[1] - nose[1])
         hull = cv2.convexHull(landmarks[landmarks[:, 1] > top].astype(np.float32))

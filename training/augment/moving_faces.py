@@ -84,7 +84,7 @@ def blend(real: np.ndarray, fake: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def shift_field(image: np.ndarray, coarse: np.ndarray) -> np.ndarray:
-    """Sample the picture at x + coarse(x); coarse: (g, g, 2) px on a regular grid."""
+    """Sample the image at x + coarse(x); coarse: (g, g, 2) px on a regular grid."""
     side = image.shape[0]
     field = cv2.resize(coarse.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     xs, ys = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
@@ -95,12 +95,12 @@ def shift_field(image: np.ndarray, coarse: np.ndarray) -> np.ndarray:
 
 
 def warp_to(image: np.ndarray, have: np.ndarray, want: np.ndarray, pinned: bool) -> np.ndarray:
-    """Move the landmarks `have` of the picture to `want`, smoothly in between (thin-plate spline).
+    """Move the landmarks `have` of the image to `want`, smoothly in between (thin-plate spline).
 
     Args:
         image: (s, s, 3) uint8.
         have, want: (k, 2) pixels.
-        pinned: keep the picture's border where it is (a background that is glued).
+        pinned: keep the image's border where it is (a background that is glued).
     """
     side = image.shape[0]
     if pinned:
@@ -136,7 +136,7 @@ def similarity(have: np.ndarray, want: np.ndarray) -> np.ndarray:
 
 
 def move_rigidly(image: np.ndarray, have: np.ndarray, want: np.ndarray) -> np.ndarray:
-    """The picture moved so that its head lies where another frame's head lies."""
+    """The image moved so that its head lies where another frame's head lies."""
     matrix = similarity(have[list(FEW_RIGID)], want[list(FEW_RIGID)])
     side = image.shape[0]
     return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
@@ -161,15 +161,15 @@ def sharpen(frames: np.ndarray, amount: float) -> np.ndarray:
 
 
 def tint(rng: np.random.Generator, frames: np.ndarray, amount: float, flicker: float) -> np.ndarray:
-    """Colour gain and offset: one constant error plus one that wanders over time; float32."""
+    """Color gain and offset: one constant error plus one that wanders over time; float32."""
     n = len(frames)
     gain = rng.normal(0, 0.06, 3) * amount + 0.03 * flicker * wander(rng, n, 3)
     offset = rng.normal(0, 7, 3) * amount + 4 * flicker * wander(rng, n, 3)
     return frames.astype(np.float32) * (1 + gain[:, None, None]) + offset[:, None, None]
 
 
-def match_colour(fake: np.ndarray, real: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Give `fake` the colour mean and spread of `real` under the mask, frame by frame; float32."""
+def match_color(fake: np.ndarray, real: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Give `fake` the color mean and spread of `real` under the mask, frame by frame; float32."""
     fake, real = fake.astype(np.float32), real.astype(np.float32)
     weight = mask / np.maximum(mask.sum((1, 2), keepdims=True), 1)
     means = [(x * weight).sum((1, 2), keepdims=True) for x in (fake, real)]

@@ -2,7 +2,7 @@
 
 A self-made fake is a product of three independent choices: a *content* (the face itself moved a
 little, another person's face, another moment, an animated or liquified face), one or two
-*artifacts* (what a decoder, an up-sampler or a colour match does to it) and a *region* with an edge
+*artifacts* (what a decoder, an up-sampler or a color match does to it) and a *region* with an edge
 through which the result is pasted back. Mixing families so teaches traces and not one tool. The
 idea is that of self-blended images (Shiohara & Yamasaki 2022, arXiv:2204.08376). Imports
 `media.align` and `training.augment.artifacts`.
@@ -31,7 +31,7 @@ class Face:
 
     Attributes:
         image: (side, side, 3) uint8 RGB.
-        landmarks: (468, 2) float32, pixels of ``picture``.
+        landmarks: (468, 2) float32, pixels of ``image``.
     """
 
     image: np.ndarray
@@ -39,7 +39,7 @@ class Face:
 
     @property
     def tight_px(self) -> float:
-        """Side of the tight crop (see `media.align`) in pixels of this picture."""
+        """Side of the tight crop (see `media.align`) in pixels of this image."""
         return align.TIGHT_SIDE * align.face_scale_px(self.landmarks)
 
 
@@ -50,7 +50,7 @@ class Donors:
     Attributes:
         another: draws another person's face in a pose near that of the landmarks that it is given.
         moment: draws another moment of the same person, or is None.
-        rerender: passes a picture through a learned decoder, or is None.
+        rerender: passes an image through a learned decoder, or is None.
     """
 
     another: Callable[[np.random.Generator, np.ndarray], Face]
@@ -97,8 +97,8 @@ def _poisson(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarr
     if cv2.countNonZero(hard) < 64:
         return blend(below, above, mask)
     x, y, width, height = cv2.boundingRect(hard)
-    centre = (x + width // 2, y + height // 2)
-    return cv2.seamlessClone(above, below, hard, centre, cv2.NORMAL_CLONE)
+    center = (x + width // 2, y + height // 2)
+    return cv2.seamlessClone(above, below, hard, center, cv2.NORMAL_CLONE)
 
 
 # --- regions -------------------------------------------------------------------------------------
@@ -149,12 +149,12 @@ def region_points(name: str, face: Face, rng: np.random.Generator) -> np.ndarray
 def _content(
     name: str, face: Face, donors: Donors, rng: np.random.Generator, strength: float
 ) -> np.ndarray:
-    """The picture that will be pasted, aligned with the face; uint8 of the face's shape."""
+    """The image that will be pasted, aligned with the face; uint8 of the face's shape."""
     if name == "self":
         return shifted_copy(face, rng, strength)
     if name == "other":
         other = donors.another(rng, face.landmarks)
-        return match_colour(fit(other, face.landmarks, face.image.shape[0]), face)
+        return match_color(fit(other, face.landmarks, face.image.shape[0]), face)
     if name == "moment" and donors.moment is not None:
         other = donors.moment(rng)
         return similarity_fit(other, face)
@@ -204,7 +204,7 @@ def similarity_fit(source: Face, target: Face) -> np.ndarray:
 
 
 def animated(face: Face, driver: Face, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """One picture moved towards another face's expression, its border glued to the background."""
+    """One image moved towards another face's expression, its border glued to the background."""
     wanted = align.move(driver.landmarks, similarity(driver.landmarks, face.landmarks))
     share = rng.uniform(0.3, 1.0) * strength
     goal = face.landmarks + share * (wanted - face.landmarks)
@@ -275,8 +275,8 @@ def _elastic(side: int, reach_px: float, rng: np.random.Generator) -> np.ndarray
     return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def match_colour(image: np.ndarray, face: Face) -> np.ndarray:
-    """Give the picture the mean and spread of the face's colours (Reinhard 2001)."""
+def match_color(image: np.ndarray, face: Face) -> np.ndarray:
+    """Give the image the mean and spread of the face's colors (Reinhard 2001)."""
     low = np.clip(face.landmarks.min(0), 0, None).astype(int)
     high = face.landmarks.max(0).astype(int)
     window = (slice(low[1], max(high[1], low[1] + 2)), slice(low[0], max(high[0], low[0] + 2)))
@@ -305,7 +305,7 @@ def _artifact(
     if name == "lowpass":
         return artifacts.low_passed(image, rng.uniform(80, 165) / face.tight_px, rng)
     return {
-        "colour": artifacts.colour_drift,
+        "color": artifacts.color_drift,
         "upsampled": artifacts.upsampled,
         "sharp": artifacts.sharpened,
         "smooth": artifacts.smoothed,
@@ -332,15 +332,13 @@ class Family:
 FACE_PARTS = ("face", "face", "inner", "inner", "lower", "mouth", "eyes", "eye", "nose")
 FAMILIES = (
     # self-blended images: the same face, a little elsewhere and a little different
-    Family(
-        0.22, "self", ("colour|sharp|lowpass|smooth|grain|codec", "colour|none|none"), FACE_PARTS
-    ),
+    Family(0.22, "self", ("color|sharp|lowpass|smooth|grain|codec", "color|none|none"), FACE_PARTS),
     # face swaps: another person's face at a decoder's resolution
-    Family(0.18, "other", ("lowpass|decoder|none", "sharp|none|colour"), ("face", "inner"), 0.2),
+    Family(0.18, "other", ("lowpass|decoder|none", "sharp|none|color"), ("face", "inner"), 0.2),
     # swap autoencoders, restoration: the inner face rendered anew
     Family(0.14, "same", ("decoder|lowpass|upsampled", "sharp|none|none"), ("face", "inner")),
     # lip-sync: another moment's lower face at 96 px
-    Family(0.14, "moment", ("lowpass|decoder", "colour|sharp|none"), ("lower", "box", "mouth")),
+    Family(0.14, "moment", ("lowpass|decoder", "color|sharp|none"), ("lower", "box", "mouth")),
     # talking heads from one photo: everything warped and rendered anew
     Family(
         0.12, "animated", ("decoder|lowpass|smooth", "sharp|none|upsampled"), ("all", "all", "face")
@@ -348,7 +346,7 @@ FAMILIES = (
     # edits: parts from another face, local warps
     Family(0.06, "other", ("none|lowpass", "none|sharp"), ("mouth", "eyes", "eye", "nose"), 0.3),
     Family(0.06, "liquid", ("smooth|lowpass|none",), ("face", "all", "inner")),
-    # generators: the whole picture from an up-sampling network
+    # generators: the whole image from an up-sampling network
     Family(0.08, "same", ("decoder|upsampled", "none|sharp"), ("all",)),
 )
 WEIGHTS = np.array([family.weight for family in FAMILIES]) / sum(f.weight for f in FAMILIES)

@@ -24,7 +24,7 @@ from hub.checkpoint import Calibration, Card
 from hub.selfcheck import check_sign
 
 
-def labelled_raws(folders: Sequence[Path], detector: str) -> tuple[np.ndarray, np.ndarray]:
+def labeled_raws(folders: Sequence[Path], detector: str) -> tuple[np.ndarray, np.ndarray]:
     """Labels and raw scores (n,) of all files of some result folders that have a number."""
     pairs = []
     for folder in folders:
@@ -40,7 +40,7 @@ def calibrate_card(folders: Sequence[Path], detector: str, checkpoint: Path) -> 
     Raises:
         UserError: when the raw scores point the wrong way: no line can mend that.
     """
-    labels, raws = labelled_raws(folders, detector)
+    labels, raws = labeled_raws(folders, detector)
     check = check_sign(labels.tolist(), raws.tolist())
     if check.auc is None or check.auc <= 0.5:
         raise UserError("calibration_failed", f"Not calibrated: {check.sentence}")

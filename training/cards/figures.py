@@ -69,7 +69,7 @@ def read_results(folder: Path) -> Results:
 def figures(detector: str, results: Results) -> Iterator[dict]:
     """All figures of one detector on one set, as far as it gave numbers."""
     table = results.table.assign(value=results.table[f"{detector}_log_odds"])
-    deaf = results.name == "dubbed" and detector != "sync"  # both copies show the same pictures
+    deaf = results.name == "dubbed" and detector != "sync"  # both copies show the same images
     if deaf or table.value.notna().sum() < LEAST:
         return
     protocol = results.protocol

@@ -35,7 +35,7 @@ tags: [deepfake-detection, {detector}]{front}
 
 {data}
 
-The data may be used for research; so may these weights. No picture, voice or name of a person is
+The data may be used for research; so may these weights. No image, voice or name of a person is
 in this folder.{terms}
 
 Trained by `python -m training.recipe {detector}`; `training/LOG.md` has the experiments, failures

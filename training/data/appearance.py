@@ -49,7 +49,7 @@ def measure(image: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
     """
     matrix = align.face_matrix(landmarks)
     crop = align.cut(image, matrix, align.CROP_PX)
-    grey = cv2.cvtColor(align.centre(crop[None], align.TIGHT_PX)[0], cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(align.center(crop[None], align.TIGHT_PX)[0], cv2.COLOR_RGB2GRAY)
     points = align.move(landmarks, matrix)
     mask = np.zeros(crop.shape[:2], np.uint8)
     for cheek in CHEEKS:
@@ -58,7 +58,7 @@ def measure(image: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
     light = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     pores = (light - cv2.GaussianBlur(light, (0, 0), PORES_PX))[skin]
     return {
-        "sharpness": float(np.log(cv2.Laplacian(grey, cv2.CV_32F).var() + 1e-3)),
+        "sharpness": float(np.log(cv2.Laplacian(gray, cv2.CV_32F).var() + 1e-3)),
         "smoothness": -float(np.log(pores.std() + 1e-3)),
         "ita_deg": typology_angle(crop[skin]),
     }
@@ -67,11 +67,11 @@ def measure(image: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
 def typology_angle(pixels: np.ndarray) -> float:
     """Individual typology angle of (n, 3) uint8 RGB pixels of skin, degrees -90..90.
 
-    ``atan((L* - 50) / b*)`` of the median colour (Chardon et al., 1991). Light and camera move it:
+    ``atan((L* - 50) / b*)`` of the median color (Chardon et al., 1991). Light and camera move it:
     it sorts photographs, not people.
     """
-    colours = cv2.cvtColor(pixels[None].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[0]
-    lightness, _, yellow = np.median(colours, axis=0)
+    colors = cv2.cvtColor(pixels[None].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[0]
+    lightness, _, yellow = np.median(colors, axis=0)
     return float(np.degrees(np.arctan2(lightness - 50, max(float(yellow), 1e-3))))
 
 

@@ -1,7 +1,7 @@
 """What does a face look like after a small learned decoder has drawn it?
 
 `python -m training.data.autoencoder CROPS OUT.pt` trains one encoder with three decoders
-(transposed convolutions, pixel shuffle, nearest-neighbour: three ways to up-sample, each with its
+(transposed convolutions, pixel shuffle, nearest-neighbor: three ways to up-sample, each with its
 own trace) on the real training faces. `Rerenderer` then draws faces anew for
 `training.augment.pseudo_fakes`: pores, teeth and eyes come out as swap decoders, talking heads and
 latent decoders leave them. Imports `training`.
@@ -25,7 +25,7 @@ from training.data.sources import training_sources
 log = logging.getLogger(__name__)
 
 WIDTHS = (24, 48, 96)  # channels after each halving
-LATENT = 12  # channels at an eighth of the side: 16 times fewer numbers than the picture
+LATENT = 12  # channels at an eighth of the side: 16 times fewer numbers than the image
 SIDE_PX = 128  # training crops
 BATCH = 12
 LEARNING_RATE = 2e-3
@@ -83,7 +83,7 @@ class Autoencoder(nn.Module):
 
 
 class Rerenderer:
-    """Draws one picture anew; a callable for `pseudo_fakes.Donors`."""
+    """Draws one image anew; a callable for `pseudo_fakes.Donors`."""
 
     def __init__(self, path: Path) -> None:
         self.model = Autoencoder().eval()
@@ -97,7 +97,7 @@ class Rerenderer:
         with torch.no_grad():
             drawn = self.model(_pixels(small[None]), int(rng.integers(3)), noise)[0]
         back = (drawn.permute(1, 2, 0).numpy() + 1) * 127.5
-        # broad colours are what a real decoder gets right; ours is small, so they are put back
+        # broad colors are what a real decoder gets right; ours is small, so they are put back
         back += cv2.GaussianBlur(small - back, (0, 0), side * rng.uniform(0.02, 0.06))
         share = rng.uniform(0.4, 1.0)  # better decoders keep more of the detail
         back = (share * back + (1 - share) * small).clip(0, 255).astype(np.uint8)
@@ -125,7 +125,7 @@ def _batches(crops: Path, seed: int) -> Iterator[torch.Tensor]:
 
 
 def _edges(pixels: torch.Tensor) -> torch.Tensor:
-    """Differences of neighbours: keeps the decoders from answering with mere blur."""
+    """Differences of neighbors: keeps the decoders from answering with mere blur."""
     return torch.cat([pixels.diff(dim=2).flatten(1), pixels.diff(dim=3).flatten(1)], 1)
 
 

@@ -69,13 +69,13 @@ def _products(graph, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, tu
         if node.op_type != "MatMulInteger":
             continue
         weight, zero = arrays[node.input[1]].astype(np.int16), arrays[node.input[3]]
-        centred = weight - zero.astype(np.int16)
-        if np.abs(centred).max() > LEVELS:
+        centered = weight - zero.astype(np.int16)
+        if np.abs(centered).max() > LEVELS:
             raise ValueError(f"{node.name}: the weights are not symmetric")
         scale = np.float32(arrays[node.input[1].removesuffix("_quantized") + "_scale"])
         path = node.name.strip("/").removesuffix("/MatMul_quant").replace("/", ".")
         shape = (weight.shape[1],)
-        yield path, (centred.astype(np.int8), np.ascontiguousarray(np.broadcast_to(scale, shape)))
+        yield path, (centered.astype(np.int8), np.ascontiguousarray(np.broadcast_to(scale, shape)))
 
 
 def main(base: Path, out: Path) -> None:

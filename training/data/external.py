@@ -31,7 +31,7 @@ def outside_items(folder: Path, download: Download) -> list[Item]:
     """The listed files as items, each group one person, scene or maker; fetched where missing.
 
     Args:
-        folder: where the pictures and clips go.
+        folder: where the images and clips go.
         download: from an address to its bytes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How are the faces cut that picture recipes read?
+"""How are the faces cut that image recipes read?
 
 `python -m training.data.face_crops DATA OUT` cuts them once (DATA: a folder with
 faces-train.parquet, faces-val.parquet, portraits.parquet), with ``--outside MANIFEST`` also those
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PARTS = ("faces-train", "faces-val", "portraits")
 OUTSIDE = "outside-train"  # the part that `training.data.external` gives
 LEAST_FACE_PX = 45.0  # tight side of a face that is worth learning from
-MOMENTS = 6  # pictures of one clip
+MOMENTS = 6  # images of one clip
 
 
 def prepare(parquet: Path, out: Path, name: str | None = None) -> None:
@@ -42,7 +42,7 @@ def prepare(parquet: Path, out: Path, name: str | None = None) -> None:
             if faces:
                 cuts.append(cut_face(image, faces[0].landmarks))
                 rows.append(row)
-    log.info("%s: a face in %d of %d pictures", name, len(rows), len(table))
+    log.info("%s: a face in %d of %d images", name, len(rows), len(table))
     meta = table.drop(columns="image").iloc[rows].reset_index(drop=True)
     save_part(out, name, cuts, meta)
 
@@ -80,7 +80,7 @@ def save_part(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], m
 
 
 def _moments(path: Path) -> list[np.ndarray]:
-    """A picture, or a few pages of a moving one, RGB."""
+    """An image, or a few pages of a moving one, RGB."""
     kind = sniff(path)
     pages, _ = read_image(path, kind.name, kind.pillow_formats)
     places = np.linspace(0, len(pages) - 1, min(MOMENTS, len(pages))).astype(int)
@@ -98,9 +98,7 @@ def load_part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray, pd.DataF
 
 def main() -> None:
     """Command line: prepare the crops."""
-    parser = argparse.ArgumentParser(
-        description="Cut the face crops that the picture recipes read."
-    )
+    parser = argparse.ArgumentParser(description="Cut the face crops that the image recipes read.")
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--outside", type=Path, help="outside-train.csv of training.outside")

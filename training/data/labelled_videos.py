@@ -1,6 +1,6 @@
-"""How are labelled videos turned into the measures that the landmarks judge is fitted on?
+"""How are labeled videos turned into the measures that the landmarks judge is fitted on?
 
-`python -m training.data.labelled_videos DATA OUT` walks the development clips and the talking clips
+`python -m training.data.labeled_videos DATA OUT` walks the development clips and the talking clips
 as the app does (its windows, its tracks, the largest face), as they are and re-encoded, and writes
 one row a window: OUT/motion.parquet. Files that are done are not done again. Imports `detectors`,
 `evaluation` and `media`.

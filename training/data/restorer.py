@@ -74,7 +74,7 @@ SHARDS = {"dfdc": 36, "ffhq": 24, "web-portraits": 20, "ar": 20, "en": 20}
 
 
 class Restorer:
-    """Draws one picture anew, ``network.zoom`` times as large as it is."""
+    """Draws one image anew, ``network.zoom`` times as large as it is."""
 
     def __init__(self, name: str, base: Path) -> None:
         import ncnn  # a tool of the recipe, not of the product
@@ -100,12 +100,12 @@ class Restorer:
         pass_through.input("data", small)
         failed, drawn = pass_through.extract("output")
         if failed:
-            raise RuntimeError(f"ncnn could not draw a picture of {width}x{height}")
+            raise RuntimeError(f"ncnn could not draw an image of {width}x{height}")
         return np.clip(np.array(drawn).transpose(1, 2, 0) * 255, 0, 255).astype(np.uint8)
 
 
 def restored(image: np.ndarray, rng: np.random.Generator, restorer: Restorer) -> np.ndarray:
-    """A picture drawn anew from a small copy, with its broad colours put back; the same shape."""
+    """An image drawn anew from a small copy, with its broad colors put back; the same shape."""
     side = int(rng.integers(*SMALL_PX)) * 4 // restorer.network.zoom
     kernel = cv2.INTER_AREA if rng.random() < 0.6 else cv2.INTER_CUBIC
     small = cv2.resize(image, (side, side), interpolation=kernel)
@@ -134,12 +134,12 @@ def _content(name: str, source: Source, face: Face, rng: np.random.Generator) ->
         other = swapped or source.similar(rng, face.landmarks)
         fitted = pseudo_fakes.fit(other, face.landmarks, face.image.shape[0])
         mask = pseudo_fakes.region_mask("face", face, rng)
-        return pseudo_fakes.blend(face.image, pseudo_fakes.match_colour(fitted, face), mask)
+        return pseudo_fakes.blend(face.image, pseudo_fakes.match_color(fitted, face), mask)
     return face.image
 
 
 def write_shard(source: Source, tools: Tools, file: Path, seed: int) -> None:
-    """Restored faces of one source: pictures (n, side, side, 3) uint8, their reals' places (n,)."""
+    """Restored faces of one source: images (n, side, side, 3) uint8, their reals' places (n,)."""
     rng = np.random.default_rng(seed)
     places = rng.integers(len(source.reals), size=SHARD_FACES)
     images = []

@@ -1,4 +1,4 @@
-"""Whose faces do the picture recipes learn from?
+"""Whose faces do the image recipes learn from?
 
 The real faces of each origin, the published fakes beside them, what a restoration network drew of
 them, and faces that generators drew. Reads what `training.data.face_crops`, `training.data.talking`

@@ -40,7 +40,7 @@ class Decoded:
     """One clip on its container's clock.
 
     Attributes:
-        frames: list of (h, w, 3) uint8 RGB pictures.
+        frames: list of (h, w, 3) uint8 RGB images.
         times_s: (n,) float64, presentation times minus the common start of both streams.
         sound: (m,) int16, 16 kHz mono.
         sound_start_s: time of the first sample on the same clock.
@@ -55,7 +55,7 @@ class Decoded:
 
 
 def decode(path: Path) -> Decoded:
-    """Decode pictures and sound of one clip onto one clock."""
+    """Decode images and sound of one clip onto one clock."""
     frames, times, chunks, sound_start = [], [], [], None
     with av.open(str(path)) as container:
         video = container.streams.video[0]
@@ -101,8 +101,8 @@ def _search(image: np.ndarray, before: Face | None, finder: FaceFinder) -> Face 
         return finder.follow(image, before) if before is not None else None
     if before is None:
         return faces[0]
-    centre = before.box_xyxy.reshape(2, 2).mean(0)
-    return min(faces, key=lambda f: np.linalg.norm(f.box_xyxy.reshape(2, 2).mean(0) - centre))
+    center = before.box_xyxy.reshape(2, 2).mean(0)
+    return min(faces, key=lambda f: np.linalg.norm(f.box_xyxy.reshape(2, 2).mean(0) - center))
 
 
 def cut_crops(
@@ -111,7 +111,7 @@ def cut_crops(
     """Wide crop, mouth crop and landmarks of one face.
 
     Returns:
-        (192, 192, 3) uint8 wide crop; (96, 96) uint8 grey mouth crop, cut from the 320-pixel wide
+        (192, 192, 3) uint8 wide crop; (96, 96) uint8 gray mouth crop, cut from the 320-pixel wide
         crop as the app does; (468, 2) float32 landmarks in pixels of the 192-pixel crop.
     """
     to_app = align.face_matrix(landmarks)
@@ -162,10 +162,10 @@ def _prepare(job: tuple[Path, Path, str, int, int]) -> tuple[dict, np.ndarray, d
 
 def _faded(crops: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Frames whose crop is much darker or flatter than the clip's median (a fade)."""
-    grey = crops[:, ::4, ::4].reshape(len(crops), -1).astype(np.float32)
+    gray = crops[:, ::4, ::4].reshape(len(crops), -1).astype(np.float32)
     faded = np.zeros(len(crops), bool)
     if valid.any():
-        for measure in (grey.mean(1), grey.std(1)):
+        for measure in (gray.mean(1), gray.std(1)):
             faded |= measure < FADE_SHARE * np.median(measure[valid])
     return faded | ~valid
 

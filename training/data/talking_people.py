@@ -24,7 +24,7 @@ from training.data.dinov2_weights import dinov2_small
 
 FRAMES_A_CLIP = 2
 FEATURE_PX = 112  # side of the tight crop that DINOv2 sees
-SAME_LOOK_COSINE = 0.45  # average-linkage cut over centred features; chosen by eye
+SAME_LOOK_COSINE = 0.45  # average-linkage cut over centered features; chosen by eye
 # One actor each (file names and a look at the faces say so).
 ELEPHANT = {
     "back",
@@ -88,8 +88,8 @@ def cluster(vectors: np.ndarray) -> np.ndarray:
     method = AgglomerativeClustering(
         n_clusters=None, distance_threshold=1 - SAME_LOOK_COSINE, metric="cosine", linkage="average"
     )
-    centred = vectors - vectors.mean(0)  # all news faces are alike: only the differences tell
-    labels = method.fit_predict(centred)
+    centered = vectors - vectors.mean(0)  # all news faces are alike: only the differences tell
+    labels = method.fit_predict(centered)
     order = np.argsort(-np.bincount(labels))
     rank = np.empty(len(order), int)
     rank[order] = np.arange(len(order))

@@ -34,7 +34,7 @@ MIXES = (
     (24, {"generated": 0.55, "officials": 0.35, "athletes": 0.1}),
 )
 CONDITIONS = ("clean", "jpeg40", "half", "web")  # how validation images are degraded
-PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published picture
+PUBLISHED_PX = {"dfdc": 224.0, "ffhq": 256.0, "stylegan": 256.0}  # width of the published image
 FACE_SHARE = 0.9  # of that width is the face, roughly
 DEGRADED_EVERY = 4  # one of so many held-out faces is also described degraded
 
@@ -92,7 +92,7 @@ def _described_pair(kind: str, sources: dict[str, Source], rng: np.random.Genera
 
 
 def degraded_image(face: Face, rng: np.random.Generator) -> np.ndarray:
-    """What happened to a picture on its way: nothing, little, or as much as other detectors
+    """What happened to an image on its way: nothing, little, or as much as other detectors
     bear.
     """
     chance = rng.random()
@@ -148,7 +148,7 @@ def write_validation(data: Path, crops: Path, file: Path) -> None:
     The prepared crops are taken as they are, not resampled again; others are degraded after
     the cut. Writes descriptions (n, 1029) into an npz and beside it a table of the rows: condition,
     label, source, kind, group, file_bytes, native_px (of the published crop), blocks_db, and
-    face_px, for which the width of the published picture stands in.
+    face_px, for which the width of the published image stands in.
     """
     given: list[np.ndarray] = []
     rows: list[dict] = []

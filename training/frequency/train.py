@@ -53,7 +53,7 @@ CARD = Card(
     fake_indices=(1,),
     real_indices=(0,),
     labels_known_by="Its recipe (training/frequency/train.py) gives fake faces the higher logit.",
-    licence="research use (weights learned from research-only data)",
+    license="research use (weights learned from research-only data)",
     mean=(0.0, 0.0, 0.0),
     std=(1.0, 1.0, 1.0),
     trained_on=(
@@ -62,14 +62,14 @@ CARD = Card(
         "272 web portraits (real) and fakes made of them: self-blends, swaps, re-rendered faces, "
         "animated photos, local edits, up-sampling traces",
         "524 official portraits and athletes' portraits (real) and fakes made of them, 120 "
-        "pictures and clips by image and video generators, out of public packages",
+        "images and clips by image and video generators, out of public packages",
     ),
     limits=(
         "Judges only faces of at least 112 pixels that kept their fine detail; at half "
         "size it judges one real face in four, after JPEG 40 hardly any.",
-        "Learned from swaps of 2019, one GAN and a few pictures of other generators, and weak on "
+        "Learned from swaps of 2019, one GAN and a few images of other generators, and weak on "
         "these: a witness beside others, not one alone.",
-        "Beauty filters, strong denoising and sharpening of real pictures change the same "
+        "Beauty filters, strong denoising and sharpening of real images change the same "
         "statistics.",
         "Not evidence about a person: it must not be the only ground for an accusation, a "
         "dismissal, a block or a publication.",
@@ -87,17 +87,17 @@ def fit(data: Tensor, seed: int) -> FrequencyNet:
     network.mean.copy_(data.mean(0))
     network.spread.copy_(data.std(0) + 1e-3)
     batches = len(data) // 2 // PAIRS
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, LEARNING_RATE, total_steps=EPOCHS * batches + 1
+        optimizer, LEARNING_RATE, total_steps=EPOCHS * batches + 1
     )
     for _ in range(EPOCHS):
         for pairs in torch.randperm(len(data) // 2)[: batches * PAIRS].split(PAIRS):
             real, fake = network(data[2 * pairs]), network(data[2 * pairs + 1])
             loss = pair_loss(real, fake)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     return network.eval()
 

@@ -36,7 +36,7 @@ class Table:
         file: (people,) which file; ascending.
         labels, weights: (files,) truth, and weight in the fit.
         kinds, sources, units: (files,) kind of fake, source of real, group.
-        images: (files,) bool, one picture and not a clip.
+        images: (files,) bool, one image and not a clip.
         origins: (files,) name of the result folder.
     """
 
@@ -154,7 +154,7 @@ def _read_folder(folder: Path) -> tuple[Sequence[Item], list[ScoreRecord], dict[
 def _people(
     selected: ScoreRecord, lines: dict[str, Calibration], held_out: Mapping[str, float | None]
 ) -> np.ndarray:
-    """(people, 5) calibrated log-odds; a finding on the whole picture counts for everybody."""
+    """(people, 5) calibrated log-odds; a finding on the whole image counts for everybody."""
     people = list(dict.fromkeys(f["person"] for f in selected.findings if f["person"] is not None))
     rows = np.full((max(1, len(people)), len(DETECTORS)), np.nan)
     for finding in selected.findings:

@@ -96,7 +96,7 @@ def loss(labels: np.ndarray, log_odds: np.ndarray, weights: np.ndarray) -> float
 
 
 def fit(table: Table, ridge: float) -> Fitted:
-    """Weights 0..1 of the picture's detectors and prior of least penalised log loss.
+    """Weights 0..1 of the image's detectors and prior of least penalised log loss.
 
     Detectors without enough files of each class have no weight. Numeric gradients: the sum has
     kinks where a finding reaches its limit.
@@ -214,7 +214,7 @@ def thresholds(table: Table, log_odds: np.ndarray) -> Thresholds:
 
 
 def by_medium(table: Table, log_odds: np.ndarray) -> dict[str, Thresholds]:
-    """`thresholds` of single pictures and of clips."""
+    """`thresholds` of single images and of clips."""
     return {
         name: thresholds(table.only(subset), log_odds[subset])
         for name, subset in (("image", table.images), ("video", ~table.images))

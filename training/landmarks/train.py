@@ -1,6 +1,6 @@
 """Where does the embedded landmarks checkpoint come from?
 
-`python -m training.landmarks MOTION FOLDER` (MOTION: written by `training.data.labelled_videos`)
+`python -m training.landmarks MOTION FOLDER` (MOTION: written by `training.data.labeled_videos`)
 fits the linear judge on measures of real and animated faces, as they are and re-encoded. It is
 calibrated and measured only on scores of judges that saw neither that tool nor that source of real
 videos: every tool is left out together with every source. Writes the folder and, beside the
@@ -33,7 +33,7 @@ CARD = Card(
     fake_indices=(1,),
     real_indices=(0,),
     labels_known_by="Its recipe (training/landmarks/) gives animated faces the higher score.",
-    licence="research use (numbers learned from research-only data)",
+    license="research use (numbers learned from research-only data)",
     votes=True,
     trained_on=(
         "27 clips of talking heads made from one photo (AniTalker, EDTalk, SadTalker, Sonic), as "

@@ -71,7 +71,7 @@ def card(
         fake_indices=(0,),
         real_indices=(),
         labels_known_by="fitted by us on labelled faces",
-        licence="research use (numbers learned from research-only data)",
+        license="research use (numbers learned from research-only data)",
         trained_on=(*data, TERMS),
         limits=(*limits, *COMMON_LIMITS),
     )

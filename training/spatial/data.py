@@ -83,7 +83,7 @@ def batches(folder: Path, pairs: int, seed: int, rerender=None) -> Iterator[Batc
 
 
 def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
-    """Real picture, fake picture, patch mask of the fake."""
+    """Real image, fake image, patch mask of the fake."""
     if kind in ("swap", "gan"):
         fake, real = sources["dfdc" if kind == "swap" else "ffhq"].pair(rng)
         side = fake.image.shape[0]
@@ -108,7 +108,7 @@ def _one_pair(kind: str, sources: dict[str, Source], rerender, rng) -> tuple:
 def generated_pair(sources: dict[str, Source], rng: np.random.Generator) -> tuple[Face, Face]:
     """A generated face and a real one of another person, brought to one size and one encoder.
 
-    The smaller of the two faces sets the size, or the finer picture would give itself away.
+    The smaller of the two faces sets the size, or the finer image would give itself away.
     """
     drawn = sources["generated"]
     beside = sources[str(rng.choice([n for n in BESIDE_GENERATED if n in sources]))]
@@ -124,7 +124,7 @@ def generated_pair(sources: dict[str, Source], rng: np.random.Generator) -> tupl
 
 
 def sized(image: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """A picture that was once smaller and encoded so; uint8 of the same shape."""
+    """An image that was once smaller and encoded so; uint8 of the same shape."""
     scale *= rng.uniform(0.75, 0.98)
     codec = WEBP if rng.random() < 0.5 else JPEG
     small = recompress(rescale(image, scale), int(rng.integers(60, 96)), codec)
@@ -161,12 +161,12 @@ def _jitter(rng: np.random.Generator) -> tuple[float, float, float, float, bool]
 def cut_matrix(
     face: Face, side: int, scale: float = 1.0, turn: float = 0.0, dx: float = 0.0, dy: float = 0.0
 ) -> np.ndarray:
-    """(2, 3) from the pixels of a face's picture to its tight crop of 224 pixels, jittered."""
+    """(2, 3) from the pixels of a face's image to its tight crop of 224 pixels, jittered."""
     zoom = align.TIGHT_PX / (face.tight_px * scale)
     cos, sin = zoom * np.cos(turn), zoom * np.sin(turn)
     turned = np.array([[cos, -sin], [sin, cos]])
-    centre = np.full(2, side / 2) + np.array([dx, dy]) * face.tight_px
-    return np.hstack([turned, (align.TIGHT_PX / 2 - turned @ centre)[:, None]])
+    center = np.full(2, side / 2) + np.array([dx, dy]) * face.tight_px
+    return np.hstack([turned, (align.TIGHT_PX / 2 - turned @ center)[:, None]])
 
 
 def cut_input(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -37,13 +37,13 @@ TRAINED_ON = (
     "faces, lower faces of another moment, animated photos, local edits, up-sampling traces",
     "5,950 of these faces, as they are, animated or swapped, drawn by Real-ESRGAN and SPAN "
     "networks (none of it is in the checkpoint)",
-    "388 official portraits and 136 athletes' portraits (real), and 120 pictures and clips by "
+    "388 official portraits and 136 athletes' portraits (real), and 120 images and clips by "
     "image and video generators, out of public packages (`training.data.external`), research use",
 )
 LIMITS = (
-    "Looks at single pictures: wrong motion or changed sound is not seen.",
+    "Looks at single images: wrong motion or changed sound is not seen.",
     "Talking heads made from one photo are often missed (AUC, devset).",
-    "Pictures and clips that a generator of today drew as a whole are often missed (AUC, outside); "
+    "Images and clips that a generator of today drew as a whole are often missed (AUC, outside); "
     "it saw 120 of them, by other makers.",
     "A GAN that it never saw can look real to it: ProGAN faces of 128 pixels rank no higher than "
     "real photos (AUC 0.41 against photos of origins never seen, 0.67 against studio portraits).",
@@ -57,7 +57,7 @@ DEFAULT_CARD = {
     "detector": "spatial",
     "title": "DINOv2-small, nine layers, face swaps and self-made fakes",
     "version": "1",
-    "licence": "research use (weights learned from research-only data); base model Apache-2.0",
+    "license": "research use (weights learned from research-only data); base model Apache-2.0",
     "crop": "face",
     "margin": 0.0,
     "size_px": spatial_data.INPUT_PX,
@@ -80,7 +80,7 @@ def write(model: PatchLogits, folder: Path) -> float:
     """Save the checkpoint folder in bfloat16.
 
     Returns:
-        The largest change of a logit by the loss of precision, on noise pictures.
+        The largest change of a logit by the loss of precision, on noise images.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pixels = torch.randn(8, 3, spatial_data.INPUT_PX, spatial_data.INPUT_PX)
@@ -133,7 +133,7 @@ def scores(
         log.info("%s: %d faces", tier, len(table))
     made = figures.self_made(crops, table)
     made = made.assign(tier="self-made", raw=figures.logits(model, list(made.image)))
-    return pd.concat([*tables, made.drop(columns="picture")], ignore_index=True)
+    return pd.concat([*tables, made.drop(columns="image")], ignore_index=True)
 
 
 def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
@@ -187,7 +187,7 @@ def self_made(table: pd.DataFrame, half: str) -> list[dict]:
     """Figures of the card that only this recipe can make: self-made fakes of each source."""
     made = table[table.tier == "self-made"]
     made = made.assign(group=np.arange(len(made)))
-    protocol = f"{half}, one picture a face, degraded alike"
+    protocol = f"{half}, one image a face, degraded alike"
     return [
         _auc(f"AUC, self-made fakes of {source}", part, protocol)
         for source, part in made.groupby("source")

@@ -22,7 +22,7 @@ from training.augment.pseudo_fakes import Donors, Face
 from training.data.face_crops import load_part
 from training.data.sources import TALKING_SETS, Source, trimmed
 from training.spatial import data as spatial_data
-from training.spatial.network import normalised
+from training.spatial.network import normalized
 
 FALSE_ALARMS = 0.1  # share of real DFDC faces above the threshold that sources are compared at
 FRAMES_PER_PERSON = 24  # of the talking clips
@@ -73,7 +73,7 @@ def _talking_rows(folder: Path, name: str) -> pd.DataFrame:
 
 
 class Faces:
-    """The held-out faces' pictures, by row of a table from `training.landmarks.held_out`."""
+    """The held-out faces' images, by row of a table from `training.landmarks.held_out`."""
 
     def __init__(self, crops: Path) -> None:
         self._arrays = {p: load_part(crops, p)[:2] for p in ("faces-val", "portraits")}
@@ -100,11 +100,11 @@ def to_input(
 
 
 def logits(model, images: list[np.ndarray]) -> np.ndarray:
-    """Raw logit of every (168, 168, 3) picture."""
+    """Raw logit of every (168, 168, 3) image."""
     result = []
     with torch.no_grad():
         for start in range(0, len(images), BATCH):
-            result.append(model(normalised(np.stack(images[start : start + BATCH])))[0].numpy())
+            result.append(model(normalized(np.stack(images[start : start + BATCH])))[0].numpy())
     return np.concatenate(result)
 
 
@@ -139,7 +139,7 @@ def self_made(crops: Path, table: pd.DataFrame) -> pd.DataFrame:
             fake, mask = pseudo_fakes.make(face, Donors(pool.similar), rng)
             pair = spatial_data.degraded_pair(face, Face(fake, face.landmarks), mask, rng)
             rows += [(source, label, pair[label]) for label in (0, 1)]
-    return pd.DataFrame(rows, columns=["source", "label", "picture"])
+    return pd.DataFrame(rows, columns=["source", "label", "image"])
 
 
 def selection_figures(model, crops: Path) -> dict:

@@ -84,7 +84,7 @@ class PatchLogits(nn.Module):
         """Logits of fake against real.
 
         Args:
-            pixels: (b, 3, 168, 168) normalised float.
+            pixels: (b, 3, 168, 168) normalized float.
             selected: (b, k) indices of the patches to look at, or None for all.
 
         Returns:
@@ -107,7 +107,7 @@ class PatchLogits(nn.Module):
         return logit, shares
 
 
-def normalised(images: np.ndarray) -> torch.Tensor:
+def normalized(images: np.ndarray) -> torch.Tensor:
     """(b, 168, 168, 3) uint8 RGB to (b, 3, 168, 168) float."""
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))

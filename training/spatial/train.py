@@ -30,7 +30,7 @@ from training.spatial.network import (
     LAYERS,
     PatchLogits,
     new_network,
-    normalised,
+    normalized,
     spatial_config,
 )
 
@@ -142,9 +142,9 @@ def train(crops: Path, folder: Path, base: Path, steps: int, rerender: Path | No
 
 
 def _one_step(run: Run, forward, batch: spatial_data.Batch, steps: int) -> list[float]:
-    """One optimiser step; returns the losses of pictures and patches, the shares of `_ranked`."""
+    """One optimizer step; returns the losses of images and patches, the shares of `_ranked`."""
     run.model.train()
-    pixels, labels = normalised(batch.images), torch.from_numpy(batch.labels).float()
+    pixels, labels = normalized(batch.images), torch.from_numpy(batch.labels).float()
     masks = torch.from_numpy(batch.masks).flatten(1)
     selected = None
     if run.step < FULL_TOKENS_FROM * steps:

@@ -33,7 +33,7 @@ def disturbed_mouths(
     order = repeated(len(mouths), rng)
     frames = mouths[order]
     moved, zoom = _moved(torch.from_numpy(frames).float(), rng)
-    if rng.random() < 0.15:  # neighbouring frames melt, as in long exposure or strong compression
+    if rng.random() < 0.15:  # neighboring frames melt, as in long exposure or strong compression
         share = rng.uniform(0.2, 0.5)
         moved = torch.cat([moved[:1], (1 - share) * moved[1:] + share * moved[:-1]])
     moved = _coarse(_lit(moved, rng), rng)

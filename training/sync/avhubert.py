@@ -4,7 +4,7 @@
 encoder of `detectors.sync.avhubert` on real speech, lips alone against voice alone, and writes
 OUT/checkpoint in the layout of enactic/japanese-avhubert-base and OUT/figures.json: clips in step
 against the same clips with their voice moved, on people that were not trained on. It is no
-competitor of the published weights. Imports detectors.sync, evaluation and its neighbours.
+competitor of the published weights. Imports detectors.sync, evaluation and its neighbors.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Batch:
     """Windows of lips and of voice, and where they show the same moment.
 
     Attributes:
-        lips: (b, n, 88, 88) float32, normalised.
-        audio: (b, n, 104) float32, normalised.
+        lips: (b, n, 88, 88) float32, normalized.
+        audio: (b, n, 104) float32, normalized.
         lips_at, audio_at: (b,) first frame of each window within its clip.
     """
 

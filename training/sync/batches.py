@@ -40,7 +40,7 @@ class Feeder:
         self.persons = {s: dict(list(t.groupby("person"))) for s, t in table.groupby("set")}
 
     def batch(self, eyes: bool, wider: int = 1) -> dict[str, Tensor]:
-        """One batch: heard (b, 2 n, ear), speech, lag, lips, person; with `eyes` also pictures."""
+        """One batch: heard (b, 2 n, ear), speech, lag, lips, person; with `eyes` also images."""
         part = str(self.rng.choice(list(self.persons)))
         count, frames, people = BATCHES[part]
         persons = self.persons[part]

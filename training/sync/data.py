@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 PIECE_FRAMES = 100  # 4 s: longer clips are cut into pieces of this, the next one starts half-way
 SHORTEST_FRAMES = 24
 NEAREST_S = 0.03  # a moment of the grid takes the nearest good frame no farther than this
-SPEEDS = (0.92, 1.0, 1.0, 1.08)  # pictures and sound together
+SPEEDS = (0.92, 1.0, 1.0, 1.08)  # images and sound together
 EAR_LAYERS = 3  # all of their outputs are kept
 
 

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 SHORT_FRAMES = {"ar": 24, "en": 40}
 # How many files with a foreign or moved sound, and how many real recordings, are out of step. The
 # first is a guess; of 87 real files one looked out of step (95 % limit of the share: 5 %): 3 %
-# leaves room for voice-overs. Fakes of the picture are another matter, and the fusion's.
+# leaves room for voice-overs. Fakes of the image are another matter, and the fusion's.
 SHARES = {"fake_out": 0.9, "real_out": 0.03}
 FITTED_ON = (
     "windows of the test people of the talking clips, in step (up to 120 ms off) against shifted, "
@@ -120,7 +120,7 @@ def make_card(calibration: dict, result: list[dict], version: str) -> dict:
         "detector": "sync",
         "title": "Lips and voice, two streams on a frozen phonetic ear",
         "version": version,
-        "licence": "research use (training data); Whisper layers MIT",
+        "license": "research use (training data); Whisper layers MIT",
         "crop": "mouth",
         "margin": 0.0,
         "size_px": 96,

@@ -2,7 +2,7 @@
 
 From agreement in time between mouth and sound of real speech: which frame, which lag, which
 sentence. And from the lips' outline: a small stream over landmarks learns first, cheaply, and the
-picture trunk then learns to see what that stream was given. Imports `detectors.sync.network`.
+image trunk then learns to see what that stream was given. Imports `detectors.sync.network`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Learner(nn.Module):
         return F.mse_loss(shapes, target) / unit
 
     def _still_loss(self, stills: Tensor, lips: Tensor) -> Tensor:
-        """The same for still faces; normalisation keeps to the statistics of talking ones."""
+        """The same for still faces; normalization keeps to the statistics of talking ones."""
         norms = [m for m in self.model.mouth.modules() if isinstance(m, nn.BatchNorm2d)]
         for norm in norms:
             norm.eval()

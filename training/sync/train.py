@@ -3,8 +3,8 @@
 `python -m training.sync DATA OUT` (DATA: the folder of `training.data.talking`) prepares what the
 frozen ear hears, trains on real speech only with lip outlines, fits and calibrates the judge,
 measures, and writes the folder OUT/checkpoint. With `--steps` a second stage follows, in which the
-stream of mouth pictures learns from the first. The same command resumes. Imports `media.align`,
-`detectors.sync.network` and its neighbours `sync_*`.
+stream of mouth images learns from the first. The same command resumes. Imports `media.align`,
+`detectors.sync.network` and its neighbors `sync_*`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Run:
 
     learner: Learner
     averaged: Learner
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     file: Path
     step: int = 0
 
@@ -72,19 +72,19 @@ class Run:
         if plan.config.ear == "whisper":
             learner.model.ear.load_state_dict(ear_state(base, plan.config.ear_layers))
         moving = [p for p in learner.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(moving, plan.rate, weight_decay=plan.decay, betas=(0.9, 0.98))
-        run = cls(learner, copy.deepcopy(learner), optimiser, folder / "state.pt")
+        optimizer = torch.optim.AdamW(moving, plan.rate, weight_decay=plan.decay, betas=(0.9, 0.98))
+        run = cls(learner, copy.deepcopy(learner), optimizer, folder / "state.pt")
         if run.file.exists():
             state = torch.load(run.file, weights_only=True)
             run.learner.load_state_dict(state["learner"])
             run.averaged.load_state_dict(state["averaged"])
-            run.optimiser.load_state_dict(state["optimiser"])
+            run.optimizer.load_state_dict(state["optimizer"])
             run.step = state["step"]
         return run
 
     def save(self) -> None:
         """Write the state; a kill in between leaves the one before."""
-        parts = {k: getattr(self, k).state_dict() for k in ("learner", "averaged", "optimiser")}
+        parts = {k: getattr(self, k).state_dict() for k in ("learner", "averaged", "optimizer")}
         fresh = self.file.with_suffix(".new")
         torch.save(parts | {"step": self.step}, fresh)
         fresh.replace(self.file)
@@ -93,14 +93,14 @@ class Run:
         """One step; returns the losses."""
         done = self.step - plan.lip_steps if eyes else self.step
         share = done / (plan.steps if eyes else plan.lip_steps)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = plan.rate * min((done + 1) / 40, 0.03 + 0.97 * _cosine(share))
         self.learner.train()
         losses = self.learner(batch, eyes)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         sum(WEIGHTS[k] * v for k, v in losses.items()).backward()
         nn.utils.clip_grad_norm_(self.learner.parameters(), 3.0)
-        self.optimiser.step()
+        self.optimizer.step()
         _average(self.averaged, self.learner, min(plan.average, (done + 1) / (done + 10)))
         self.step += 1
         return {k: v.item() for k, v in losses.items()}
@@ -112,7 +112,7 @@ def _cosine(share: float) -> float:
 
 @torch.no_grad()
 def _average(averaged: nn.Module, model: nn.Module, keep: float) -> None:
-    """Moving average of weights and of the normalisation's statistics."""
+    """Moving average of weights and of the normalization's statistics."""
     values = model.state_dict()
     for name, mine in averaged.state_dict().items():
         if mine.is_floating_point():
@@ -156,7 +156,7 @@ def quick_check(
 
     Args:
         model: the network.
-        eyes: look at pictures too, not at lip outlines alone.
+        eyes: look at images too, not at lip outlines alone.
         pieces: of the validation people.
         outline: lip outlines by set.
     """

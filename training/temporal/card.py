@@ -15,7 +15,7 @@ CARD = Card(
     title="VideoMAE, six layers, self-made faults and talking heads",
     version="3",
     votes=False,  # it adds nothing to landmarks, see LOG.md
-    licence="research use (weights learned from research-only data)",
+    license="research use (weights learned from research-only data)",
     margin=0.34,
     size_px=OUT_PX,
     mean=MEAN,
@@ -29,7 +29,7 @@ CARD = Card(
         "1,517 clips of 1.2 s of Arabic news presenters and 41 clips of at most 16 s of 17 actors "
         "speaking English (all real), research use",
         "Faults made from the same clips: flickering blends, swaps, lower faces of another moment, "
-        "held and delayed faces, trembling warps, smeared and sticking textures, one picture "
+        "held and delayed faces, trembling warps, smeared and sticking textures, one image "
         "animated by landmarks",
         "The last layer: 27 clips of talking heads made from one photo (AniTalker, EDTalk, "
         "SadTalker, Sonic) against 33 real clips of the same set, 28 of the English and 33 of the "

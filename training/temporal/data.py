@@ -131,7 +131,7 @@ class Nuisance:
 
 
 def _camera(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """A hand-held or panning camera: one similarity a frame, over the whole picture."""
+    """A hand-held or panning camera: one similarity a frame, over the whole image."""
     if rng.random() < 0.4:
         return frames
     n, side = len(frames), frames.shape[1]
@@ -151,7 +151,7 @@ def _camera(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _frame_rate(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Whole pictures repeated or left out, as a change of frame rate or a bad line does."""
+    """Whole images repeated or left out, as a change of frame rate or a bad line does."""
     n, kind = len(frames), rng.random()
     if kind < 0.7:
         return frames
@@ -170,7 +170,7 @@ def _frame_rate(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _light(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Gamma, colour cast, and brightness that flickers or drifts as lamps and exposure do."""
+    """Gamma, color cast, and brightness that flickers or drifts as lamps and exposure do."""
     gamma, cast = np.exp(rng.normal(0, 0.2)), np.exp(rng.normal(0, 0.06, 3))
     level = np.float32(255) * np.linspace(0, 1, 256, dtype=np.float32) ** gamma
     table = np.clip(level[:, None] * cast + rng.normal(0, 8), 0, 255)
@@ -182,7 +182,7 @@ def _light(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 
 def _filters(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
-    """Defocus, sharpening, beauty filter, denoising over time: of whole pictures."""
+    """Defocus, sharpening, beauty filter, denoising over time: of whole images."""
     kind = rng.random()
     if kind < 0.12:
         return np.stack([cv2.GaussianBlur(f, (0, 0), rng.uniform(0.4, 1.8)) for f in frames])
@@ -207,8 +207,8 @@ def _noise(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
         frames = frames.copy()
         side = frames.shape[1]
         top = int(rng.choice([rng.uniform(0, 0.1), rng.uniform(0.8, 0.95)]) * side)
-        colour = rng.integers(0, 256, 3)
-        frames[:, top : top + int(rng.integers(6, 24))] = colour.astype(np.uint8)
+        color = rng.integers(0, 256, 3)
+        frames[:, top : top + int(rng.integers(6, 24))] = color.astype(np.uint8)
     return frames
 
 
@@ -232,8 +232,8 @@ def _to_input(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     rotation = np.array([[cos, sin], [-sin, cos]])
     if rng.random() < 0.5:
         rotation[0] *= -1
-    centre = side / 2 + rng.normal(0, 0.025 * side, 2)
-    matrix = np.hstack([rotation, (OUT_PX / 2 - rotation @ centre)[:, None]])
+    center = side / 2 + rng.normal(0, 0.025 * side, 2)
+    matrix = np.hstack([rotation, (OUT_PX / 2 - rotation @ center)[:, None]])
     return np.stack([align.cut(f, matrix, OUT_PX) for f in frames])
 
 

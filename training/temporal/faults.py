@@ -20,7 +20,7 @@ from training.augment.moving_faces import (
     blend,
     low_pass,
     masks,
-    match_colour,
+    match_color,
     move_rigidly,
     part_masks,
     polygon_mask,
@@ -51,7 +51,7 @@ Fault = Callable[[np.random.Generator, FaceClip, Sources, float], np.ndarray]
 def flicker_blend(
     rng: np.random.Generator, face_clip: FaceClip, sources: Sources, strength: float
 ) -> np.ndarray:
-    """Self-blend (SBI, arXiv:2204.08376) whose mask, colour and warp flicker over time."""
+    """Self-blend (SBI, arXiv:2204.08376) whose mask, color and warp flicker over time."""
     fake = face_clip.frames
     if rng.random() < 0.6:
         share = rng.uniform(0.45, 0.9)
@@ -87,7 +87,7 @@ def face_swap(
     if rng.random() < 0.3:
         fake = sharpen(fake, rng.uniform(0.3, 1.0))
     mask = masks(rng, face_clip, FEW_INNER, 1.5 * strength)
-    matched = match_colour(fake, face_clip.frames, mask)
+    matched = match_color(fake, face_clip.frames, mask)
     mask = mask * rng.uniform(0.75, 1.0)
     return blend(face_clip.frames, tint(rng, matched, 0.5 * strength, 0.7 * strength), mask)
 
@@ -117,7 +117,7 @@ def lip_sync(
     else:
         part = LOWER_FACE if rng.random() < 0.7 else LIPS_OUTER
         mask = masks(rng, face_clip, part, 1.2 * strength)
-    matched = match_colour(fake, face_clip.frames, mask) if rng.random() < 0.7 else fake
+    matched = match_color(fake, face_clip.frames, mask) if rng.random() < 0.7 else fake
     return blend(face_clip.frames, tint(rng, matched, 0.4 * strength, 0.5 * strength), mask)
 
 
@@ -137,10 +137,10 @@ def _box_masks(rng: np.random.Generator, face_clip: FaceClip, tremble_px: float)
 def held_face(
     rng: np.random.Generator, face_clip: FaceClip, sources: Sources, strength: float
 ) -> np.ndarray:
-    """The face alone is frozen, repeated, delayed or mixed with its neighbours in time."""
+    """The face alone is frozen, repeated, delayed or mixed with its neighbors in time."""
     n = len(face_clip.frames)
     kind = rng.integers(4)
-    if kind == 0:  # every second or third picture of the face is new
+    if kind == 0:  # every second or third image of the face is new
         step = rng.integers(2, 4)
         take = (np.arange(n) // step) * step
     elif kind == 1:  # frozen for a while
@@ -213,7 +213,7 @@ def sticking_texture(
 def talking_head(
     rng: np.random.Generator, face_clip: FaceClip, sources: Sources, strength: float
 ) -> np.ndarray:
-    """One picture animated by landmark motion: its own clip's or somebody else's."""
+    """One image animated by landmark motion: its own clip's or somebody else's."""
     n = len(face_clip.frames)
     key = rng.integers(n)
     own_motion = rng.random() < 0.6
@@ -235,7 +235,7 @@ def talking_head(
         fake = low_pass(fake, rng.uniform(0.45, 1.0))
     if rng.random() < 0.5:
         fake = sharpen(fake, rng.uniform(0.2, 1.0))
-    if rng.random() < 0.3:  # pasted back into the moving picture
+    if rng.random() < 0.3:  # pasted back into the moving image
         return blend(face_clip.frames, fake, masks(rng, face_clip, OVAL, 0.3))
     return fake
 

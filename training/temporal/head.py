@@ -1,7 +1,7 @@
 """Where does the last layer of the embedded temporal checkpoint come from?
 
 The body learned from self-made faults; which of its pooled features tell the tools that people meet
-from filmed faces is fitted here, on labelled videos. `python -m training.temporal.head collect DATA
+from filmed faces is fitted here, on labeled videos. `python -m training.temporal.head collect DATA
 FOLDER OUT` walks them as the app does, `fit FOLDER OUT` refits the classifier of FOLDER, calibrates
 and measures it on scores of judges that saw neither that tool nor that source, and writes them to
 OUT/held-out.csv for the fusion. Imports `detectors`, `media` and `training`.
@@ -25,7 +25,7 @@ from detectors.temporal import runs_of
 from media.tracks import FaceTrack
 from media.windows import Window
 from training.cards.writer import with_figures, write_card
-from training.data.labelled_videos import collect, items
+from training.data.labeled_videos import collect, items
 from training.landmarks.held_out import calibrated, figures, fit, held_out, log_figures, names_of
 from training.temporal.card import CARD
 from training.temporal.train import load
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 JUDGED = "pooled_"
 STRENGTH = 0.003  # inverse of the ridge
-TALKING_EVERY = 2  # one of so many talking clips of `training.data.labelled_videos`
+TALKING_EVERY = 2  # one of so many talking clips of `training.data.labeled_videos`
 
 
 class Eyes:
@@ -58,14 +58,14 @@ class Eyes:
 
 
 def files(data: Path) -> pd.DataFrame:
-    """The files of `training.data.labelled_videos`, with fewer talking clips."""
+    """The files of `training.data.labeled_videos`, with fewer talking clips."""
     table = items(data)
     talking = table["kind"].str.startswith("talking")
     return pd.concat([table[~talking], table[talking][::TALKING_EVERY]])
 
 
 def refit(folder: Path, out: Path) -> None:
-    """Fit the classifier on all labelled videos, write checkpoint, card and held-out scores."""
+    """Fit the classifier on all labeled videos, write checkpoint, card and held-out scores."""
     rows = pd.read_parquet(out / "pooled.parquet")
     names = names_of(rows, JUDGED)
     # a linear layer has no limit to what it takes from one feature

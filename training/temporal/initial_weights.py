@@ -3,7 +3,7 @@
 A small VideoMAE classifier (Tong et al. 2022, arXiv:2203.12602) whose patch embedding begins as a
 whitened cosine transform of each tube of two frames: their mean and, with more coefficients, their
 change. So the blocks see motion and flicker from the first step on, at the same size as the
-picture itself. Imports `training.temporal.data`.
+image itself. Imports `training.temporal.data`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from training.temporal.data import FRAMES, OUT_PX
 PATCH_PX, TUBELET, LAYERS = 16, 2, 6
 WIDTH = 192
 LUMA, BLUE, RED = (0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081)  # BT.601
-# coefficients a tube, lowest frequencies first: (colour, sign of the second frame, how many)
+# coefficients a tube, lowest frequencies first: (color, sign of the second frame, how many)
 PLAN = ((LUMA, 1, 64), (LUMA, -1, 112), (BLUE, 1, 4), (RED, 1, 4), (BLUE, -1, 4), (RED, -1, 4))
 
 
@@ -45,7 +45,7 @@ def new_model(tubes: torch.Tensor) -> VideoMAEForVideoClassification:
     """The network before its first step.
 
     Args:
-        tubes: (n, 3, 2, 16, 16) normalised pixels of real shots; the answers of the patch
+        tubes: (n, 3, 2, 16, 16) normalized pixels of real shots; the answers of the patch
             embedding to them are brought to zero mean and unit variance.
     """
     model = empty_model()
@@ -67,9 +67,9 @@ def cosine_filters() -> np.ndarray:
         ((v, u) for v in range(PATCH_PX) for u in range(PATCH_PX)), key=lambda p: (sum(p), p)
     )
     filters = []
-    for colour, sign, count in PLAN:
+    for color, sign, count in PLAN:
         for v, u in order[:count]:
             plane = np.outer(basis[:, v], basis[:, u])
             tube = np.stack([plane, sign * plane]) / np.sqrt(2)
-            filters.append(np.asarray(colour)[:, None, None, None] * tube[None])
+            filters.append(np.asarray(color)[:, None, None, None] * tube[None])
     return np.stack(filters)

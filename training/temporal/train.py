@@ -63,7 +63,7 @@ def patches(clips: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     return split[:, :, keep].float() / 255
 
 
-def normalised(pixels: torch.Tensor) -> torch.Tensor:
+def normalized(pixels: torch.Tensor) -> torch.Tensor:
     """(…, 3, 2, 16, 16) pixels of tubes, 0..1, with ImageNet's mean and deviation taken out."""
     mean, std = (torch.tensor(v).reshape(3, 1, 1, 1) for v in (MEAN, STD))
     return (pixels - mean) / std
@@ -81,7 +81,7 @@ def tokens_and_logits(
     Returns:
         (b, 8 * k, 384) last tokens and (b, 2) logits.
     """
-    pixels = normalised(pixels)
+    pixels = normalized(pixels)
     embeddings = model.videomae.embeddings
     projection = embeddings.patch_embeddings.projection
     hidden = nn.functional.linear(pixels.flatten(3), projection.weight.flatten(1), projection.bias)
@@ -139,7 +139,7 @@ class Bank:
         return torch.tensor(np.stack(picked))
 
     def vary(self, pair: np.ndarray) -> np.ndarray:
-        """Mirror, play backwards, shift and colour both clips of a pair alike."""
+        """Mirror, play backwards, shift and color both clips of a pair alike."""
         rng = self.rng
         pair = pair[:, ::-1] if rng.random() < 0.5 else pair
         pair = pair[..., ::-1, :] if rng.random() < 0.5 else pair
@@ -216,31 +216,31 @@ def score_pairs(model: nn.Module, pairs: np.ndarray) -> np.ndarray:
 
 
 class Trainer:
-    """Everything that a stopped run needs to go on: weights, optimiser, average, time spent."""
+    """Everything that a stopped run needs to go on: weights, optimizer, average, time spent."""
 
     def __init__(self, run: Path, tubes: torch.Tensor, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.file = recipe, run / "state.pt"
         self.model, self.head = new_model(tubes), nn.Linear(WIDTH, 1)
         self.both = nn.ModuleDict({"model": self.model, "head": self.head})
-        self.optimiser = _optimiser(self.both, recipe)
+        self.optimizer = _optimizer(self.both, recipe)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.spent, self.seed, self.steps = 0.0, recipe.seed, 0
         if self.file.exists():
             state = torch.load(self.file, weights_only=False)
             self.both.load_state_dict(state["both"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.optimizer.load_state_dict(state["optimizer"])
             self.average = state["average"]
             self.spent, self.seed = state["spent"], state["seed"] + 1
 
     def step(self, pairs: torch.Tensor) -> float:
-        """One step of the optimiser and of the weight average; returns the loss."""
-        _set_rate(self.optimiser, self.spent / (60 * self.recipe.minutes), self.recipe)
+        """One step of the optimizer and of the weight average; returns the loss."""
+        _set_rate(self.optimizer, self.spent / (60 * self.recipe.minutes), self.recipe)
         loss = loss_of(self.model, self.head, pairs, self.recipe)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.both.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimizer.step()
         self.steps += 1
         keep = min(AVERAGE, self.steps / (self.steps + 10))
         for name, value in self.model.state_dict().items():
@@ -254,7 +254,7 @@ class Trainer:
         result = by_fault(score_pairs(self.model, check["pairs"]), check["fault"])
         self.model.load_state_dict(subset)
         log.info("validation %s", json.dumps(result))
-        state = {"both": self.both.state_dict(), "optimiser": self.optimiser.state_dict()}
+        state = {"both": self.both.state_dict(), "optimizer": self.optimizer.state_dict()}
         state |= {"average": self.average, "spent": self.spent, "seed": self.seed}
         torch.save(state, self.file.with_suffix(".new"))
         self.file.with_suffix(".new").replace(self.file)
@@ -286,12 +286,12 @@ def train(data: Path, run: Path, recipe: Recipe, pairs: int) -> None:
 
 
 def _tubes(bank: Bank) -> torch.Tensor:
-    """Normalised pixels of real shots, (n, 3, 2, 16, 16)."""
+    """Normalized pixels of real shots, (n, 3, 2, 16, 16)."""
     every = torch.arange(GRID * GRID)
-    return normalised(patches(bank.batch(16)[:, 0], every).flatten(0, 2))
+    return normalized(patches(bank.batch(16)[:, 0], every).flatten(0, 2))
 
 
-def _optimiser(both: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(both: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW; the whitened patch embedding moves a tenth as fast."""
     slow = [p for n, p in both.named_parameters() if "patch_embeddings" in n]
     rest = [p for n, p in both.named_parameters() if "patch_embeddings" not in n]
@@ -302,11 +302,11 @@ def _optimiser(both: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, weight_decay=recipe.decay, betas=(0.9, 0.98))
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, progress: float, recipe: Recipe) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, progress: float, recipe: Recipe) -> None:
     """Linear warm-up, cosine to a fiftieth."""
     rise = min(progress / recipe.warmup, 1.0)
     fall = 0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = group["base"] * max(rise, 0.02) * fall
 
 

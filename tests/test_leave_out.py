@@ -12,12 +12,14 @@ import pandas as pd
 import pytest
 
 from detectors.registry import names
+from errors import UserError
 from evaluation.calibrate import platt
 from evaluation.leave_out import Truth, across, folds, judge, row, threshold, within
 from evaluation.manifest import Item, write_manifest
 from evaluation.metrics import auc, cllr, cllr_min
 from evaluation.run import ScoreRecord
 from training.data import appearance, wild
+from training.fusion import held_out
 from training.fusion import table as one_table
 
 SOURCES = ("phone", "studio", "lab", "web")
@@ -149,6 +151,7 @@ def write_results(folder: Path) -> Path:
         facts = dict.fromkeys(("width_px", "height_px", "fps", "duration_s"), 1.0)
         facts["bytes"] = 1000.0 * (5 - label) + number % 7
         raw = {"detector": "spatial", "person": "A", "raw": score - 1.5, "reason": None}
+        raw |= {"sentence": None, "measures": {}}
         selected = ScoreRecord(name, "1-1", facts, (raw,), False, {}, None, {})
         lines.append(json.dumps(asdict(selected)))
         numbers = {f"{d}_log_odds": score - 1.5 if d == "spatial" else None for d in names()}
@@ -288,3 +291,14 @@ def test_a_blurred_face_is_less_sharp_and_smoother(portrait, tmp_path):
     assert result.smoothness["sharp.png"] < result.smoothness["soft.png"] - 0.5
     assert result.ita_deg["sharp.png"] == pytest.approx(result.ita_deg["soft.png"], abs=3)
     assert result.loc["grey.png"].isna().all()
+
+
+def test_held_out_scores_take_the_place_of_a_detector_s_own(tmp_path):
+    results = write_results(tmp_path / "toy")
+    held_out.copy(results, "spatial", {"3.jpg": 7.0, "4.jpg": -7.0}, tmp_path / "copy")
+    before, after = (pd.read_csv(f / "scores.csv") for f in (results, tmp_path / "copy"))
+    assert list(after["path"]) == ["3.jpg", "4.jpg"] and len(before) == 160
+    assert after["spatial_log_odds"].iloc[0] > 1 > -1 > after["spatial_log_odds"].iloc[1]
+    assert one_table.read_files([tmp_path / "copy"], [])["label"].tolist() == [0, 0]
+    with pytest.raises(UserError, match="No file"):
+        held_out.copy(results, "spatial", {"else.jpg": 1.0}, tmp_path / "none")

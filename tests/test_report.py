@@ -33,6 +33,7 @@ from report import (
 )
 from report import timeline as timelines
 from report.faces import overlay
+from report.render import glossary
 from report.roles import title
 from report.words import support
 from tests.conftest import ROOT
@@ -501,3 +502,8 @@ def test_boxes_are_shown_only_while_a_face_was_followed():
 def test_a_picture_has_no_annotated_video(tmp_path):
     with pytest.raises(UserError):
         video.write_video(made_picture(), "x.png", tmp_path / "out.mp4")
+
+
+def test_every_term_of_the_glossary_is_explained_in_german():
+    german = language.languages()["de"].table
+    assert not [text for text in glossary().values() if text not in german]

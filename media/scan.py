@@ -17,7 +17,7 @@ from errors import UserError
 from media.limits import DAMAGE, LONGEST_S, MOST_PACKETS
 from stop import Stop
 
-DAMAGED = "The file is damaged or cut off; what could be read was analysed."
+DAMAGED = "The file is damaged or cut off; what could be read was analyzed."
 USUAL_STEP_S = 0.04  # between two images, where a file has only one
 
 

@@ -7,13 +7,15 @@ Imports nothing of the program.
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("languages")
+LEAST_WORDS = 1  # of three letters or more that make a pattern; fewer would fit anything
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,40 @@ class Language:
     table: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, text: str, **values: object) -> str:
-        """The text in this language, with its ``{names}`` filled in."""
-        result = self.table.get(text, text)
-        return result.format(**values) if values else result
+        """The text in this language, with its ``{names}`` filled in.
+
+        A text that comes filled in, as the sentence of an error, is recognized by its pattern.
+        """
+        if values:
+            return self.table.get(text, text).format(**values)
+        if text in self.table or not self.table:
+            return self.table.get(text, text)
+        return self._by_pattern(text)
+
+    def _by_pattern(self, text: str) -> str:
+        for pattern, translated in _patterns(self.code):
+            if match := pattern.fullmatch(text):
+                parts = {name: self(part) for name, part in match.groupdict().items()}
+                return translated.format(**parts)
+        return text
 
 
 ENGLISH = Language()
+
+
+@cache
+def _patterns(code: str) -> Sequence[tuple[re.Pattern[str], str]]:
+    """What sentences with ``{names}`` look like when they are filled in, and their translation."""
+    made = []
+    for text, translated in languages()[code].table.items():
+        parts = re.split(r"{(\w+)}", text)  # texts and names by turns
+        if len(parts) > 1 and len(re.findall(r"\w{3,}", "".join(parts[::2]))) >= LEAST_WORDS:
+            fixed, named = map(re.escape, parts[::2]), parts[1::2]
+            pattern = next(fixed) + "".join(
+                f"(?P<{name}>.+?){rest}" for name, rest in zip(named, fixed, strict=True)
+            )
+            made.append((re.compile(pattern), translated))
+    return made
 
 
 @cache

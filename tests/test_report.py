@@ -18,6 +18,7 @@ from detectors.base import Heatmap
 from errors import UserError
 from media import align
 from media.clip import Clip
+from media.nursery import _limit
 from report import (
     checkpoints,
     draw,
@@ -339,6 +340,41 @@ def texts_of_the_program() -> set[str]:
 def test_every_text_of_the_page_and_the_report_has_a_translation():
     lacking = texts_of_the_program() - set(language.languages()["de"].table)
     assert lacking == set()
+
+
+def sentences_of_errors() -> set[str]:
+    """Sentences with which a file, job or report is refused, with a 7 in each gap."""
+    rooms = (*(ROOT / "media").glob("*.py"), *(ROOT / "ui").glob("*.py"))
+    files = {ROOT / "stop.py", ROOT / "report" / "replay.py", ROOT / "report" / "video.py", *rooms}
+    sentences = set()
+    for path in files - {ROOT / "ui" / "api.py", ROOT / "ui" / "agents.py"}:  # for programs
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError":
+                parts = getattr(node.args[1], "values", [node.args[1]])
+                words = [getattr(part, "value", None) for part in parts]
+                if any(isinstance(word, str) for word in words):
+                    sentences.add("".join(w if isinstance(w, str) else "7" for w in words))
+    return sentences
+
+
+def test_a_refused_file_is_refused_in_german_too():
+    german = language.languages()["de"]
+    sentences = sentences_of_errors() - {"7 7"}
+    assert len(sentences) > 25
+    assert [sentence for sentence in sorted(sentences) if german(sentence) == sentence] == []
+
+
+def test_a_sentence_is_recognized_with_its_gaps_filled_in():
+    german = language.languages()["de"]
+    sentence = str(_limit(900).sentence)
+    assert sentence.startswith("A part of the file took longer than the 15 minutes")
+    assert german(sentence) == (
+        "Ein Teil der Datei brauchte zum Lesen länger als die erlaubten 15 Minuten; sie ist "
+        "beschädigt oder riesig."
+    )
+    assert german("There is no file called “a {b}.mp4”.") == "Es gibt keine Datei „a {b}.mp4“."
+    assert german("Something that no table holds.") == "Something that no table holds."
+    assert language.ENGLISH(sentence) == sentence
 
 
 def test_a_browser_gets_the_first_language_that_there_is():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from commands.analyze import add_analyze, add_replay
 from commands.arguments import Parser
+from commands.batch import add_batch
 from commands.console import ERROR, EXIT_CODES, STOPPED, say
 from commands.measure import add_calibrate, add_evaluate, add_probe
 from commands.models import add_convert, add_models, add_publish
@@ -22,8 +23,8 @@ from media.native_logs import silence_native_logs
 from version import __version__
 
 COMMANDS = (
-    add_analyze, add_evaluate, add_calibrate, add_probe, add_models, add_convert, add_publish,
-    add_replay,
+    add_analyze, add_batch, add_evaluate, add_calibrate, add_probe, add_models, add_convert,
+    add_publish, add_replay,
 )  # fmt: skip
 
 

@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 from commands.arguments import add_command, add_settings, settings_from
 from commands.console import ASSESSED, ERROR, NOT_ASSESSABLE, progress_bar, say, show
 from errors import UserError, from_bug, writing
-from media.sniff import MediaKind
+from media.sniff import MediaKind, may_be_media
 
 if TYPE_CHECKING:
     from analysis import Analysis, Settings
-
-NO_MEDIA = (".csv", ".json", ".log", ".md", ".txt", ".html")  # left out when a folder is analyzed
 
 
 def add_analyze(commands: Any) -> None:
@@ -106,14 +104,10 @@ def expand(names: Sequence[str]) -> list[Path]:
     paths = []
     for path in map(Path, names):
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        paths += [p for p in inside if p == path or _looks_like_media(p)]
+        paths += [p for p in inside if p == path or (p.is_file() and may_be_media(p))]
     if not paths:
         raise UserError("bad_settings", "The folder holds no files.")
     return paths
-
-
-def _looks_like_media(path: Path) -> bool:
-    return path.is_file() and path.name[0] != "." and path.suffix.lower() not in NO_MEDIA
 
 
 def level_of(report: dict[str, Any]) -> str:

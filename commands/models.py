@@ -118,8 +118,6 @@ def run_check(chosen: argparse.Namespace) -> int:
 
 def _described(checkpoint: Checkpoint) -> str:
     """What is known about a checkpoint that was loaded, a fact a line."""
-    from detectors.trial import isolation
-
     card = checkpoint.card
     margin = f"margin {card.margin:.0%}"
     counts = (
@@ -130,7 +128,6 @@ def _described(checkpoint: Checkpoint) -> str:
         f"crop {card.crop}, {margin}, {card.size_px} px, license {card.license}",
         counts,
         *checkpoint.warnings,
-        "It came with the program." if checkpoint.embedded else isolation(),
     )
     return "\n  ".join((f"{checkpoint.label}: verified and loaded ({card.title})", *facts))
 

@@ -67,34 +67,8 @@ class _Trials:
                     self._end.daemon = True
                     self._end.start()
 
-    def network_is_cut(self) -> bool:
-        """The process that tries checkpoints has no network; starts it where there is none.
-
-        Raises:
-            UserError: ``reader_crashed`` when it cannot be started.
-        """
-        with self.line(Stop(TRIAL_S)):
-            assert self._nurseries is not None  # the line came from there
-            return self._nurseries.network_is_cut()
-
 
 TRIALS = _Trials()
-
-
-def isolation() -> str:
-    """Where a stranger's checkpoint is tried on this machine, as a sentence for people."""
-    if sys.platform != "linux":
-        return "It was not tried apart: only Linux can confine a process that loads a checkpoint."
-    try:
-        cut = TRIALS.network_is_cut()
-    except UserError as error:
-        return error.sentence
-    if cut:
-        return "It was tried first in a process of its own, with limits and without network."
-    return (
-        "It was tried first in a process of its own, with limits; this kernel did not let it give "
-        "up the network."
-    )
 
 
 def try_once(kind: type[Detector], checkpoint: Checkpoint) -> None:

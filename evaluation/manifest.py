@@ -3,7 +3,7 @@
 Reads a CSV with the columns ``path,label`` and optionally ``group,kind,source,video``, a folder
 with ``real/`` and ``fake/`` in it, or the list of another benchmark (`evaluation.formats`). A path
 may be a folder of stored frames of one video. Opens none of the files. Imports errors,
-evaluation.formats and report.cells.
+evaluation.formats, media.sniff and report.cells.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from errors import UserError
 from evaluation import formats
+from media.sniff import may_be_media
 from report.cells import plain_text, text_cell
 
 COLUMNS = ("path", "label", "group", "kind", "source", "video")
 READERS = {".json": formats.read_json, ".txt": formats.read_list}  # of other benchmarks
 LABELS = {"0": 0, "1": 1, "real": 0, "fake": 1}
 FOLDERS = {"real": 0, "fake": 1}
-NO_MEDIA = (".csv", ".json", ".md", ".txt")  # notes that people keep beside their files
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _from_folder(folder: Path) -> tuple[Item, ...]:
     for name, label in FOLDERS.items():
         for path in sorted((folder / name).rglob("*")):
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-            if path.is_file() and not hidden and path.suffix.lower() not in NO_MEDIA:
+            if path.is_file() and not hidden and may_be_media(path):
                 items.append(_labeled_by_folder(path, folder / name, label))
     return tuple(items)
 

@@ -2,17 +2,15 @@
 
 Sends every file through ``analysis.analyze`` and keeps what was measured, line by line, so that a
 stopped run goes on where it stopped. What is kept are raw scores: calibration and fusion are
-applied when the lines are read, so that both can be fitted on them. Imports analysis and all
-before it.
+applied when the lines are read, so that both can be fitted on them. Imports evaluation.workers,
+analysis and all before it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -26,6 +24,7 @@ from detectors.registry import names, role_of, roles
 from errors import UserError, from_bug
 from evaluation.manifest import Item
 from evaluation.scores import Number, Score
+from evaluation.workers import KILLED, share
 from hub.checkpoint import Checkpoint
 from media.sniff import MediaKind
 from verdict.fusion import FusionParameters, fuse
@@ -157,22 +156,12 @@ Task = tuple[Item, ScoreRecord | None]  # a file, and what a former run measured
 def _measured(
     tasks: Sequence[Task], setup: Setup, as_seen: Callable, pool: Pool, workers: int
 ) -> Iterator[ScoreRecord]:
-    """Records in the order of the tasks, by this process or by several."""
+    """Records as they are done, by this process or by several."""
     if workers <= 1 or len(tasks) < 2:
         yield from (_measure(task, setup, as_seen, pool) for task in tasks)
         return
-    fresh = multiprocessing.get_context("spawn")  # a copy of a process with threads would hang
-    with ProcessPoolExecutor(workers, fresh, _one_thread) as processes:
-        yield from processes.map(partial(_measure, setup=setup, as_seen=as_seen), tasks)
-
-
-def _one_thread() -> None:
-    """Threads that wait for each other on busy cores cost ten times what they save (measured)."""
-    import cv2
-    import torch
-
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    for answer in share(partial(_measure, setup=setup, as_seen=as_seen), tasks, workers):
+        yield answer.result or _unread(answer.task[0], setup, KILLED)
 
 
 def read_lines(lines: Path, fingerprint: str | None = None) -> dict[tuple[str, str], ScoreRecord]:
@@ -243,16 +232,12 @@ def _as_it_is(path: Path) -> Iterator[Path]:
 def _measure(task: Task, setup: Setup, as_seen: Callable, pool: Pool = POOL) -> ScoreRecord:
     """Let those detectors look at a file that have not, and join what a former run measured."""
     item, former = task
-    fresh = setup.changed(former)
-    stamp = _stamp(item.path)
+    fresh, stamp = setup.changed(former), _stamp(item.path)
     try:
         with as_seen(item.path) as path:
             result = analyze(path, replace(setup.settings, detectors=fresh), pool=pool)
-    except UserError as error:
-        return _unread(item.name, stamp, setup, error.code, error.sentence)
     except Exception as caught:  # one file must not end the measurement of all the others
-        error = from_bug(caught)
-        return _unread(item.name, stamp, setup, error.code, error.sentence)
+        return _unread(item, setup, caught if isinstance(caught, UserError) else from_bug(caught))
     new = ScoreRecord(
         name=item.name,
         stamp=stamp,
@@ -279,10 +264,10 @@ def _joined(former: ScoreRecord, new: ScoreRecord) -> ScoreRecord:
     )
 
 
-def _unread(name: str, stamp: str, setup: Setup, code: str, sentence: str) -> ScoreRecord:
+def _unread(item: Item, setup: Setup, error: UserError) -> ScoreRecord:
     keys = {detector: setup.key(detector) for detector in setup.settings.detectors}
-    error = {"code": code, "sentence": sentence[:500]}
-    return ScoreRecord(name, stamp, {}, (), False, {}, error, keys)
+    reason = {"code": error.code, "sentence": error.sentence[:500]}
+    return ScoreRecord(item.name, _stamp(item.path), {}, (), False, {}, reason, keys)
 
 
 def _stamp(path: Path) -> str:

@@ -99,9 +99,7 @@ class Nursery:
         if self._said is None:
             self._said = wire.receive(self._line)
             if not self._said.get("network_cut"):
-                LOG.warning(
-                    "this kernel does not take the network from the process that opens files"
-                )
+                LOG.warning("files are read by a process that this kernel lets keep the network")
         return self._said.get("network_cut") is True
 
     def cell(self) -> tuple[socket.socket, int]:

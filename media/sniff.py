@@ -12,10 +12,18 @@ from pathlib import Path
 
 from errors import UserError
 
+NO_MEDIA = (".csv", ".html", ".json", ".log", ".md", ".parquet", ".txt")
+"""Endings of what people, and this program, keep beside files to be examined."""
 HEAD_BYTES = 1024
 TS_PACKET_BYTES = 188
 MOV_ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 IMAGE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
+
+
+def may_be_media(name: str | Path) -> bool:
+    """A file of this name is examined when its folder is: it is no note, and not hidden."""
+    path = Path(name)
+    return not path.name.startswith(".") and path.suffix.lower() not in NO_MEDIA
 
 
 class MediaKind(StrEnum):

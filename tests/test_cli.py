@@ -211,7 +211,6 @@ def test_a_checkpoint_can_be_checked(chosen, capsys):
     assert cli.main(["models", "check", chosen[-1]]) == 0
     out = capsys.readouterr().out
     assert "verified and loaded" in out and "made so" in out
-    assert "tried first in a process of its own" in out or sys.platform != "linux"
 
 
 def test_nothing_was_fetched_from_the_hub(capsys):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -181,6 +184,23 @@ def test_several_workers_measure_the_same(measured, tiny, pictures, tmp_path):
     manifest = pictures / "manifest.csv"
     evaluate(manifest, tmp_path, settings(tiny), pool=Pool(), workers=2)
     assert rows_of(tmp_path) == rows_of(measured)
+
+
+def test_a_killed_worker_costs_its_own_file_only(tiny, pictures, tmp_path):
+    """The pool of the standard library would end here with all files that were still to come."""
+    items = read_manifest(pictures / "manifest.csv")[:4]
+    setup, lines = set_up(settings(tiny), Pool()), tmp_path / "lines.jsonl"
+    records = score_files(items, setup, lines, as_seen=kills_at_02, workers=2)
+    codes = [record.error["code"] if record.error else None for record in records]
+    assert codes == [None, None, "worker_killed", None]
+    assert len(read_lines(lines)) == 4
+
+
+@contextmanager
+def kills_at_02(path: Path):
+    if path.stem == "02":
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield path
 
 
 def test_only_another_checkpoint_measures_again(measured, tiny, pictures, tmp_path):

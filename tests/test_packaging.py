@@ -33,7 +33,7 @@ WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
 PRODUCT = [source for source in WHEEL if not source.startswith("packaging/")]
 LISTS = {
     "requirements.txt": DECLARED,
-    "requirements-dev.txt": DECLARED + EXTRAS["dev"] + EXTRAS["train"],
+    "requirements-dev.txt": DECLARED + EXTRAS["dev"] + EXTRAS["train"] + EXTRAS["batch"],
 }
 OWN_TOPS = {path.stem for path in ROOT.glob("*.py")} | {
     p.name for p in ROOT.iterdir() if p.is_dir()
@@ -130,12 +130,16 @@ OPTIONAL = {"spaces", "ncnn"}  # there on ZeroGPU Spaces; installed by hand for 
 COMES_WITH = {
     **{name: "gradio" for name in ("gradio_client", "packaging", "httpx", "starlette")},
     "markupsafe": "jinja2",
+    "fsspec": "huggingface_hub",
 }
 
 
 @pytest.mark.parametrize(
     ("names", "declared"),
-    [(PRODUCT, DECLARED), (["tests", "training", "benchmarks"], LISTS["requirements-dev.txt"])],
+    [
+        (PRODUCT, DECLARED + EXTRAS["batch"]),
+        (["tests", "training", "benchmarks"], LISTS["requirements-dev.txt"]),
+    ],
     ids=["product", "tests and recipes"],
 )
 def test_every_package_that_is_imported_is_declared(names, declared):

@@ -96,11 +96,3 @@ def test_the_process_for_trials_ends_when_nothing_was_tried_for_a_while(checkpoi
     monkeypatch.setattr(trial.TRIALS._nurseries, "close", ended.set)
     Pool().detector(Deed, checkpoint, "cpu")
     assert ended.wait(10)
-
-
-def test_it_is_said_where_the_network_stays(checkpoint, monkeypatch):
-    assert trial.isolation().endswith("with limits and without network.")
-    monkeypatch.setattr(nursery.Nurseries, "network_is_cut", lambda self: False)
-    assert "did not let it give up the network" in trial.isolation()
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert "not tried apart" in trial.isolation()

@@ -225,7 +225,7 @@ class Clip:
         self.kind, self._kind = MediaKind.VIDEO, file_kind
         with self.opened() as container:
             self._check_streams(container)
-            result = scan(container, self._stop)
+            result = scan(container, self.bytes, self._stop)
         self._origin_s, self.duration_s, self.fps = result.origin_s, result.duration_s, result.fps
         self.has_audio = result.has_audio and self._can_hear
         for sentence in result.warnings:

@@ -7,6 +7,7 @@ detector and the 468-point face mesh. Imports `align` and `mesh`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +75,12 @@ class FaceFinder:
             self._detector.close()
         self._detector = self._mesh = None
 
-    def find(self, image: np.ndarray) -> list[Face]:
+    def find(self, image: np.ndarray, followed: Sequence[Face] = ()) -> list[Face]:
         """All faces of one image, largest first.
 
         Args:
             image: (h, w, 3) uint8 RGB.
+            followed: faces of this image that are known; they are not looked at again.
 
         Returns:
             Faces that the detector proposed and the mesh confirmed, of a crowd the largest. An
@@ -90,6 +92,7 @@ class FaceFinder:
             regions = self._detect_tiled(image)
         elif not regions:
             regions = self._detect_padded(image, WIDE_PAD_FRACTION)
+        regions = [r for r in regions if not any(_holds(r, face) for face in followed)]
         regions.sort(key=lambda region: -region.side_px)
         largest = regions[:MOST_PROPOSALS]
         faces = [face for region in largest if (face := self._confirm(image, region))]
@@ -184,6 +187,13 @@ def _region_of_landmarks(landmarks: np.ndarray) -> Region:
     across = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
     side = float((high - low).max()) * MESH_ROI_SCALE
     return Region((low + high) / 2, side, float(np.arctan2(across[1], across[0])))
+
+
+def _holds(region: Region, face: Face) -> bool:
+    """The detector's box of a region is the one of a face."""
+    half = region.side_px / MESH_ROI_SCALE / 2
+    box_xyxy = np.concatenate([region.centre - half, region.centre + half])
+    return iou(box_xyxy, face.box_xyxy) >= SAME_FACE_IOU
 
 
 def _region_matrix(region: Region) -> np.ndarray:

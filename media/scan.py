@@ -1,13 +1,16 @@
 """When do the images and the audio of a video really begin and end?
 
-All packets are read without being decoded, because headers lie. Imports `limits`.
+Headers lie. So all packets are read without being decoded; of a long MP4 its table of samples is
+believed where each of them lies in the file. Imports `limits`.
 """
 
 from __future__ import annotations
 
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 import av
 import av.container
@@ -18,6 +21,8 @@ from media.limits import DAMAGE, LONGEST_S, MOST_PACKETS
 from stop import Stop
 
 DAMAGED = "The file is damaged or cut off; what could be read was analyzed."
+LONG_FRAMES = 5_000  # of a file whose table is believed; reading the packets of more takes 0.5 s
+LONGEST_REORDER = 32  # images by which coding may change their order; 16 is what H.264 allows
 USUAL_STEP_S = 0.04  # between two images, where a file has only one
 
 
@@ -42,14 +47,19 @@ class Scan:
     warnings: tuple[str, ...]
 
 
-def scan(container: av.container.InputContainer, stop: Stop) -> Scan:
-    """Read all packets of the first video stream and the first audio stream.
+def scan(container: av.container.InputContainer, size_bytes: int, stop: Stop) -> Scan:
+    """When the first video stream and the first audio stream begin and end.
+
+    Args:
+        container: freshly opened.
+        size_bytes: of the file.
+        stop: asks the reading to end.
 
     Raises:
         UserError: ``decode_failed`` when there is no image, or the time stamps span more than
             `LONGEST_S`.
     """
-    times_s, has_audio, damaged = _time_stamps(container, stop)
+    times_s, has_audio, damaged = _table(container, size_bytes) or _time_stamps(container, stop)
     if not len(times_s):
         raise UserError("decode_failed", "The file holds a header but no pictures: it was cut off.")
     steps_s = np.diff(times_s)
@@ -76,6 +86,36 @@ def scan(container: av.container.InputContainer, stop: Stop) -> Scan:
         has_audio=has_audio,
         warnings=tuple(warnings),
     )
+
+
+def _table(
+    container: av.container.InputContainer, size_bytes: int
+) -> tuple[np.ndarray, bool, bool] | None:
+    """As `_time_stamps`, from the table of samples of a long MP4; None where it is not believed.
+
+    The table is in the order of decoding. Its times, moved to the first image's, are those of the
+    images in order, but for a last few of a file with a changing frame rate.
+    """
+    video = container.streams.video[0]
+    entries = list(video.index_entries) if "mov" in container.format.name.split(",") else []
+    if len(entries) != video.frames or not LONG_FRAMES <= len(entries) < MOST_PACKETS:
+        return None  # no MP4, a fragmented one, or a short one
+    whole = all(0 < e.size <= size_bytes - e.pos and not e.is_discard for e in entries)
+    stamps = np.array([entry.timestamp for entry in entries], np.float64)
+    first = min(_first_stamps(container, video), default=None)
+    if not whole or first is None or (np.diff(stamps) <= 0).any() or video.time_base is None:
+        return None
+    times_s = (stamps - stamps[0] + first) * float(video.time_base)
+    audio = container.streams.audio
+    return times_s, bool(audio) and len(audio[0].index_entries) > 0, False
+
+
+def _first_stamps(container: av.container.InputContainer, video: av.VideoStream) -> list[int]:
+    """Presentation times of the first packets, in units of the stream; they are not in order."""
+    with suppress(*DAMAGE):
+        packets = islice(container.demux(video), LONGEST_REORDER)
+        return [packet.pts for packet in packets if packet.pts is not None]
+    return []
 
 
 def _time_stamps(

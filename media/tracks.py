@@ -22,6 +22,7 @@ SHORTEST_TRACK = 4  # frames; shorter tracks of a video are the detector's dream
 MOST_FACES = 6  # the largest faces of a window are examined
 MOST_FOLLOWED = 2 * MOST_FACES  # at the same time; the largest ones of an image come first
 CUT_DISTANCE = 0.45  # Bhattacharyya distance of color histograms between two frames of one shot
+COLOR_ROWS = 180  # rows of an image that its colors are taken from, or up to twice as many
 SMALL_PX = 48.0  # side of the tight crop in the image; below, nothing but the resampling is seen
 BLURRY = 3.0  # variance of the Laplacian; real low-light meeting videos reach 6 (measured)
 DARK = 25.0  # mean gray level, 0..255
@@ -147,7 +148,7 @@ def track_faces(frames: Iterable[tuple[float, np.ndarray]], finder: FaceFinder) 
             track.add(time_s, image, face)
         open_tracks = [t for t, _ in selected]
         if search:
-            for face in finder.find(image):
+            for face in finder.find(image, [t.faces[-1] for t in open_tracks]):
                 if len(open_tracks) < MOST_FOLLOWED and all(
                     iou(face.box_xyxy, t.faces[-1].box_xyxy) < LINK_IOU for t in open_tracks
                 ):
@@ -184,7 +185,9 @@ def yaw_deg(landmarks: np.ndarray) -> float:
 
 
 def _histogram(image: np.ndarray) -> np.ndarray:
-    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    step = max(1, min(image.shape[:2]) // COLOR_ROWS)
+    few = np.ascontiguousarray(image[::step, ::step])
+    small = cv2.resize(few, (64, 64), interpolation=cv2.INTER_AREA)
     values = cv2.calcHist([small], [0, 1, 2], None, [6, 6, 6], [0, 256] * 3)
     return (values / max(float(values.sum()), 1.0)).ravel()
 

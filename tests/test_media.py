@@ -9,13 +9,16 @@ from fractions import Fraction
 from itertools import pairwise
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from errors import UserError
+from media import align
 from media import clip as clip_room
 from media import image as image_room
+from media import scan as scan_room
 from media.clip import Clip
 from media.faces import MOST_PROPOSALS, Face, FaceFinder, Region
 from media.identity import IdentityLinker
@@ -23,6 +26,7 @@ from media.mode import Mode
 from media.provenance import read_provenance
 from media.tracks import MOST_FACES, MOST_FOLLOWED, track_faces
 from media.windows import plan, read_window
+from stop import Stop
 from tests.conftest import ROOT, moving_portrait, write_clip
 
 
@@ -432,3 +436,57 @@ def test_a_crowd_costs_no_more_than_its_largest_faces():
     tracks = track_faces([(i / 25, image) for i in range(8)], crowd)
     assert len(tracks) == MOST_FACES
     assert crowd.looks <= 2 * MOST_PROPOSALS + 7 * MOST_FOLLOWED
+
+
+def test_a_face_that_is_followed_is_not_looked_at_again(portrait, monkeypatch):
+    with FaceFinder() as finder:
+        (face,) = finder.find(portrait)
+        assert finder.find(portrait, [face]) == []
+        looked: list[Region] = []
+        monkeypatch.setattr(finder, "_mesh_at", lambda image, region: looked.append(region))
+        finder.find(portrait, [face])
+        assert not looked
+        elsewhere = Face(face.box_xyxy + 300, face.landmarks + 300, 1.0)
+        finder.find(portrait, [elsewhere])
+        assert looked
+
+
+@pytest.mark.parametrize("centre", [(700, 500), (60, 1050), (1890, 20)])
+def test_the_crop_of_a_large_face_is_the_one_of_the_whole_image_shrunk(portrait, centre):
+    image = cv2.resize(portrait, (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    matrix = align._upright(np.array(centre, float), 0.2, 700.0, align.CROP_PX)
+    scale = align.CROP_PX / 700
+    whole = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    factors = np.array([whole.shape[1] / image.shape[1], whole.shape[0] / image.shape[0]])
+    moved = np.hstack([matrix[:, :2] / factors, matrix[:, 2:]])
+    expected = cv2.warpAffine(
+        whole, moved, (align.CROP_PX, align.CROP_PX), borderMode=cv2.BORDER_REFLECT_101
+    )
+    got = align.cut(image, matrix, align.CROP_PX)
+    assert np.abs(got.astype(int) - expected).mean() < 0.2
+
+
+def test_the_table_of_a_long_file_says_what_its_packets_say(portrait, tmp_path, monkeypatch):
+    images = moving_portrait(portrait, 90, 64)
+    path = write_clip(tmp_path / "long.mp4", images, sound=np.zeros(60_000, np.float32))
+    results = []
+    for long_frames in (10**9, 50):
+        monkeypatch.setattr(scan_room, "LONG_FRAMES", long_frames)
+        with av.open(path.open("rb"), format="mov") as container:
+            results.append(scan_room.scan(container, path.stat().st_size, Stop()))
+    by_packets, by_table = results
+    assert by_table == by_packets and by_table.packets == 90
+
+
+def test_a_table_that_promises_more_than_the_file_holds_is_not_believed(
+    portrait, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(scan_room, "LONG_FRAMES", 50)
+    path = write_clip(tmp_path / "whole.mp4", moving_portrait(portrait, 90, 64))
+    moved = tmp_path / "front.mp4"
+    command = ["ffmpeg", "-v", "error", "-i", path, "-c", "copy", "-movflags", "+faststart", moved]
+    subprocess.run(command, check=True)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(moved.read_bytes()[: int(0.7 * moved.stat().st_size)])
+    with Clip(cut) as clip:
+        assert clip.duration_s < 3.4 and clip.warnings

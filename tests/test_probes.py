@@ -81,6 +81,13 @@ def test_the_backbone_stops_at_the_layer_that_is_asked_for(backbone, images):
     assert len(backbone(images[:1])) == LAYERS
 
 
+def test_the_class_token_alone_is_the_one_that_stood_among_the_others(backbone, images):
+    whole, alone = backbone(images, 2), backbone(images, 2, class_only=True)
+    assert torch.equal(whole[0], alone[0])
+    assert alone[1].shape == (len(images), 1, WIDTH)
+    assert torch.allclose(alone[1][:, 0], whole[1][:, 0], atol=1e-4)
+
+
 def test_every_part_of_the_features_has_unit_length(backbone, images):
     parts = (Part(1, "class"), Part(2, "patches"))
     result = features(backbone(images, 2), parts).reshape(len(images), 2, WIDTH)

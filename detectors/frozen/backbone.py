@@ -99,13 +99,15 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(WIDTH)
         self.expand, self.contract = QuantizedLinear(WIDTH, HIDDEN), QuantizedLinear(HIDDEN, WIDTH)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(n, tokens, WIDTH) to the same shape."""
-        normed = self.attention_norm(tokens)
+    def forward(self, tokens: torch.Tensor, wanted: int | None = None) -> torch.Tensor:
+        """(n, tokens, WIDTH) to the same shape, or only the first ``wanted`` of the tokens."""
+        normed, tokens = self.attention_norm(tokens), tokens[:, :wanted]
         query, key, value = (
-            layer(normed).unflatten(-1, (HEADS, WIDTH // HEADS)).transpose(1, 2)
-            for layer in (self.query, self.key, self.value)
-        )
+            layer(part).unflatten(-1, (HEADS, WIDTH // HEADS)).transpose(1, 2)
+            for layer, part in (
+                (self.query, normed[:, :wanted]), (self.key, normed), (self.value, normed),
+            )
+        )  # fmt: skip
         mixed = functional.scaled_dot_product_attention(query, key, value)
         tokens = tokens + self.out(mixed.transpose(1, 2).flatten(2))
         hidden = self.expand(self.mlp_norm(tokens))
@@ -147,22 +149,26 @@ class ClipBackbone(nn.Module):
                 layer.weight = layer.weight.float()
 
     @torch.inference_mode()
-    def forward(self, images: torch.Tensor, depth: int = LAYERS) -> list[torch.Tensor]:
+    def forward(
+        self, images: torch.Tensor, depth: int = LAYERS, class_only: bool = False
+    ) -> list[torch.Tensor]:
         """Tokens after each of the first layers.
 
         Args:
             images: (n, 3, SIZE_PX, SIZE_PX) float32, standardized by `MEAN` and `STD`.
             depth: layers that are wanted, 1 to `LAYERS`.
+            class_only: of the last one, only the class token is wanted, a fifth of its work.
 
         Returns:
-            ``depth`` tensors (n, 197, WIDTH) float32; token 0 is the class token.
+            ``depth`` tensors (n, 197, WIDTH) float32, the last one (n, 1, WIDTH) if ``class_only``;
+            token 0 is the class token.
         """
         tokens = self.patch(images).flatten(2).transpose(1, 2)
         first = self.class_token.expand(len(tokens), 1, -1)
         tokens = self.norm(torch.cat([first, tokens], 1) + self.position)
         result = []
-        for block in self.blocks[:depth]:
-            tokens = block(tokens)
+        for layer, block in enumerate(self.blocks[:depth], 1):
+            tokens = block(tokens, 1 if class_only and layer == depth else None)
             result.append(tokens)
         return result
 

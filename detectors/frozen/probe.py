@@ -170,8 +170,9 @@ class ProbeDetector(Detector):
         head: Head = self.network
         with torch.inference_mode():
             batch = to_input(images, self.checkpoint.card).to(self.device)
-            tokens = self.shared(batch, max(part.layer for part in head.parts))
-            vectors = features(tokens, head.parts)
+            depth = max(part.layer for part in head.parts)
+            class_only = Part(depth, "patches") not in head.parts
+            vectors = features(self.shared(batch, depth, class_only), head.parts)
             result = vectors @ head.weight + head.bias
         known = head.familiarity
         unfamiliar = np.zeros(len(images)) if known is None else known.percentile(vectors)

@@ -96,7 +96,7 @@ class Clip:
         self._images: list[tuple[float, np.ndarray]] = []
         self.size_wh = (0, 0)  # until the first image is there
         if file_kind.kind == MediaKind.IMAGE:
-            self._open_image(file_kind)
+            self._open_image()
         else:
             self._open_video(file_kind)
 
@@ -209,8 +209,8 @@ class Clip:
 
     # ------------------------------------------------------------------ opening
 
-    def _open_image(self, file_kind: FileKind) -> None:
-        self._images, warnings = read_image(self.path, self.container, file_kind.pillow_formats)
+    def _open_image(self) -> None:
+        self._images, warnings = read_image(self.path, self.container)
         for sentence in warnings:
             self.warn(sentence)
         self.kind, self.has_audio = MediaKind.IMAGE, False

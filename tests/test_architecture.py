@@ -160,3 +160,11 @@ def test_rates_are_defined_once():
                 known = node.value.value in (16_000, 25)
                 named = any("HZ" in t.id for t in node.targets if isinstance(t, ast.Name))
                 assert not (known and named) or path.name == "rates.py", path
+
+
+def test_one_place_opens_strangers_images():
+    """`open_image` asks one decoder; Pillow left alone would try every one it has."""
+    users = [p for p in FILES if "Image.open(" in p.read_text("utf-8") and room(p) == "media"]
+    assert [str(p.relative_to(ROOT)) for p in users] == ["media/image.py"]
+    others = {"report", "ui", "analysis", "detectors", "evaluation", "commands", "app", "cli"}
+    assert not [p for p in FILES if "Image.open(" in p.read_text("utf-8") and room(p) in others]

@@ -17,6 +17,7 @@ from PIL import Image
 
 from errors import UserError
 from media.clip import Clip
+from media.image import open_image
 from media.provenance.boxes import read_movie
 from media.provenance.claims import claims, editor
 from media.provenance.credentials import Credentials, read_credentials
@@ -131,7 +132,7 @@ def _attempt(failed: list[str], what: str, read: Callable[[], Read], otherwise: 
 def _tags(clip: Clip) -> Tags:
     if not clip.paged:
         return Tags(container_tags(clip))
-    with Image.open(clip.path) as image:
+    with open_image(clip.path) as image:
         return Tags(image_tags(image))
 
 
@@ -164,7 +165,7 @@ def _stream_facts(clip: Clip, tags: Tags) -> dict[str, str]:
 
 
 def _watermark(clip: Clip) -> DeclaredMark | None:
-    with Image.open(clip.path) as image:
+    with open_image(clip.path) as image:
         result = find_watermark(np.asarray(image.convert("RGB")))
     if result is None:
         return None
@@ -174,7 +175,7 @@ def _watermark(clip: Clip) -> DeclaredMark | None:
 
 def _jpeg(clip: Clip, facts: Mapping[str, str]) -> tuple[str, list[str]]:
     """Quality in words, and sentences on the tables."""
-    with Image.open(clip.path) as image:
+    with open_image(clip.path) as image:
         table = luminance_table(image)
     quality = standard_quality(table) if table else None
     notes = [note for note in [camera_note(facts.get("camera", ""), quality)] if note]

@@ -4,7 +4,7 @@ Cameras of some makers use tables of their own, programs mostly the standard one
 Using JPEG quantization tables to identify imagery processed by software, 2008; not measured by us).
 A JPEG that is saved again at a clearly higher quality keeps gaps in the histograms of its
 coefficients (A. C. Popescu and H. Farid, Statistical tools for digital forensics, 2004); scaling,
-turning or cropping in between moves the grid and hides them. Imports nothing of ours.
+turning or cropping in between moves the grid and hides them. Imports media.image.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import scipy  # loads its rooms when they are first used
 from PIL import Image
+
+from media.image import open_image
 
 STANDARD = np.array(
     [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
@@ -51,7 +53,7 @@ def luminance_table(image: Image.Image) -> list[int] | None:
 
 def saved_twice(path: Path) -> bool:
     """Whether a JPEG shows the gaps of an earlier, coarser saving on the same grid."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         image.draft("L", image.size)  # the luminance as it is stored, without color conversion
         table = luminance_table(image)
         if table is None or image.mode != "L":

@@ -82,7 +82,7 @@ def save_part(out: Path, part: str, cuts: list[tuple[np.ndarray, np.ndarray]], m
 def _moments(path: Path) -> list[np.ndarray]:
     """An image, or a few pages of a moving one, RGB."""
     kind = sniff(path)
-    pages, _ = read_image(path, kind.name, kind.pillow_formats)
+    pages, _ = read_image(path, kind.name)
     places = np.linspace(0, len(pages) - 1, min(MOMENTS, len(pages))).astype(int)
     return [pages[place][1] for place in places]
 

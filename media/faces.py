@@ -192,7 +192,7 @@ def _region_of_landmarks(landmarks: np.ndarray) -> Region:
 def _holds(region: Region, face: Face) -> bool:
     """The detector's box of a region is the one of a face."""
     half = region.side_px / MESH_ROI_SCALE / 2
-    box_xyxy = np.concatenate([region.centre - half, region.centre + half])
+    box_xyxy = np.concatenate([region.center - half, region.center + half])
     return iou(box_xyxy, face.box_xyxy) >= SAME_FACE_IOU
 
 

@@ -19,14 +19,23 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.base import Detector, Finding, Reason, WindowMeasurement, collect, unavailable
+from detectors.base import (
+    Detector,
+    Finding,
+    Reason,
+    WindowMeasurement,
+    by_turn,
+    collect,
+    obstacle_of_file,
+    unavailable,
+)
 from detectors.pool import Pool, best_device
 from detectors.registry import detector_of, names, role_of, roles_for
 from errors import UserError
 from hub.checkpoint import Checkpoint
 from hub.configs import WrongTask
 from hub.role import Crop
-from hub.store import OWNER, VISITOR, resolve, who_asks
+from hub.store import EMBEDDED, OWNER, VISITOR, resolve, who_asks
 from media.degrade import degrade
 from media.mode import Mode
 from media.provenance import Provenance
@@ -34,6 +43,7 @@ from media.reader import Reader, open_reader
 from media.record import Keyframe, PersonRecord, Recorder
 from media.sniff import MediaKind
 from media.tracks import FaceTrack
+from media.turns import Turn
 from media.windows import Stretch, Window, plan
 from stop import Stop
 from verdict.explain import explain
@@ -96,6 +106,7 @@ class Analysis:
     Attributes:
         windows: the stretches of time that were examined.
         references: recordings that the user gave as real, of the same person or camera.
+        turns: who spoke when, where a detector listened to voices.
         analyzed_at: when, in UTC, to the second; ISO 8601.
     """
 
@@ -111,6 +122,7 @@ class Analysis:
     fps: float
     has_audio: bool
     speech_s: tuple[tuple[float, float], ...]
+    turns: tuple[Turn, ...]
     provenance: Provenance
     warnings: tuple[str, ...]
     people: tuple[PersonRecord, ...]
@@ -153,7 +165,7 @@ def analyze(
     """From a file to a verdict.
 
     Args:
-        path: video or image.
+        path: video, image or audio.
         settings: what the user chose.
         on_progress: called with a fraction 0..1 and what is being done.
         pool: where loaded networks are kept.
@@ -182,14 +194,16 @@ def analyze(
             provenance = clip.provenance()
         on_progress(0.02, "Loading the detectors")
         with watch.stage("load"):
-            detectors, failed = _load_detectors(settings, pool)
+            detectors, failed = _load_detectors(settings, pool, clip)
         stretches = plan(clip.duration_s, settings.mode)
-        windows = _read_windows(clip, stretches, on_progress, watch)
+        audio_s = max((d.role.audio_s for d in detectors), default=0.0)
+        windows = _read_windows(clip, stretches, audio_s, on_progress, watch)
         evidence = _Evidence(detectors, on_finding)
         recorder = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
         shifts = level_shifts(known, fusion_parameters().level_spreads)
-        findings = leveled(evidence.findings(failed), shifts)
+        turns = recorder.turns()
+        findings = leveled(evidence.findings(failed, turns), shifts)
         verdict = fuse(findings, clip.kind == MediaKind.IMAGE, evidence.unstable())
     examined_s = _examined_s(stretches, clip.duration_s)
     sentences = explain(verdict, findings, clip.duration_s, examined_s)
@@ -199,6 +213,7 @@ def analyze(
         examined_s=examined_s,
         windows=stretches,
         speech_s=tuple(recorder.speech_s),
+        turns=turns,
         provenance=provenance,
         warnings=(*clip.warnings, *verdict.warnings),
         people=recorder.people(),
@@ -263,15 +278,16 @@ Reading = tuple[Window, Progress]
 def _read_windows(
     clip: Reader,
     stretches: Sequence[Stretch],
+    audio_s: float,
     on_progress: Progress,
     watch: _Stopwatch,
 ) -> Iterator[Reading]:
     """The windows one after the other, each with the progress of its part of the whole."""
     for index, stretch in enumerate(stretches):
         progress = _part(on_progress, index, len(stretches))
-        progress(0.0, "Finding faces")
+        progress(0.0, "Listening" if clip.kind == MediaKind.AUDIO else "Finding faces")
         with watch.stage("faces and sound"):
-            window = clip.window(stretch)
+            window = clip.window(stretch, audio_s)
         yield window, progress
 
 
@@ -283,7 +299,8 @@ def _examine(
     watch: _Stopwatch,
 ) -> Recorder:
     """Let every detector look at every window; what was seen is kept, the window is let go."""
-    recorder, detectors = Recorder(), evidence.detectors
+    detectors = evidence.detectors
+    recorder = Recorder(listens=any(d.role.audio_s for d in detectors))
     for index, (window, progress) in enumerate(windows):
         recorder.add(window, _share(KEYFRAMES_IN_REPORT, index, count))
         for step, detector in enumerate(detectors):
@@ -346,16 +363,24 @@ def load_detector(name: str, settings: Settings, pool: Pool = POOL) -> Detector:
     return pool.detector(detector_of(name), checkpoint, best_device(settings.device))
 
 
-def _load_detectors(settings: Settings, pool: Pool) -> tuple[list[Detector], list[Finding]]:
+def _load_detectors(
+    settings: Settings, pool: Pool, clip: Reader
+) -> tuple[list[Detector], list[Finding]]:
+    """The detectors for a file, and findings of those that are not there or need no loading."""
     loaded, failed = [], []
     for name in (n for n in names() if n in settings.detectors):
+        role, spec = role_of(name), settings.checkpoints.get(name)
+        code = obstacle_of_file(role, clip.kind, clip.has_audio)
+        if code == "no_pictures" or (code is not None and role.empty and spec is None):
+            failed.append(unavailable(role, spec or EMBEDDED, Reason.of(code)))
+            continue
         try:
             loaded.append(load_detector(name, settings, pool))
         except UserError as error:
-            if name in settings.checkpoints:  # the user's own choice is not passed over in silence
+            if spec is not None:  # the user's own choice is not passed over in silence
                 raise
             reason = Reason(error.code, error.sentence)
-            failed.append(unavailable(role_of(name), "embedded", reason))
+            failed.append(unavailable(role, EMBEDDED, reason))
     return loaded, failed
 
 
@@ -409,9 +434,10 @@ class _Evidence:
         for finding in self.of(detector):
             self._on_finding(finding, share)
 
-    def findings(self, failed: list[Finding]) -> tuple[Finding, ...]:
+    def findings(self, failed: list[Finding], turns: Sequence[Turn]) -> tuple[Finding, ...]:
         """The findings of all detectors, in the order of the registry, then by person."""
         result = [*failed, *(f for detector in self.detectors for f in self.of(detector))]
+        result = [by_turn(f, turns) if f.role.audio_s else f for f in result]
         order = names()
         return tuple(sorted(result, key=lambda f: (order.index(f.detector), f.person or "")))
 

@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 
 from analysis import Settings, load_detector
 from detectors.pool import best_device
-from detectors.registry import names
+from detectors.registry import roles
 from hub.quiet import keep_quiet
 from hub.spacefile import read_spacefile
 from media.native_logs import silence_native_logs
@@ -142,8 +142,9 @@ def main() -> None:
     silence_native_logs()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted at the end
     if spaces is not None:  # ZeroGPU wants networks on the device before the first visitor
-        for role in names():
-            load_detector(role, Settings())
+        for role in roles():
+            if not role.empty:
+                load_detector(role.name, Settings())
     serve(build())
 
 

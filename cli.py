@@ -52,7 +52,7 @@ def make_parser() -> Parser:
     """The parser of all commands."""
     parser = Parser(
         prog=program_name(),
-        description="Looks for manipulated faces and voices in videos and images.",
+        description="Looks for manipulated faces and voices in videos, images and audio.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def add_analyze(commands: Any) -> None:
     """Declare ``analyze``."""
-    parser = add_command(commands, "analyze", "Assess videos and images.", run_analyze)
+    parser = add_command(commands, "analyze", "Assess videos, images and audio.", run_analyze)
     parser.add_argument("files", nargs="+", metavar="FILE", help="file, or folder with files")
     parser.add_argument(
         "--json", action="store_true", help="print the report as JSON on stdout (several: a list)"

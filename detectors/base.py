@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hub.checkpoint import Checkpoint
-from hub.role import Crop, Role
+from hub.role import Crop, Modality, Role
+from media.sniff import MediaKind
 
 if TYPE_CHECKING:  # types only: nobody who lists the detectors waits for decoders
     from media.tracks import FaceTrack
+    from media.turns import Turn
     from media.windows import Stretch, Window
 
 REASONS: dict[str, str] = {
@@ -29,9 +31,10 @@ REASONS: dict[str, str] = {
     "face_too_small": "The face is too small: fewer than 48 pixels from brows to chin.",
     "too_blurry": "The face is too blurred to be judged.",
     "too_dark": "The face is too dark to be judged.",
-    "no_audio": "The file has no sound, so lips and voice cannot be compared.",
-    "audio_too_short": "The sound is too short to be compared with the lips.",
-    "no_speech": "Nobody is heard speaking, so lips and voice cannot be compared.",
+    "no_pictures": "The file holds sound only: there is no picture to look at.",
+    "no_audio": "The file has no sound.",
+    "audio_too_short": "The sound is too short to be judged.",
+    "no_speech": "Nobody is heard speaking.",
     "off_screen_speech": (
         "Speech is heard, but this face's mouth hardly moves: the speaker may be off screen."
     ),
@@ -237,16 +240,24 @@ class Detector(ABC):
 
     def obstacle(self, window: Window, track: FaceTrack | None) -> str | None:
         """The reason code why this window cannot be judged, or None."""
-        if window.is_image and (self.role.needs_time or self.role.needs_audio):
-            return "single_picture"
+        code = obstacle_of_file(self.role, window.kind, window.audio is not None)
+        if code is not None:
+            return code
         if self.checkpoint.card.crop != Crop.FRAME:
             if track is None:
                 return "no_face"
             if track.quality.problem is not None:
                 return track.quality.problem
-        if self.role.needs_audio and window.audio is None:
-            return "no_audio"
         return None
+
+
+def obstacle_of_file(role: Role, kind: MediaKind, has_audio: bool) -> str | None:
+    """The reason code why no detector of this role can judge a file of that kind, or None."""
+    if kind == MediaKind.AUDIO and role.modality != Modality.AUDIO:
+        return "no_pictures"
+    if kind == MediaKind.IMAGE and (role.needs_time or role.needs_audio):
+        return "single_picture"
+    return "no_audio" if role.needs_audio and not has_audio else None
 
 
 WindowMeasurement = tuple["Stretch", Measurement]
@@ -295,6 +306,43 @@ def collect(
         heatmaps=tuple(h for _, _, m in scored for h in m.heatmaps),
         **common,
     )
+
+
+def by_turn(finding: Finding, turns: Sequence[Turn]) -> Finding:
+    """The finding with a measure for each voice and for the strongest turn, where several speak.
+
+    The number of a turn is the mean of the windows that it lies in, weighted by the seconds; that
+    of a voice likewise over its turns.
+
+    Args:
+        finding: of one that listens.
+        turns: in their order.
+    """
+    voices = sorted({turn.voice for turn in turns}, key=lambda voice: (len(voice), voice))
+    if finding.score is None or len(voices) < 2:
+        return finding
+    measures = {"voices": float(len(voices)), **finding.measures}
+    for voice in voices:
+        subset = [turn for turn in turns if turn.voice == voice]
+        score = _mean_over(finding.windows, subset)
+        if score is not None:
+            measures[f"voice_{voice.lower()}_log_odds"] = score
+    scored = [(_mean_over(finding.windows, [turn]), turn.start_s) for turn in turns]
+    known = [(score, start_s) for score, start_s in scored if score is not None]
+    if known:
+        strongest, start_s = max(known)
+        measures |= {"strongest_turn_log_odds": strongest, "strongest_turn_from_s": start_s}
+    return replace(finding, measures=measures)
+
+
+def _mean_over(windows: Sequence[WindowScore], turns: Sequence[Turn]) -> float | None:
+    """Mean score of the windows, weighted by the seconds that they share with the turns."""
+    shared = [
+        (sum(max(0.0, min(w.stop_s, t.stop_s) - max(w.start_s, t.start_s)) for t in turns), w.score)
+        for w in windows
+    ]
+    total = sum(seconds for seconds, _ in shared)
+    return sum(seconds * score for seconds, score in shared) / total if total > 0 else None
 
 
 def unavailable(role: Role, checkpoint: str, reason: Reason) -> Finding:

@@ -96,6 +96,28 @@ def load_video_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, Proc
     return model, facts
 
 
+def load_audio_classifier(checkpoint: Checkpoint) -> torch.nn.Module:
+    """Load any classifier of waveforms that transformers knows.
+
+    Args:
+        checkpoint: resolved by ``hub.store.resolve``.
+
+    Returns:
+        The network in eval mode on the CPU, fp32, taking (n, samples) at 16 kHz.
+
+    Raises:
+        UserError: ``weights_refused`` with what is wrong.
+    """
+    from transformers import AutoModelForAudioClassification
+
+    model = _load(AutoModelForAudioClassification, checkpoint)
+    card = checkpoint.card
+    assert card.audio_s is not None and card.rate_hz is not None  # the store lets no other through
+    samples = round(card.audio_s * card.rate_hz)
+    _try_once(model, checkpoint, torch.zeros(1, samples), "input_values")
+    return model
+
+
 def _facts(checkpoint: Checkpoint) -> ProcessorFacts:
     card = checkpoint.card
     return ProcessorFacts(card.size_px, card.mean, card.std, card.frames)
@@ -225,11 +247,16 @@ def _check_size(model_class: Any, config: Any, checkpoint: Checkpoint) -> None:
 
 
 @torch.inference_mode()
-def _try_once(model: torch.nn.Module, checkpoint: Checkpoint, blank: torch.Tensor) -> None:
+def _try_once(
+    model: torch.nn.Module,
+    checkpoint: Checkpoint,
+    blank: torch.Tensor,
+    argument: str = "pixel_values",
+) -> None:
     """Run a blank input: shape and numbers of the answer must be a classifier's."""
     name, shape = checkpoint.name, "x".join(str(side) for side in blank.shape[1:])
     try:
-        logits = model(pixel_values=blank).logits
+        logits = model(**{argument: blank}).logits
     except Exception as error:  # any layer of any architecture may fail in its own way
         raise _refused(f"{name} does not accept an input of {shape}: {error}") from error
     wanted = max((*checkpoint.card.fake_indices, *checkpoint.card.real_indices)) + 1

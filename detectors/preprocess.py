@@ -1,7 +1,7 @@
-"""How do face crops become the input of a network?
+"""How do face crops and samples of audio become the input of a network?
 
 Written once for all detectors: which side of the crop is shown, which frames are taken, and how
-pixels become numbers. Imports hub and media; torch only where a tensor is made.
+pixels and samples become numbers. Imports hub and media; torch only where a tensor is made.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
 
     from hub.checkpoint import Card
+
+QUIET = 1e-7  # added to a variance, so that silence does not end in a division by zero
 
 
 def crop_side_px(card: Card) -> int:
@@ -39,3 +41,17 @@ def to_input(images: Sequence[np.ndarray] | np.ndarray, card: Card) -> torch.Ten
     values = scaled.astype(np.float32) / 255
     values = (values - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)
     return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
+
+
+def to_audio_input(samples: np.ndarray, card: Card) -> torch.Tensor:
+    """(n,) float32 samples at 16 kHz to the (1, n) float32 input of a checkpoint.
+
+    As `Wav2Vec2FeatureExtractor` of transformers does it: mean 0 and deviation 1, where the card
+    says so.
+    """
+    import torch
+
+    values = samples.astype(np.float32)
+    if card.standardize:
+        values = (values - values.mean()) / np.sqrt(values.var() + QUIET)
+    return torch.from_numpy(values)[None]

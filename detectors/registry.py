@@ -14,6 +14,7 @@ from detectors.mouth import Mouth
 from detectors.spatial import Spatial
 from detectors.sync.detector import Sync
 from detectors.temporal import Temporal
+from detectors.voice import Voice
 from hub.role import Role, Task
 
 DETECTORS: tuple[type[Detector], ...] = (
@@ -24,6 +25,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     Temporal,
     Frequency,
     Landmarks,
+    Voice,
 )
 
 

@@ -60,9 +60,17 @@ class Setup:
         return checkpoint.key if checkpoint else f"missing: {self.failed[detector].code}"
 
     def changed(self, record: ScoreRecord | None) -> tuple[str, ...]:
-        """Detectors that must measure a file: new ones, and those with another checkpoint."""
-        known = record.keys if record else {}
-        return tuple(d for d in self.settings.detectors if known.get(d) != self.key(d))
+        """Detectors that must measure a file: new ones, and those with another checkpoint.
+
+        One without any checkpoint is no reason to read a file again.
+        """
+        if record is None:
+            return self.settings.detectors
+        able = [
+            d for d in self.settings.detectors
+            if d not in self.failed or self.failed[d].code != "no_checkpoint"
+        ]  # fmt: skip
+        return tuple(d for d in able if record.keys.get(d) != self.key(d))
 
 
 def set_up(settings: Settings, pool: Pool = POOL) -> Setup:

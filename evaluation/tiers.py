@@ -73,7 +73,9 @@ def write_image(clip: Clip, target: Path, tier: Tier) -> None:
 
 
 def write_video(clip: Clip, target: Path, tier: Tier, audio: np.ndarray | None = None) -> None:
-    """Write a clip as H.264 and AAC; both streams keep their times on the clip's one clock.
+    """Write a clip as H.264 and AAC, or audio alone as AAC.
+
+    Both streams keep their times on the clip's one clock.
 
     Args:
         clip: what is written.
@@ -81,13 +83,15 @@ def write_video(clip: Clip, target: Path, tier: Tier, audio: np.ndarray | None =
         tier: how.
         audio: (m,) float32, -1..1, 16 kHz mono, in place of the clip's own.
     """
-    height, width = fit(next(clip.frames())[1], tier.long_side_px).shape[:2]
-    size_wh = (width // 2 * 2, height // 2 * 2)
+    size_wh = None
+    if clip.kind != MediaKind.AUDIO:
+        height, width = fit(next(clip.frames())[1], tier.long_side_px).shape[:2]
+        size_wh = (width // 2 * 2, height // 2 * 2)
     fps = Fraction(clip.fps or MOTION_HZ).limit_denominator(1001)
     audio = clip.audio(0.0, clip.duration_s) if audio is None else audio
     encoding = Encoding(tier.crf, audio_bps=tier.audio_bps)
     with ClipWriter(target, encoding, size_wh, fps, has_audio=audio is not None) as writer:
-        for time_s, image in clip.frames():
+        for time_s, image in clip.frames() if size_wh is not None else ():
             writer.add_image(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), time_s)
         if audio is not None:
             writer.add_audio(audio, 0.0)

@@ -26,6 +26,10 @@ MAX_FRAMES = 512
 """Most frames in one forward pass: twice the longest model in the catalog (256)."""
 MAX_RATE_HZ = 1000.0
 """Fastest frame rate of a card: what no camera for faces comes near."""
+MAX_AUDIO_HZ = 384_000
+"""Most samples a second of a card: what studios use at most."""
+MAX_AUDIO_S = 30.0
+"""Most seconds of audio in one forward pass: published networks learned from 1 to 10 s."""
 MAX_MARGIN = 4.0
 """Largest share of the tight crop's side that may be added around it."""
 MAX_NUMBER = 1e12
@@ -169,10 +173,12 @@ class Card:
         detector: name of the role that it plays.
         crop: ``face``, ``frame`` or ``mouth``.
         margin: share of the tight side added around the face, 0 = tight, 0.43 = wide.
-        size_px: side of the square input.
+        size_px: side of the square input; 0 for one that listens.
         mean, std: per channel RGB, for images scaled to 0…1.
+        audio_s: seconds of audio, mono, in one forward pass; None for one that looks.
+        standardize: bring each stretch of audio to mean 0 and deviation 1.
         frames: frames in one forward pass.
-        rate_hz: rate at which those frames are sampled, or None for any.
+        rate_hz: rate at which those frames, or the audio, are sampled, or None for any.
         fake_indices, real_indices: outputs that speak for *fake* and for *real*.
         labels_known_by: how we know that, one sentence.
         calibration: the fitted line to log-odds, or None.
@@ -198,6 +204,8 @@ class Card:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     frames: int = 1
     rate_hz: float | None = None
+    audio_s: float | None = None
+    standardize: bool = False
     calibration: Calibration | None = None
     votes: bool = True
     supersedes: tuple[str, ...] = ()
@@ -241,10 +249,12 @@ class Card:
     @property
     def facts_key(self) -> str:
         """16 hex digits of everything that changes the raw score for given weights."""
-        facts = (
+        facts: tuple[Any, ...] = (
             self.detector, self.crop, self.margin, self.size_px, self.mean, self.std,
             self.frames, self.rate_hz, self.fake_indices, self.real_indices,
         )  # fmt: skip
+        if self.audio_s is not None:  # the keys of all others stay what they were
+            facts += (self.audio_s, self.standardize)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -358,23 +368,28 @@ def _check_words(card: Card) -> None:
     for name in ("trained_on", "limits"):
         if not all(_is_text(value) for value in getattr(card, name)):
             raise _bad_card(name, "a list of texts", getattr(card, name))
-    if not isinstance(card.votes, bool):
-        raise _bad_card("votes", "true or false", card.votes)
+    for name in ("votes", "standardize"):
+        if not isinstance(getattr(card, name), bool):
+            raise _bad_card(name, "true or false", getattr(card, name))
     if not all(isinstance(one, str) and _SHA256.fullmatch(one) for one in card.supersedes):
         raise _bad_card("supersedes", "a list of sha256 checksums", card.supersedes)
 
 
 def _check_numbers(card: Card) -> None:
-    if type(card.size_px) is not int or not 8 <= card.size_px <= MAX_SIZE_PX:
+    if card.audio_s is not None:
+        if not _is_number(card.audio_s) or not 0.1 <= card.audio_s <= MAX_AUDIO_S:
+            raise _bad_card("audio_s", f"0.1 to {MAX_AUDIO_S}, or null", card.audio_s)
+        if type(card.size_px) is not int or card.size_px != 0:
+            raise _bad_card("size_px", "0 for one that listens", card.size_px)
+    elif type(card.size_px) is not int or not 8 <= card.size_px <= MAX_SIZE_PX:
         raise _bad_card("size_px", f"8 to {MAX_SIZE_PX}", card.size_px)
     if type(card.frames) is not int or not 1 <= card.frames <= MAX_FRAMES:
         raise _bad_card("frames", f"1 to {MAX_FRAMES}", card.frames)
     if not _is_number(card.margin) or not 0 <= card.margin <= MAX_MARGIN:
         raise _bad_card("margin", f"0 to {MAX_MARGIN}", card.margin)
-    if card.rate_hz is not None and not (
-        _is_number(card.rate_hz) and 0 < card.rate_hz <= MAX_RATE_HZ
-    ):
-        raise _bad_card("rate_hz", f"more than 0 to {MAX_RATE_HZ}, or null", card.rate_hz)
+    fastest = MAX_RATE_HZ if card.audio_s is None else MAX_AUDIO_HZ
+    if card.rate_hz is not None and not (_is_number(card.rate_hz) and 0 < card.rate_hz <= fastest):
+        raise _bad_card("rate_hz", f"more than 0 to {fastest}, or null", card.rate_hz)
     for name in ("mean", "std"):
         values = getattr(card, name)
         if len(values) != 3 or not all(_is_number(value) for value in values):

@@ -31,6 +31,10 @@ IMAGE_TYPES = _words("""
 """Architectures of transformers that take an image and answer with logits."""
 VIDEO_TYPES = _words("timesformer videomae vivit vjepa2")
 """The same for a clip."""
+AUDIO_TYPES = _words("""
+    data2vec-audio hubert sew sew-d unispeech unispeech-sat wav2vec2 wav2vec2-conformer wavlm
+""")
+"""The same for a waveform of 16 kHz; those that take a spectrogram are not among them."""
 PYRAMID_TYPES = _words("""
     donut-swin focalnet hiera levit pvt pvt_v2 segformer swin swinv2
 """)
@@ -57,9 +61,19 @@ TIMM_ARGUMENTS = _words("""
 _TIMM_NAME = re.compile(r"^[A-Za-z0-9_.\-]{1,100}$")
 _TIMM_WORD = re.compile(r"^[A-Za-z0-9_]{0,40}$")
 
-_HEADS = {Task.IMAGE: "ForImageClassification", Task.VIDEO: "ForVideoClassification"}
-_TYPES = {Task.IMAGE: IMAGE_TYPES, Task.VIDEO: VIDEO_TYPES}
-_TASK_WORDS = {Task.IMAGE: "a picture classifier", Task.VIDEO: "a video classifier"}
+CONV_STRIDE = (5, 2, 2, 2, 2, 2, 2)
+"""Of the convolutions before the transformer, where a config says nothing: 320 samples a token."""
+_HEADS = {
+    Task.IMAGE: "ForImageClassification",
+    Task.VIDEO: "ForVideoClassification",
+    Task.AUDIO: "ForSequenceClassification",
+}
+_TYPES = {Task.IMAGE: IMAGE_TYPES, Task.VIDEO: VIDEO_TYPES, Task.AUDIO: AUDIO_TYPES}
+_TASK_WORDS = {
+    Task.IMAGE: "a picture classifier",
+    Task.VIDEO: "a video classifier",
+    Task.AUDIO: "a classifier of sound",
+}
 _CODE_KEYS = ("auto_map", "custom_pipelines", "custom_generate")
 _UNSUPPORTED = ("quantization_config", "backbone", "backbone_config", "use_pretrained_backbone")
 _NAMES_OF_OUTPUTS = ("id2label", "label2id", "label_names")
@@ -167,6 +181,19 @@ def check_cost(name: str, config: Mapping[str, Any], size_px: int, frames: int) 
         raise refuse(
             f"{name} cuts its input into {tokens} patches that look at each other; the limit is "
             f"{MAX_TOKENS}."
+        )
+
+
+def check_audio_cost(name: str, config: Mapping[str, Any], samples: int) -> None:
+    """Refuse a network whose convolutions leave more steps of time than attention can hold."""
+    strides = config.get("conv_stride", list(CONV_STRIDE))
+    if not isinstance(strides, list) or any(type(s) is not int or s < 1 for s in strides):
+        raise _bad(name, "conv_stride", strides, "a list of whole numbers from 1 on")
+    tokens = samples // math.prod(strides)
+    if tokens > MAX_TOKENS:
+        raise refuse(
+            f"{name} cuts its input into {tokens} steps of time that look at each other; the limit "
+            f"is {MAX_TOKENS}."
         )
 
 

@@ -1,4 +1,4 @@
-"""How must an image be prepared for a checkpoint that brings no card?
+"""How must an image or audio be prepared for a checkpoint that brings no card?
 
 Derives a Card from config.json and the processor's file: size, mean, deviation, frames, labels.
 What had to be assumed is returned as sentences for the user. Imports errors and hub.
@@ -76,6 +76,57 @@ def card_from_config(
         mean=mean,
         std=std,
         frames=frames,
+    )
+    return card, warnings
+
+
+def audio_card_from_config(
+    role: Role,
+    name: str,
+    processor: Mapping[str, Any] | None,
+    labels: LabelMap,
+    source: Source | None,
+) -> tuple[Card, list[str]]:
+    """Build the Card of a transformers checkpoint that listens, and say what was assumed.
+
+    Args:
+        role: what it will be used for; says how many seconds are heard at once, and at which rate.
+        name: repo id or folder name.
+        processor: preprocessor_config.json, or None when the repo has none.
+        labels: the resolved label map.
+        source: the catalog's entry, if any.
+
+    Raises:
+        UserError: ``weights_refused`` where it wants another rate, or features instead of samples.
+    """
+    warnings: list[str] = []
+    hz = role.audio_hz
+    if processor is None:
+        warnings.append(
+            f"It has no preprocessor_config.json: {hz // 1000} kHz, mean 0 and deviation 1 are "
+            "assumed."
+        )
+        processor = {}
+    rate, size = processor.get("sampling_rate", hz), processor.get("feature_size", 1)
+    if rate != hz:
+        raise refuse(f"Its processor wants {repr(rate)[:60]} samples a second, not {hz}.")
+    if size != 1:
+        raise refuse(
+            f"Its processor makes {repr(size)[:60]} features of each step, and only networks that "
+            "take the samples themselves are read."
+        )
+    card = Card(
+        detector=role.name,
+        title=source.title if source else name,
+        size_px=0,
+        fake_indices=labels.fake_indices,
+        real_indices=labels.real_indices,
+        labels_known_by=labels.known_by,
+        license=source.license if source else "unknown",
+        crop=role.crop,
+        rate_hz=hz,
+        audio_s=role.audio_s,
+        standardize=bool(processor.get("do_normalize", True)),
     )
     return card, warnings
 

@@ -43,6 +43,7 @@ class Task(StrEnum):
 
     IMAGE = "image-classification"
     VIDEO = "video-classification"
+    AUDIO = "audio-classification"
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,13 @@ class Role:
         task: the Hub task of foreign checkpoints; None when it takes its own format only.
         needs_time: it cannot judge a single image.
         needs_audio: it cannot judge a silent file.
+        audio_s, audio_hz: seconds of audio that it hears at once, around the middle of each window,
+            and their samples a second; 0 for one that is content with the window's own.
         way: how the fakes are made that it can find; it says nothing about other ways.
         recheck: its evidence must survive a degraded copy before it raises an alarm.
         measured: a sentence part with measures to fill in, e.g. ``best match at {lag_ms:+.0f} ms``.
+        empty: what is said where no checkpoint of this role comes with the program; empty where
+            one does.
     """
 
     name: str
@@ -77,9 +82,12 @@ class Role:
     task: Task | None = None
     needs_time: bool = False
     needs_audio: bool = False
+    audio_s: float = 0.0
+    audio_hz: int = 0
     way: Way = Way.FACE
     recheck: bool = False
     measured: str = ""
+    empty: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

@@ -26,7 +26,7 @@ from hub import catalog
 from hub.checks import WEIGHTS
 from hub.remote import COMMIT, client, endpoint, hub_errors
 from hub.spacefile import ROOT, Space, read_spacefile
-from hub.store import EMBEDDED, parse_spec
+from hub.store import EMBEDDED, NONE, parse_spec
 
 COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 PYTHONS = ("3.12",)
@@ -59,7 +59,8 @@ def front_matter(space: Space) -> str:
     """Return the README's first block, with its dashes and a final newline."""
     import yaml
 
-    hub_checkpoints = [parse_spec(spec) for spec in space.checkpoints.values() if spec != EMBEDDED]
+    ours = (EMBEDDED, NONE)
+    hub_checkpoints = [parse_spec(spec) for spec in space.checkpoints.values() if spec not in ours]
     data: dict[str, Any] = {
         "title": space.title,
         "emoji": space.emoji,
@@ -184,6 +185,10 @@ def _checkpoint_problems(space: Space) -> list[str]:
         if spec == EMBEDDED:
             if not (catalog.DEFAULTS / role / "card.json").is_file():
                 problems.append(f"Spacefile: {role} is embedded, but hub/defaults/{role} is empty.")
+            continue
+        if spec == NONE:
+            if (catalog.DEFAULTS / role).is_dir():
+                problems.append(f"Spacefile: {role} is none, but hub/defaults/{role} is there.")
             continue
         try:
             repo_id, revision = parse_spec(spec)

@@ -22,7 +22,7 @@ class Space:
     """The content of ``Spacefile``.
 
     Args:
-        checkpoints: role → ``embedded`` or ``owner/repo@commit``.
+        checkpoints: role → ``embedded``, ``owner/repo@commit``, or ``none`` for an empty role.
         max_upload_mb: largest file a visitor may send, in MB.
         max_minutes: longest clip that is examined whole, in minutes.
         leave_out: folders of the repository that the Space does not need.

@@ -20,11 +20,15 @@ from hub import catalog, checks, configs, layouts, remote
 from hub.calibrations import load_answer, load_calibration
 from hub.checkpoint import Card, Checkpoint, Source
 from hub.checksums import sha256_of
-from hub.facts import card_from_config, stated_license
+from hub.facts import audio_card_from_config, card_from_config, stated_license
 from hub.labels import label_names, resolve_labels
-from hub.role import Role
+from hub.role import Role, Task
 
 EMBEDDED = "embedded"
+NONE = "none"
+"""What stands for the checkpoint of a role of which none comes with the program."""
+PROCESSORS = ("image_processor", "video_processor", "feature_extractor")
+"""Parts of a processor_config.json that hold the settings of one kind of input."""
 MAX_CLAIM = 120
 """Characters of an author's words in a warning."""
 _SPEC = re.compile(
@@ -76,11 +80,14 @@ def resolve(
         asker: in whose name; None means whoever sits before this program (`who_asks`).
 
     Raises:
-        UserError: codes ``weights_missing``, ``weights_refused``, ``labels_ambiguous``,
-            ``hub_offline``, ``hub_gated``, ``hub_missing``, ``hub_rate_limited``,
+        UserError: codes ``no_checkpoint`` (an empty role, for which none was chosen),
+            ``weights_missing``, ``weights_refused``, ``labels_ambiguous``, ``hub_offline``,
+            ``hub_gated``, ``hub_missing``, ``hub_rate_limited``,
             ``hub_interrupted``.
     """
     spec, asker = (spec or EMBEDDED).strip(), asker or who_asks()
+    if spec in (EMBEDDED, NONE) and role.empty:
+        raise UserError("no_checkpoint", role.empty)
     if spec == EMBEDDED:
         return _described(role.name, role, catalog.DEFAULTS / role.name, embedded=True)
     if looks_like_folder(spec):
@@ -168,6 +175,8 @@ def _described(
         answer = fake_labels if fake_labels is not None else load_answer(sha256)
         card, warnings = _derived_card(name, folder, role, config, names, answer)
     configs.check_cost(name, config, card.size_px, card.frames)
+    if card.audio_s is not None:
+        configs.check_audio_cost(name, config, round(card.audio_s * role.audio_hz))
     checkpoint = Checkpoint(
         name, role, folder, card, config, commit, sha256, embedded, tuple(warnings)
     )
@@ -224,6 +233,11 @@ def _own_card(name: str, folder: Path, role: Role) -> Card:
         raise checks.refuse(f"card.json of {name} is not text in UTF-8.") from error
     if card.detector != role.name:
         raise checks.refuse(f"{name} was made for {card.detector}, not for {role.name}.")
+    if (card.audio_s is None) == (role.task is Task.AUDIO):
+        wanted = "seconds" if role.task is Task.AUDIO else "null"
+        raise checks.refuse(f"The card of {name} says audio_s: {role.name} expects {wanted}.")
+    if card.audio_s is not None and card.rate_hz != role.audio_hz:
+        raise checks.refuse(f"The card of {name} says rate_hz: {role.name} hears {role.audio_hz}.")
     return card
 
 
@@ -251,7 +265,11 @@ def _derived_card(
 ) -> tuple[Card, list[str]]:
     source = catalog.find(name)
     labels = resolve_labels(names, override=source.labels if source else None, fake_labels=answer)
-    card, warnings = card_from_config(role, name, config, _processor(folder, name), labels, source)
+    processor = _processor(folder, name, role)
+    if role.task is Task.AUDIO:
+        card, warnings = audio_card_from_config(role, name, processor, labels, source)
+    else:
+        card, warnings = card_from_config(role, name, config, processor, labels, source)
     return _licensed(card, folder), warnings
 
 
@@ -278,8 +296,9 @@ def _turned(card: Card, answer: Sequence[str] | None) -> Card:
     )
 
 
-def _processor(folder: Path, name: str) -> dict[str, Any] | None:
-    """Return the image settings from whichever of the three files has them."""
+def _processor(folder: Path, name: str, role: Role) -> dict[str, Any] | None:
+    """Return the settings of images, or of audio, from whichever of the three files has them."""
+    keys = ("sampling_rate",) if role.task is Task.AUDIO else ("size", "image_mean")
     for filename in (
         "preprocessor_config.json",
         "video_preprocessor_config.json",
@@ -289,8 +308,9 @@ def _processor(folder: Path, name: str) -> dict[str, Any] | None:
             continue
         data = read_json(folder / filename, name)
         configs.check_no_code(name, data, filename)
-        inner = data.get("image_processor", data.get("video_processor", data))
-        if isinstance(inner, dict) and ("size" in inner or "image_mean" in inner):
+        parts = (data.get(part) for part in PROCESSORS)
+        inner = next((part for part in parts if part is not None), data)
+        if isinstance(inner, dict) and any(key in inner for key in keys):
             return inner
     return None
 

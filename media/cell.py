@@ -14,7 +14,7 @@ import numpy as np
 from confine import Limits
 from media.nursery import raise_cells
 from media.provenance import Provenance
-from media.reader import LocalReader, local_codec_of
+from media.reader import LocalReader, local_coding_of
 from media.windows import Stretch, Window
 
 LIMITS = Limits(memory_bytes=8_000_000_000, output_bytes=4_000_000_000)
@@ -34,7 +34,7 @@ class Cell:
         self._reader: LocalReader | None = None
         self._frames: Iterator[tuple[float, np.ndarray]] = iter(())
         self._answers: dict[str, Callable[..., dict[str, Any]]] = {
-            "codec": self._codec, "open": self._open, "frames": self._begin_frames,
+            "coding": self._coding, "open": self._open, "frames": self._begin_frames,
             "frame": self._frame, "audio": self._audio, "window": self._window,
             "provenance": self._provenance,
         }  # fmt: skip
@@ -50,8 +50,9 @@ class Cell:
             raise ValueError("no file is open")
         return self._reader
 
-    def _codec(self, path: str) -> dict[str, Any]:
-        return {"codec": local_codec_of(path)}
+    def _coding(self, path: str) -> dict[str, Any]:
+        kind, codec = local_coding_of(path)
+        return {"kind": kind, "codec": codec}
 
     def _open(self, path: str) -> dict[str, Any]:
         self._reader = LocalReader(path)

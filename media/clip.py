@@ -1,4 +1,4 @@
-"""What is in the file: images and audio on one clock.
+"""What is in the file: images, audio, or both on one clock.
 
 A `Clip` is opened once and read in stretches. Time stamps of both streams come from the container,
 and one common start is subtracted from both; so an offset between audio and images, which the
@@ -21,6 +21,7 @@ import av
 import av.container
 import av.error
 import numpy as np
+from av.stream import Disposition
 
 from errors import UserError
 from media.audio import MonoMixer, put, resampled
@@ -46,7 +47,7 @@ AUDIO_GAP_S = 0.04  # time stamps that jump by more than this are a real gap in 
 
 
 def open_container(path: Path, kind: FileKind) -> av.container.InputContainer:
-    """A stranger's video in the format that `sniff` found; the caller closes it.
+    """A stranger's video or audio in the format that `sniff` found; the caller closes it.
 
     Raises:
         UserError: ``decode_failed`` when it cannot be opened.
@@ -65,8 +66,14 @@ def open_container(path: Path, kind: FileKind) -> av.container.InputContainer:
         ) from error
 
 
+def images_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first stream of moving images; an image of the cover is none."""
+    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next(moving, None)
+
+
 class Clip:
-    """A video or an image, opened for reading. Use as a context manager.
+    """A video, an image or audio, opened for reading. Use as a context manager.
 
     Args:
         path: the file.
@@ -74,11 +81,11 @@ class Clip:
 
     Attributes:
         name: file name without its folder.
-        kind: ``video`` or ``image``.
+        kind: ``video``, ``image`` or ``audio``.
         container: for people, e.g. "MP4 / QuickTime".
         duration_s: length by the time stamps that are really there; 0 for an image.
-        size_wh: width and height of the upright image, square pixels.
-        fps: average frame rate, exact (30000/1001, not 30); 0 for an image.
+        size_wh: width and height of the upright image, square pixels; (0, 0) for audio.
+        fps: average frame rate, exact (30000/1001, not 30); 0 for an image and for audio.
         has_audio: there is an audio stream with at least one packet.
         warnings: sentences about damage and oddities, grows while reading.
     """
@@ -98,7 +105,7 @@ class Clip:
         if file_kind.kind == MediaKind.IMAGE:
             self._open_image()
         else:
-            self._open_video(file_kind)
+            self._open_streams(file_kind)
 
     def __enter__(self) -> Clip:
         return self
@@ -143,8 +150,10 @@ class Clip:
 
         Yields:
             (time_s, (h, w, 3) uint8 RGB), upright, square pixels, at most `MOST_HZ` a second.
-            Damaged packets are left out with a warning.
+            Damaged packets are left out with a warning. Nothing for audio.
         """
+        if self.kind == MediaKind.AUDIO:
+            return
         if self._images:
             for time_s, image in self._images:
                 self._stop.check()
@@ -221,30 +230,57 @@ class Clip:
             self.duration_s = self._images[-1][0] + PAGE_S
             self.fps = Fraction(len(self._images) / self.duration_s).limit_denominator(1001)
 
-    def _open_video(self, file_kind: FileKind) -> None:
-        self.kind, self._kind = MediaKind.VIDEO, file_kind
+    def _open_streams(self, file_kind: FileKind) -> None:
+        self._kind = file_kind
         with self.opened() as container:
-            self._check_streams(container)
-            result = scan(container, self.bytes, self._stop)
+            video = images_of(container) if file_kind.kind == MediaKind.VIDEO else None
+            self._can_hear = bool(container.streams.audio) and _can_hear(container.streams.audio[0])
+            self.kind = MediaKind.AUDIO if video is None else MediaKind.VIDEO
+            self._check_audio(container) if video is None else self._check_video(video)
+            result = scan(container, video, self.bytes, self._stop)
+            if container.streams.audio and not self._can_hear:
+                self.warn("The sound is in a coding that cannot be decoded here; it was left out.")
         self._origin_s, self.duration_s, self.fps = result.origin_s, result.duration_s, result.fps
         self.has_audio = result.has_audio and self._can_hear
         for sentence in result.warnings:
             self.warn(sentence)
+        if self.kind == MediaKind.AUDIO:
+            self._try_audio()
+        else:
+            self._try_video(result.packets)
+
+    def _try_audio(self) -> None:
+        with self.opened() as container:
+            if next(self._decode(container, container.streams.audio[0]), None) is None:
+                raise UserError(
+                    "decode_failed",
+                    "No sound in the file could be decoded: the audio data is damaged.",
+                )
+
+    def _try_video(self, packets: int) -> None:
         first = next((image for _, image in self.frames()), None)
         if first is None:
             raise UserError(
                 "decode_failed",
                 "No picture in the file could be decoded: the video data is damaged.",
             )
-        if self._kind.ffmpeg_format == "gif" and result.packets == 1:
+        if self._kind.ffmpeg_format == "gif" and packets == 1:
             self.kind, self.duration_s, self.fps = MediaKind.IMAGE, 0.0, Fraction(0)
             self._images = [(0.0, first)]
 
-    def _check_streams(self, container: av.container.InputContainer) -> None:
-        """There are images that can be decoded; whether the audio can be, is noted."""
-        if not container.streams.video:
-            raise UserError("decode_failed", "The file holds no pictures, only sound or data.")
-        video = container.streams.video[0]
+    def _check_audio(self, container: av.container.InputContainer) -> None:
+        """There is audio that can be decoded."""
+        if not container.streams.audio:
+            raise UserError("decode_failed", "The file holds neither pictures nor sound.")
+        if not self._can_hear:
+            raise UserError(
+                "decode_failed",
+                "The sound is in a coding that cannot be decoded here. Convert the file to WAV or "
+                "MP3 first.",
+            )
+
+    def _check_video(self, video: av.VideoStream) -> None:
+        """There are images that can be decoded."""
         if video.codec_context is None:
             raise UserError(
                 "decode_failed",
@@ -254,9 +290,6 @@ class Clip:
         if video.codec_context.width * video.codec_context.height > MOST_FRAME_PIXELS:
             raise UserError("decode_failed", too_large(MOST_FRAME_PIXELS))
         self._aspect = _sane_aspect(video.sample_aspect_ratio)
-        self._can_hear = bool(container.streams.audio) and _can_hear(container.streams.audio[0])
-        if container.streams.audio and not self._can_hear:
-            self.warn("The sound is in a coding that cannot be decoded here; it was left out.")
 
     # ------------------------------------------------------------------ decoding
 
@@ -277,7 +310,9 @@ class Clip:
         """Frames with their times from a moment at or before ``start_s`` on."""
         for margin in (SEEK_MARGIN_S, float("inf")):
             with self.opened() as container:
-                stream = container.streams.video[0]
+                stream = images_of(container)
+                if stream is None:  # the file has changed under our hands
+                    return
                 stream.thread_type = "AUTO"
                 stream.codec_context.options = {"max_pixels": str(MOST_FRAME_PIXELS)}
                 self._seek(container, stream, start_s - margin)

@@ -37,7 +37,7 @@ Pages = list[tuple[float, np.ndarray]]
 def open_image(path: Path) -> Image.Image:
     """A stranger's image, not decoded yet, by the one decoder that its first bytes name.
 
-    A JPEG is never taken for a multi-picture file, and its size must be the one that libjpeg will
+    A JPEG is never taken for a multi-image file, and its size must be the one that libjpeg will
     find: Pillow 12 writes past its buffer where the two differ (CVE-2026-112403).
 
     Raises:

@@ -16,12 +16,12 @@ from typing import Protocol, Self
 import numpy as np
 
 from errors import UserError
-from media.clip import Clip, open_container
+from media.clip import Clip, images_of, open_container
 from media.faces import FaceFinder
 from media.identity import IdentityLinker
 from media.provenance import Provenance, read_provenance
 from media.sniff import MediaKind, sniff
-from media.windows import Stretch, Window, decode_window, with_audio
+from media.windows import Stretch, Window, decode_window, hear
 from stop import Stop
 
 
@@ -58,8 +58,13 @@ class Reader(Protocol):
         """As `Clip.audio`."""
         ...
 
-    def window(self, stretch: Stretch) -> Window:
-        """As `media.windows.read_window`; people keep their names from window to window."""
+    def window(self, stretch: Stretch, audio_s: float = 0.0) -> Window:
+        """As `media.windows.read_window`; people keep their names from window to window.
+
+        Args:
+            stretch: of the clip.
+            audio_s: so many seconds around its middle are heard too (``Window.wide_audio``).
+        """
         ...
 
     def provenance(self) -> Provenance:
@@ -78,10 +83,9 @@ class LocalReader(Clip):
         """A window without its audio."""
         return decode_window(self, stretch, self._finder, self._people)
 
-    def window(self, stretch: Stretch) -> Window:
+    def window(self, stretch: Stretch, audio_s: float = 0.0) -> Window:
         """A window of the file."""
-        audio = self.audio(stretch.start_s, stretch.stop_s)
-        return with_audio(self.decoded_window(stretch), audio)
+        return hear(self, self.decoded_window(stretch), audio_s)
 
     def provenance(self) -> Provenance:
         """What the file says about itself."""
@@ -97,7 +101,7 @@ def open_reader(path: str | Path, stop: Stop | None = None) -> Reader:
     """Open a stranger's file; the caller closes it.
 
     Args:
-        path: video or image.
+        path: video, image or audio.
         stop: asks the reading to end; it is heard within a tenth of a second.
 
     Raises:
@@ -112,28 +116,32 @@ def open_reader(path: str | Path, stop: Stop | None = None) -> Reader:
     return RemoteReader(path, stop)
 
 
-def codec_of(path: str | Path) -> str:
-    """FFmpeg's name of the coding of a video's images, ``h264``; empty where there is none.
+def coding_of(path: str | Path) -> tuple[MediaKind, str]:
+    """What a file holds, and FFmpeg's name of its coding: (``video``, "h264").
+
+    The coding of an image is empty, as is one without a decoder here.
 
     Raises:
         UserError: as `open_reader`.
     """
     if sys.platform != "linux":
-        return local_codec_of(path)
-    from media.worker import remote_codec_of
+        return local_coding_of(path)
+    from media.worker import remote_coding_of
 
-    return remote_codec_of(path)
+    return remote_coding_of(path)
 
 
-def local_codec_of(path: str | Path) -> str:
-    """As `codec_of`, in this process."""
+def local_coding_of(path: str | Path) -> tuple[MediaKind, str]:
+    """As `coding_of`, in this process."""
     kind = sniff(Path(path))
-    if kind.kind != MediaKind.VIDEO:
-        return ""
+    if kind.kind == MediaKind.IMAGE:
+        return kind.kind, ""
     with open_container(Path(path), kind) as container:
-        streams = container.streams.video
-        context = streams[0].codec_context if streams else None  # None without a decoder
-        return context.name if context is not None else ""
+        video = images_of(container) if kind.kind == MediaKind.VIDEO else None
+        stream = video or next(iter(container.streams.audio), None)
+        context = stream.codec_context if stream is not None else None  # None without a decoder
+        shown = MediaKind.VIDEO if video is not None else MediaKind.AUDIO
+        return shown, context.name if context is not None else ""
 
 
 def prepare() -> None:

@@ -1,6 +1,7 @@
 """What was seen of the people in a clip, once its windows have been let go?
 
-Keeps boxes over time and a few whole images for the report. Imports `tracks` and `windows`.
+Keeps boxes over time and a few whole images for the report. Imports `tracks`, `turns` and
+`windows`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.tracks import FaceTrack, Quality
+from media.turns import Turn, TurnFinder
 from media.windows import Window
 
 SAME_MOMENT_S = 0.05  # a face this close in time to an image is drawn on it
@@ -65,9 +67,14 @@ class Keyframe:
 
 
 class Recorder:
-    """Collects, window by window, where people were and a few images of them."""
+    """Collects, window by window, where people were and a few images of them.
 
-    def __init__(self) -> None:
+    Args:
+        listens: voices are told apart too.
+    """
+
+    def __init__(self, listens: bool = False) -> None:
+        self._voices = TurnFinder() if listens else None
         self.keyframes: list[Keyframe] = []
         self.speech_s: list[tuple[float, float]] = []
         self._tracks: dict[str, list[tuple[TrackRecord, Quality]]] = defaultdict(list)
@@ -79,6 +86,12 @@ class Recorder:
             self._tracks[track.person].append((followed, track.quality))
         self.speech_s += [(float(start), float(stop)) for start, stop in window.speech_s]
         self.keyframes += _keyframes(window, images)
+        if self._voices is not None:
+            self._voices.add(window)
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Who spoke when, where somebody listened."""
+        return self._voices.turns() if self._voices is not None else ()
 
     def people(self) -> tuple[PersonRecord, ...]:
         """Everybody who was seen, by name."""

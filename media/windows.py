@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import Protocol, overload
 
 import numpy as np
 
@@ -45,8 +45,10 @@ class Window:
         tracks: the faces, each with its aligned crops.
         audio: (m,) float32, -1..1, 16 kHz mono, or None when the file has no audio.
         audio_start_s: time of the first sample on the clip's clock.
+        wide_audio: (w,) as ``audio``, but of as many seconds around the middle of the stretch as
+            somebody listens to at once; None where nobody asked or there is none.
         speech_s: (p, 2) float64, stretches of speech on the clip's clock.
-        is_image: one still image, no time in it.
+        kind: of the file; a still image has no time in it, audio no images.
     """
 
     stretch: Stretch
@@ -57,7 +59,13 @@ class Window:
     audio: np.ndarray | None
     audio_start_s: float
     speech_s: np.ndarray
-    is_image: bool
+    kind: MediaKind
+    wide_audio: np.ndarray | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """One still image, no time in it."""
+        return self.kind == MediaKind.IMAGE
 
     def __post_init__(self) -> None:
         if self.stills.ndim != 4 or self.stills.shape[-1] != 3:
@@ -109,15 +117,45 @@ def plan(duration_s: float, mode: Mode) -> Plan:
     return Plan(duration_s + FRAME_TOLERANCE_S, count, chosen)
 
 
+class Audible(Protocol):
+    """What `hear` needs to know of a clip."""
+
+    duration_s: float
+
+    def audio(self, start_s: float, stop_s: float) -> np.ndarray | None:
+        """As `media.clip.Clip.audio`."""
+        ...
+
+
 def read_window(clip: Clip, stretch: Stretch, finder: FaceFinder, people: IdentityLinker) -> Window:
     """Decode a stretch once: follow the faces, keep a few whole images, hear who speaks when."""
-    window = decode_window(clip, stretch, finder, people)
-    return with_audio(window, clip.audio(stretch.start_s, stretch.stop_s))
+    return hear(clip, decode_window(clip, stretch, finder, people))
 
 
-def with_audio(window: Window, audio: np.ndarray | None) -> Window:
-    """The window with its audio and the stretches of speech, which a network of torch finds."""
-    return replace(window, audio=audio, speech_s=speech_stretches(audio, window.audio_start_s))
+def hear(clip: Audible, window: Window, audio_s: float = 0.0) -> Window:
+    """The window with its audio and the stretches of speech, which a network of torch finds.
+
+    Args:
+        clip: the open file.
+        window: of `decode_window`.
+        audio_s: so many seconds around its middle are heard too; 0 for none.
+    """
+    audio = clip.audio(window.stretch.start_s, window.stretch.stop_s)
+    wide = around(window.stretch, audio_s, clip.duration_s)
+    return replace(
+        window,
+        audio=audio,
+        wide_audio=clip.audio(wide.start_s, wide.stop_s) if audio_s and audio is not None else None,
+        speech_s=speech_stretches(audio, window.audio_start_s),
+    )
+
+
+def around(stretch: Stretch, seconds: float, duration_s: float) -> Stretch:
+    """So many seconds around the middle of a stretch, or all of a clip that is shorter."""
+    length_s = min(seconds, duration_s)
+    start_s = (stretch.start_s + stretch.stop_s - length_s) / 2
+    start_s = max(0.0, min(start_s, duration_s - length_s))
+    return Stretch(start_s, start_s + length_s)
 
 
 def decode_window(
@@ -146,5 +184,5 @@ def decode_window(
         audio=None,
         audio_start_s=stretch.start_s,
         speech_s=np.zeros((0, 2)),
-        is_image=clip.kind == MediaKind.IMAGE,
+        kind=clip.kind,
     )

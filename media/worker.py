@@ -20,17 +20,18 @@ from media.provenance import Provenance
 from media.provenance.mark import DeclaredMark
 from media.sniff import MediaKind
 from media.tracks import FaceTrack, Quality
-from media.windows import Stretch, Window, with_audio
+from media.windows import Stretch, Window, hear
 from stop import Stop
 
 READERS = Nurseries("-m", "media.cell")
 
 
-def remote_codec_of(path: str | Path) -> str:
-    """As `media.reader.codec_of`, in a process of its own."""
+def remote_coding_of(path: str | Path) -> tuple[MediaKind, str]:
+    """As `media.reader.coding_of`, in a process of its own."""
     line = Line(READERS, Stop())
     try:
-        return str(line.ask("codec", path=str(Path(path).absolute()))["codec"])
+        answer = line.ask("coding", path=str(Path(path).absolute()))
+        return MediaKind(answer["kind"]), str(answer["codec"])
     finally:
         line.close()
 
@@ -86,10 +87,9 @@ class RemoteReader:
         samples = speech["samples"]
         return resampled(None if samples is None else (samples, int(speech["rate_hz"])))
 
-    def window(self, stretch: Stretch) -> Window:
-        """As `media.windows.read_window`."""
-        window = _window(self._ask("window", **vars(stretch)))
-        return with_audio(window, self.audio(stretch.start_s, stretch.stop_s))
+    def window(self, stretch: Stretch, audio_s: float = 0.0) -> Window:
+        """As `media.reader.Reader.window`."""
+        return hear(self, _window(self._ask("window", **vars(stretch))), audio_s)
 
     def provenance(self) -> Provenance:
         """As `media.provenance.read_provenance`."""
@@ -112,4 +112,5 @@ def _window(message: dict[str, Any]) -> Window:
         FaceTrack(**{**track, "quality": Quality(**track["quality"])})
         for track in message.pop("tracks")
     )
-    return Window(**{**message, "stretch": Stretch(**message["stretch"]), "tracks": tracks})
+    stretch, kind = Stretch(**message["stretch"]), MediaKind(message["kind"])
+    return Window(**{**message, "stretch": stretch, "kind": kind, "tracks": tracks})

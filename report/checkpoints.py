@@ -147,6 +147,10 @@ def _cell(finding: Finding | None) -> str:
 
 def _input_words(checkpoint: Checkpoint) -> str:
     card = checkpoint.card
+    if card.audio_s is not None:
+        scaled = ", brought to mean 0 and deviation 1" if card.standardize else ""
+        rate = f"{(card.rate_hz or 0) / 1000:g} kHz"
+        return f"{card.audio_s:g} s of sound at a time, {rate} mono{scaled}"
     frames = f"{card.frames} pictures at a time" if card.frames > 1 else "one picture at a time"
     margin = f", {card.margin:.0%} margin" if card.crop == "face" else ""
     return f"{card.crop}{margin}, {card.size_px} px, {frames}"

@@ -136,18 +136,20 @@ def _calibration(analysis: Analysis, language: Language) -> str:
 
 def _file(analysis: Analysis, language: Language) -> Facts:
     width, height = analysis.size_wh
+    pixels = f", {width} × {height} px" if width else ""
     facts = [
         ("Name", analysis.name),
         ("SHA-256", analysis.sha256),
         ("Kind", f"{language(analysis.kind)}, {analysis.container}"),
-        ("Size", f"{size(analysis.bytes)}, {width} × {height} px"),
+        ("Size", size(analysis.bytes) + pixels),
     ]
-    if analysis.kind == MediaKind.VIDEO:
+    if analysis.kind != MediaKind.IMAGE:
         examined = language(
             "{a} of {b} examined",
             a=clock(analysis.examined_s), b=clock(analysis.duration_s),
         )  # fmt: skip
-        facts += [("Length", f"{examined}, {analysis.fps:.2f} fps"), ("Audio", _audio(analysis))]
+        rate = f", {analysis.fps:.2f} fps" if analysis.fps else ""
+        facts += [("Length", examined + rate), ("Audio", _audio(analysis))]
     state = analysis.provenance.content_credentials
     facts.append(("Content credentials (C2PA)", language(CREDENTIALS.get(state, state))))
     known = {"container", "size on disk"}

@@ -107,7 +107,7 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
         text = language(phrase(finding, side == "for"))
         says = text[:1].upper() + text[1:] + "."
     top = max(finding.windows, key=lambda w: w.value, default=None)
-    timed = top is not None and analysis.kind == MediaKind.VIDEO and len(finding.windows) > 1
+    timed = top is not None and analysis.kind != MediaKind.IMAGE and len(finding.windows) > 1
     figure, note = _figure(analysis, finding, language)
     return Card(
         title=language(title(finding.detector)),

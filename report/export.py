@@ -75,6 +75,7 @@ def _file(analysis: Analysis) -> dict[str, Any]:
         "fps": float(analysis.fps),
         "has_sound": analysis.has_audio,
         "speech_s": [[float(a), float(b)] for a, b in analysis.speech_s],
+        "turns": [asdict(turn) for turn in analysis.turns],
         "warnings": list(analysis.warnings),
         "provenance": {
             "facts": {str(name): str(value) for name, value in provenance.facts.items()},

@@ -1,6 +1,6 @@
 """How does a browser play what it cannot decode?
 
-A small H.264 copy on the same clock, so that boxes and timeline fit it. Imports media.
+A small copy, H.264 and AAC, on the same clock, so that boxes and timeline fit it. Imports media.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from media.reader import Reader, open_reader
+from media.sniff import MediaKind
 from media.writer import ClipWriter, Encoding
 
 LONGEST_PX = 640  # side of the copy
@@ -21,25 +22,35 @@ ENCODING = Encoding(28, "ultrafast", options={"tune": "fastdecode"})
 
 
 def write_preview(source: str | Path, target: str | Path) -> None:
-    """Write a small copy of a video as MP4 (H.264 and AAC).
+    """Write a small copy of a video or of audio as MP4 (H.264 and AAC).
 
     Raises:
         UserError: when the file cannot be read.
     """
     with open_reader(source) as clip:
-        scale = min(1.0, LONGEST_PX / max(clip.size_wh))
-        width, height = (max(2, round(side * scale) // 2 * 2) for side in clip.size_wh)
+        size_wh = None if clip.kind == MediaKind.AUDIO else _small(clip.size_wh)
         fps = max(1, round(min(MOST_FPS, float(clip.fps) or 1)))
-        with ClipWriter(target, ENCODING, (width, height), fps, clip.has_audio) as writer:
-            last_s = -1.0
-            for time_s, image in clip.frames(0.0, LONGEST_S):
-                if time_s - last_s < 1 / MOST_FPS - 1e-3:
-                    continue
-                last_s = time_s
-                small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-                writer.add_image(small, time_s)
+        with ClipWriter(target, ENCODING, size_wh, fps, clip.has_audio) as writer:
+            if size_wh is not None:
+                _write_images(clip, writer, size_wh)
             if clip.has_audio:
                 _write_audio(clip, writer)
+
+
+def _small(size_wh: tuple[int, int]) -> tuple[int, int]:
+    """The size of the copy, even as H.264 wants it."""
+    scale = min(1.0, LONGEST_PX / max(size_wh))
+    width, height = (max(2, round(side * scale) // 2 * 2) for side in size_wh)
+    return width, height
+
+
+def _write_images(clip: Reader, writer: ClipWriter, size_wh: tuple[int, int]) -> None:
+    last_s = -1.0
+    for time_s, image in clip.frames(0.0, LONGEST_S):
+        if time_s - last_s < 1 / MOST_FPS - 1e-3:
+            continue
+        last_s = time_s
+        writer.add_image(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), time_s)
 
 
 def _write_audio(clip: Reader, writer: ClipWriter) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from detectors.base import Status
 from media.mode import Mode
+from media.sniff import MediaKind
 from verdict.levels import Level
 
 SCHEMA_VERSION = "1.6"
@@ -74,20 +75,33 @@ class Provenance(Part):
     )
 
 
+class Turn(Part):
+    """Speech of one voice without another's between; voices are told apart, not recognized."""
+
+    start_s: float
+    stop_s: float
+    voice: str = Field(pattern="^[A-Z]+$")
+
+
 class File(Part):
     """What was analyzed."""
 
     name: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     bytes: int = Field(ge=0)
-    kind: str = Field(description="video, picture or audio")
+    kind: MediaKind = Field(
+        description="what is examined: moving images, one image, or audio alone"
+    )
     container: str
     duration_s: float = Field(ge=0)
     examined_s: float = Field(ge=0)
-    size_wh: list[int] = Field(min_length=2, max_length=2)
-    fps: float = Field(ge=0)
+    size_wh: list[int] = Field(min_length=2, max_length=2, description="[0, 0] for audio")
+    fps: float = Field(ge=0, description="0 for a picture and for audio")
     has_sound: bool
     speech_s: list[Stretch]
+    turns: list[Turn] = Field(
+        default=[], description="who spoke when; empty where no detector listened to voices"
+    )
     warnings: list[str]
     provenance: Provenance
 

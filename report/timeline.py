@@ -91,6 +91,7 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
     end = analysis.duration_s
     people = [o.person for o in analysis.verdict.people][:MOST_PEOPLE]
     subset = [f for f in analysis.findings if f.person is None or f.person in people]
+    subset = [f for f in subset if f.reason is None or f.reason.code != "no_pictures"]
     several = len({f.person for f in subset if f.person is not None}) > 1
     counted = {name for o in analysis.verdict.people for name in o.contributions}
     rows = [
@@ -141,15 +142,23 @@ def _speech(analysis: Analysis, language: Language) -> Row:
     if not analysis.has_audio:
         note = language("no sound in the file")
         return Row(name, "", (), True, note, f"{name}: {note}")
-    cells = []
+    cells, several = [], len({turn.voice for turn in analysis.turns}) > 1
     for start_s, stop_s in analysis.speech_s:
         left, width = _place(start_s, stop_s, end)
-        words = language("{a} to {b}: speech", a=clock(start_s), b=clock(stop_s))
-        cells.append(Cell(left, width, round(start_s, 3), 0.0, "speech", "", words))
+        voice = _voice_at(analysis, start_s) if several else ""
+        template = "{a} to {b}: voice {voice}" if voice else "{a} to {b}: speech"
+        words = language(template, a=clock(start_s), b=clock(stop_s), voice=voice)
+        cells.append(Cell(left, width, round(start_s, 3), 0.0, "speech", voice, words))
     total = sum(stop - start for start, stop in analysis.speech_s)
     note = "" if cells else language("nobody is heard speaking")
     words = note or language("{total} of speech", total=clock(total))
     return Row(name, "", tuple(cells), True, note, f"{name}: {words}")
+
+
+def _voice_at(analysis: Analysis, time_s: float) -> str:
+    """The letter of the voice whose turn it is; empty where that is not known."""
+    turns = (turn for turn in analysis.turns if turn.start_s <= time_s < turn.stop_s)
+    return next((turn.voice for turn in turns), "")
 
 
 def _ticks(end_s: float) -> tuple[tuple[float, str], ...]:

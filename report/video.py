@@ -48,9 +48,12 @@ def write_video(
         stop: asks the writing to end.
 
     Raises:
-        UserError: ``single_picture`` when there is no video to annotate; what ``stop`` says.
+        UserError: ``single_picture`` or ``no_pictures`` when there is no video to annotate; what
+            ``stop`` says.
     """
     if analysis.kind != MediaKind.VIDEO:
+        if analysis.kind == MediaKind.AUDIO:
+            raise UserError("no_pictures", "A sound file has no video to annotate.")
         raise UserError("single_picture", "A single picture has no video to annotate.")
     target = Path(target)
     stretches = _stretches(analysis)

@@ -18,7 +18,7 @@ from report.language import ENGLISH, Language
 from report.roles import phrase, title
 from report.timeline import Timeline, timeline
 from report.words import STYLES, LevelStyle, clock, likelihood, percent, signed, support
-from verdict.explain import sees_nothing
+from verdict.explain import by_reason, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 from verdict.levels import Level, Thresholds, in_conflict
 
@@ -57,7 +57,7 @@ class View:
         gauge: the sum between the thresholds, or None without a sum.
         sentences: at most three; a fourth where there are references.
         faces, cards: of people and of evidence; the heaviest first.
-        silent: detectors that could not judge, each with its reason.
+        silent: detectors that could not judge, by their reason.
         timeline: over time, or None for a still image.
         warnings: what weakens the verdict.
     """
@@ -98,9 +98,8 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
         faces=face_cards(analysis, language),
         cards=evidence_cards(analysis, language),
         silent=tuple(
-            (language(title(f.detector)), language(f.reason.sentence))
-            for f in findings
-            if f.reason is not None
+            (", ".join(language(title(name)) for name in names), language(why))
+            for why, names in by_reason(findings).items()
         ),
         timeline=timeline(analysis, language),
         warnings=tuple(language(t) for t in analysis.warnings if not t.endswith(ON_CARDS)),
@@ -164,8 +163,9 @@ def _reason(analysis: Analysis, findings: Sequence[Finding], language: Language)
     opinion = analysis.verdict.opinion
     for_it, against = (heaviest(opinion, findings, side) for side in (1, -1))
     if opinion.level == Level.NOT_ASSESSED:
-        reasons = [f.reason.sentence for f in findings if f.reason is not None]
-        return language(reasons[0]) if reasons else language("No detector was asked.")
+        reasons = [f.reason for f in findings if f.reason is not None]
+        reasons.sort(key=lambda reason: reason.code == "no_pictures")  # the nearest miss first
+        return language(reasons[0].sentence if reasons else "No detector was asked.")
     if opinion.level in (Level.STRONG, Level.SOME) and for_it is not None:
         return _sentence(language(phrase(for_it, True)) + _most(for_it, language))
     if opinion.level == Level.NONE and against is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,6 +82,29 @@ def write_clip(
                 frame.time_base = Fraction(1, sound_hz)
                 container.mux(audio.encode(frame))
             container.mux(audio.encode())
+    return path
+
+
+def write_audio(
+    path: Path, sound: np.ndarray, codec: str, sound_hz: int = 16_000, cover: bool = False
+) -> Path:
+    """Write a file of mono sound alone, with a picture of its cover if wanted."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=sound_hz, layout="mono")
+        picture = container.add_stream("mjpeg", rate=1) if cover else None
+        if picture is not None:
+            picture.width = picture.height = 64
+            picture.pix_fmt = "yuvj420p"
+            picture.disposition = Disposition.attached_pic
+            image = np.full((64, 64, 3), 90, np.uint8)
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(picture.encode())
+        for start in range(0, len(sound), 1024):
+            piece = np.ascontiguousarray(sound[None, start : start + 1024], dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = sound_hz, start, Fraction(1, sound_hz)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
     return path
 
 

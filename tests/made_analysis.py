@@ -134,6 +134,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         size_wh=SIZE_WH,
         fps=float(FPS),
         has_audio=True,
+        turns=(),
         speech_s=((0.4, 2.2), (3.1, 5.5)),
         provenance=Provenance({"video codec": "h264"}, ("Written by a program.",), "none"),
         warnings=("The file is called “.mov” but is MP4 / QuickTime.", *verdict.warnings),

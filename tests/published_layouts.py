@@ -241,3 +241,75 @@ def _running(name: str, size: int) -> dict[str, Tensor]:
         f"{name}.running_var": 1 + torch.rand(size),
         f"{name}.num_batches_tracked": torch.tensor(3),
     }
+
+
+WAV2VEC2: dict[str, Any] = {  # config.json of transformers 4.38.2, but for the sizes
+    "_name_or_path": "facebook/wav2vec2-base-960h",
+    "activation_dropout": 0.1, "adapter_attn_dim": None, "adapter_kernel_size": 3,
+    "adapter_stride": 2, "add_adapter": False, "apply_spec_augment": True,
+    "architectures": ["Wav2Vec2ForSequenceClassification"], "attention_dropout": 0.1,
+    "bos_token_id": 1, "classifier_proj_size": 16, "codevector_dim": 256,
+    "contrastive_logits_temperature": 0.1,
+    "conv_dim": [16] * 7, "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2], "ctc_loss_reduction": "sum",
+    "ctc_zero_infinity": False, "diversity_loss_weight": 0.1,
+    "eos_token_id": 2, "feat_extract_activation": "gelu",
+    "feat_extract_dropout": 0.0,
+    "feat_proj_dropout": 0.1, "feat_quantizer_dropout": 0.0, "final_dropout": 0.1,
+    "gradient_checkpointing": False, "hidden_act": "gelu", "hidden_dropout": 0.1,
+    "hidden_dropout_prob": 0.1, "hidden_size": 32,
+    "initializer_range": 0.02, "intermediate_size": 48,
+    "layer_norm_eps": 1e-05, "layerdrop": 0.1, "mask_feature_length": 10,
+    "mask_feature_min_masks": 0, "mask_feature_prob": 0.0, "mask_time_length": 10,
+    "mask_time_min_masks": 2, "mask_time_prob": 0.05, "model_type": "wav2vec2",
+    "num_adapter_layers": 3, "num_attention_heads": 2, "num_codevector_groups": 2,
+    "num_codevectors_per_group": 320, "num_conv_pos_embedding_groups": 16,
+    "num_conv_pos_embeddings": 128, "num_feat_extract_layers": 7, "num_hidden_layers": 2,
+    "num_negatives": 100, "output_hidden_size": 32, "pad_token_id": 0,
+    "proj_codevector_dim": 256, "tdnn_dilation": [1, 2, 3, 1, 1],
+    "tdnn_dim": [512, 512, 512, 512, 1500], "tdnn_kernel": [5, 3, 3, 1, 1],
+    "torch_dtype": "float32", "transformers_version": "4.38.2",
+    "use_weighted_layer_sum": False, "vocab_size": 32, "xvector_output_dim": 512,
+}  # fmt: skip
+
+
+def wav2vec2(
+    folder: Path,
+    labels: tuple[str, ...] = ("bonafide", "spoof"),
+    large: bool = False,
+    legacy: bool = False,
+    seed: int = 0,
+) -> Path:
+    """As abhishtagatya/wav2vec2-base-960h-asv19-deepfake, or, ``large``, as Gustking's XLSR.
+
+    transformers, models/wav2vec2/modeling_wav2vec2.py and configuration_wav2vec2.py at v4.38.2.
+    ``legacy``: its positional convolution was saved by a torch before 2.0, as weight_g, weight_v.
+    """
+    from transformers import Wav2Vec2Config, Wav2Vec2ForSequenceClassification
+
+    torch.manual_seed(seed)
+    config = WAV2VEC2 | {
+        "conv_bias": large, "do_stable_layer_norm": large,
+        "feat_extract_norm": "layer" if large else "group",
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: str(index) for index, label in enumerate(labels)},
+    }  # fmt: skip
+    model = Wav2Vec2ForSequenceClassification(Wav2Vec2Config.from_dict(dict(config)))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5)  # He et al., 2015
+    tensors = model.state_dict()
+    assert "wav2vec2.masked_spec_embed" in tensors and "projector.weight" in tensors
+    if legacy:
+        at = "wav2vec2.encoder.pos_conv_embed.conv."
+        for index, name in enumerate(("weight_g", "weight_v")):
+            tensors[at + name] = tensors.pop(f"{at}parametrizations.weight.original{index}")
+    save(folder, config, tensors)
+    processor = {
+        "do_normalize": True, "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1, "padding_side": "right", "padding_value": 0.0,
+        "return_attention_mask": large, "sampling_rate": 16000,
+    }  # fmt: skip
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder

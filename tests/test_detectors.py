@@ -12,13 +12,14 @@ from safetensors.numpy import save_file
 
 from detectors.base import REASONS, Detector, collect
 from detectors.pool import Pool
-from detectors.registry import DETECTORS, detector_of, names, role_of
+from detectors.registry import DETECTORS, detector_of, role_of
 from errors import UserError
 from hub.catalog import embedded_sources
 from hub.store import resolve
 from media.clip import Clip
 from media.faces import FaceFinder
 from media.identity import IdentityLinker
+from media.sniff import MediaKind
 from media.speech import speech_stretches
 from media.tracks import FaceTrack, track_faces
 from media.windows import Stretch, Window
@@ -27,7 +28,10 @@ from tests.conftest import moving_portrait, write_clip
 POOL = Pool()
 
 
-@pytest.fixture(scope="module", params=DETECTORS, ids=lambda d: d.role.name)
+BUNDLED = [kind for kind in DETECTORS if not kind.role.empty]
+
+
+@pytest.fixture(scope="module", params=BUNDLED, ids=lambda d: d.role.name)
 def detector(request) -> Detector:
     return POOL.detector(request.param, resolve(None, request.param.role), "cpu")
 
@@ -47,7 +51,7 @@ def window_of(pictures, sound=None, fps=25.0) -> Window:
         audio=sound,
         audio_start_s=0.0,
         speech_s=speech_stretches(sound, 0.0),
-        is_image=len(pictures) == 1,
+        kind=MediaKind.IMAGE if len(pictures) == 1 else MediaKind.VIDEO,
     )
 
 
@@ -71,7 +75,7 @@ def check(detector: Detector, window: Window) -> None:
 
 
 def test_every_detector_comes_with_a_checkpoint_and_every_checkpoint_with_a_detector():
-    assert {source.detector for source in embedded_sources()} == set(names())
+    assert {source.detector for source in embedded_sources()} == {d.role.name for d in BUNDLED}
 
 
 def test_a_fine_clip_gives_a_number_or_a_reason(detector, fine):
@@ -105,7 +109,7 @@ def test_one_picture(detector, portrait):
 
 
 def test_one_frame_of_a_video(detector, portrait):
-    check(detector, replace(window_of([portrait]), is_image=False))
+    check(detector, replace(window_of([portrait]), kind=MediaKind.VIDEO))
 
 
 def test_an_odd_size(detector, portrait):

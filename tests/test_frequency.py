@@ -17,6 +17,7 @@ from detectors.frequency.detector import MODEL_TYPE, Frequency, plain_measures
 from detectors.frequency.network import FrequencyNet
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
+from media.sniff import MediaKind
 from media.tracks import FaceTrack, Quality
 from media.windows import Stretch, Window
 
@@ -62,7 +63,7 @@ def seen(picture: np.ndarray, face_px: float = 200.0) -> tuple[Window, FaceTrack
         None,
         0.0,
         np.zeros((0, 2)),
-        True,
+        MediaKind.IMAGE,
     )
     return window, track
 

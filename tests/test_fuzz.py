@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from errors import UserError
-from media.reader import codec_of, open_reader
+from media.reader import coding_of, open_reader
 from media.windows import plan
-from tests.conftest import write_clip
+from tests.conftest import write_audio, write_clip
 
 FILES = int(os.environ.get("FUZZ_FILES", "200"))
 OUR_MISTAKES = {"internal_error"}
@@ -32,9 +32,14 @@ VIDEOS = (
     ("d.avi", "mpeg4", "pcm_s16le"), ("e.ts", "mpeg2video", "mp2"), ("f.mov", "libx264", "aac"),
     ("g.flv", "flv", "aac"), ("h.gif", "gif", None), ("i.wmv", "msmpeg4v3", None),
 )  # fmt: skip
+AUDIO = (
+    ("q.mp3", "libmp3lame"), ("r.wav", "pcm_s16le"), ("s.m4a", "aac"), ("t.ogg", "libopus"),
+    ("u.opus", "libopus"), ("v.flac", "flac"), ("w.aac", "aac"),
+)  # fmt: skip
 IMAGES = ("j.jpg", "k.png", "l.webp", "m.bmp", "n.tif", "o.gif", "p.avif")
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><a Iptc4xmpExt:DigitalSourceType='x'/></x:xmpmeta>"
 COUNTS: Counter[str] = Counter()
+LAST = len(VIDEOS) + len(IMAGES) + len(AUDIO) - 1
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +59,7 @@ def corpus(tmp_path_factory) -> list[tuple[str, bytes]]:
     for name in IMAGES:
         save_image(folder / name, pages)
         made.append(folder / name)
+    made += [write_audio(folder / name, sound, codec, 48_000) for name, codec in AUDIO]
     return [(path.suffix, path.read_bytes()) for path in made]
 
 
@@ -81,7 +87,7 @@ def steps(draw) -> list[tuple]:
         st.tuples(st.just("cut"), place),
         st.tuples(st.just("drop"), place, st.integers(1, 400)),
         st.tuples(st.just("again"), place, st.integers(1, 400), st.integers(1, 30)),
-        st.tuples(st.just("splice"), place, st.integers(0, 15)),
+        st.tuples(st.just("splice"), place, st.integers(0, LAST)),
     )
     return draw(st.lists(one, min_size=1, max_size=6))
 
@@ -109,7 +115,7 @@ def mutated(data: bytes, done: list[tuple], others: list[tuple[str, bytes]]) -> 
 def read_all(path: Path, faces: bool) -> None:
     """What the page and an analysis ask of a file."""
     if faces:
-        codec_of(path)
+        coding_of(path)
     with open_reader(path) as reader:
         reader.provenance()
         stretch = plan(reader.duration_s, "quick")[0]
@@ -130,7 +136,7 @@ def place(tmp_path_factory) -> Path:
     max_examples=FILES, deadline=None, derandomize=FILES == 200, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
-@given(index=st.integers(0, 15), done=steps(), faces=st.integers(0, 15))
+@given(index=st.integers(0, LAST), done=steps(), faces=st.integers(0, 15))
 def test_a_mutated_file_ends_in_an_answer_or_a_sentence(corpus, place, index, done, faces):
     suffix, data = corpus[index]
     path = place / f"mutated{suffix}"

@@ -22,7 +22,7 @@ from analysis import Settings, analyze
 from errors import UserError
 from media import nursery, wire, worker
 from media.nursery import Nurseries
-from media.reader import LocalReader, codec_of, isolation, open_reader
+from media.reader import LocalReader, coding_of, isolation, open_reader
 from media.windows import plan
 from report.language import languages
 from stop import Stop
@@ -132,7 +132,7 @@ def test_another_process_reads_the_same(path):
 
 
 def test_the_coding_is_known_without_decoding():
-    assert (codec_of(CLIP), codec_of(PORTRAIT)) == ("h264", "")
+    assert (coding_of(CLIP), coding_of(PORTRAIT)) == (("video", "h264"), ("picture", ""))
 
 
 def test_it_is_said_where_files_are_read():

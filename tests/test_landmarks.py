@@ -16,6 +16,7 @@ from detectors.landmarks.detector import MODEL_TYPE, Landmarks
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from media import mesh
+from media.sniff import MediaKind
 from media.tracks import FaceTrack, Quality
 from media.windows import Stretch, Window
 from training.landmarks.held_out import fit, held_out, mean_auc, scores
@@ -67,8 +68,9 @@ def seen(marks: np.ndarray, times: np.ndarray, picture: bool = False) -> tuple[W
     track = FaceTrack("Face A", times, boxes, marks, crops, Quality(150, 50, 120, 0))
     stills = np.zeros((1, 8, 8, 3), np.uint8)
     stretch = Stretch(0, float(times[-1]))
+    kind = MediaKind.IMAGE if picture else MediaKind.VIDEO
     return Window(
-        stretch, times, stills, np.zeros(1), (track,), None, 0.0, np.zeros((0, 2)), picture
+        stretch, times, stills, np.zeros(1), (track,), None, 0.0, np.zeros((0, 2)), kind
     ), track
 
 

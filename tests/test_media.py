@@ -166,7 +166,7 @@ def test_sample_aspect_is_applied(tmp_path):
         (b"#EXTM3U\nhttp://example.com/a.ts\n", "text"),
         (b"ffconcat version 1.0\nfile other.mp4\n", "text"),
         (b"\x00\x01\x02\x03garbage\xff" * 40, "not a video"),
-        (b"ID3\x03" + b"\0" * 200, "sound only"),
+        (b"ID3\x03" + b"\0" * 200, "sound that is not read"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 50, "damaged"),
         (b"\x00\x00\x00\x18ftypmp42" + b"\0" * 300, "index"),
     ],
@@ -473,7 +473,9 @@ def test_the_table_of_a_long_file_says_what_its_packets_say(portrait, tmp_path, 
     for long_frames in (10**9, 50):
         monkeypatch.setattr(scan_room, "LONG_FRAMES", long_frames)
         with av.open(path.open("rb"), format="mov") as container:
-            results.append(scan_room.scan(container, path.stat().st_size, Stop()))
+            results.append(
+                scan_room.scan(container, container.streams.video[0], path.stat().st_size, Stop())
+            )
     by_packets, by_table = results
     assert by_table == by_packets and by_table.packets == 90
 

@@ -40,7 +40,7 @@ def clone(tmp_path: Path, manifest: space.Space, monkeypatch: pytest.MonkeyPatch
         "hub/defaults/spatial/model.safetensors": "weights",
         "untracked.txt": "secret",
     }
-    for role in manifest.checkpoints:
+    for role in (role for role, spec in manifest.checkpoints.items() if spec != "none"):
         files[f"hub/defaults/{role}/card.json"] = "{}"
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)

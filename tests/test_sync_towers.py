@@ -18,10 +18,10 @@ from detectors.loading import load_layout
 from detectors.pool import Pool
 from detectors.registry import role_of
 from detectors.sync.avhubert import build_avhubert, canonical
-from detectors.sync.speech_features import cepstra, log_filterbank, stacked
 from detectors.sync.syncnet import build_syncnet
 from errors import UserError
 from hub import store
+from media.cepstra import cepstra, log_filterbank, stacked
 from media.clip import Clip
 from media.faces import FaceFinder
 from media.identity import IdentityLinker

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount
 
-from detectors.registry import names
+from detectors.registry import names, role_of
 from errors import UserError
 from hub.spacefile import read_spacefile
 from report.schema import Report
@@ -34,7 +34,8 @@ from ui.session import Step
 PATH = "/gradio_api/mcp"
 CARDS = Path(__file__).resolve().parent.parent / "hub" / "defaults"
 ABOUT = (
-    "Looks for signs that a face or a voice in a video or an image was manipulated, and says why. "
+    "Looks for signs that a face or a voice in a video, an image or a recording was manipulated, "
+    "and says why. "
     "A level is evidence for a person who checks, never proof; “No signs found” does not mean "
     "“genuine”. Never tell anybody that a person lied or that a file is fake on this ground alone."
 )
@@ -180,6 +181,8 @@ def card(detector: str) -> str:
     """The model card of the embedded checkpoint of a detector."""
     if detector not in names():
         raise ValueError(f"no_card: there is no detector “{detector}”.")
+    if role_of(detector).empty:
+        raise ValueError(f"no_checkpoint: {role_of(detector).empty}")
     return (CARDS / detector / "README.md").read_text("utf-8")
 
 

@@ -15,7 +15,6 @@ from analysis import Settings, checkpoint_for
 from detectors.registry import names, roles
 from errors import UserError, writing
 from hub.spacefile import Space
-from hub.store import EMBEDDED
 from report.language import Language
 from report.render import answer, over_time, render
 from ui import source
@@ -36,7 +35,7 @@ from ui.session import (
 from ui.tab import Tab
 from ui.texts import label, language_of, written
 
-FORMATS = "MP4, MOV, MKV, WebM, AVI, GIF, JPEG, PNG, WebP"
+FORMATS = "MP4, MOV, MKV, WebM, AVI, GIF, JPEG, PNG, WebP, MP3, WAV, M4A, OGG, Opus, FLAC"
 PICK = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-example]');
   if (button) trigger('pick', {name: button.dataset.example}); });"""
@@ -141,7 +140,7 @@ def source_column(space: Space) -> tuple[gr.State, list[Any]]:
     with gr.Tabs(elem_id="sources"):
         with gr.Tab(label("File")):
             chosen = gr.File(
-                label=label("Video or image"), type="filepath", height=150, elem_id="upload",
+                label=label("Video, image or audio"), type="filepath", height=150, elem_id="upload",
             )  # fmt: skip
             written(lambda say: render("limits", say, formats=FORMATS, mb=space.max_upload_mb))
         with gr.Tab(label("Film yourself")):
@@ -191,7 +190,8 @@ def choice_column(space: Space, path: gr.State) -> Choices:
     """How much is examined, by which detectors and checkpoints."""
     mode = gr.Radio(
         [(label("Quick: up to 12 s of it"), "quick"), (label("Thorough: end to end"), "thorough")],
-        value="quick", label=label("How much of a video is examined"), elem_id="mode",
+        value="quick", elem_id="mode",
+        label=label("How much of a video or a recording is examined"),
     )  # fmt: skip
     with gr.Accordion(label("Compare with real recordings"), open=False, elem_id="reference"):
         references = gr.File(
@@ -220,8 +220,9 @@ def choice_column(space: Space, path: gr.State) -> Choices:
             "and **not counted**."
         )
         for detector in roles():
+            known = specs_of(detector.name)
             specs[detector.name] = gr.Dropdown(
-                specs_of(detector.name), value=space.checkpoints.get(detector.name, EMBEDDED),
+                known, value=space.checkpoints.get(detector.name) or known[0][1],
                 allow_custom_value=True, filterable=True, label=f"Checkpoint: {detector.title}",
             )  # fmt: skip
             answers[detector.name] = gr.Textbox(
@@ -237,7 +238,7 @@ def beginner(choices: Choices, places: Places, choosing: gr.Column) -> Callable:
     def begin(path: str | None, request: gr.Request) -> dict[Any, Any]:
         say = language_of(request)
         if not path:
-            error = UserError("no_file", "Choose a video or an image first.")
+            error = UserError("no_file", "Choose a video, an image or a recording first.")
             return {places.player: alert(error, say)}
         return {
             places.answer: waiting(say), places.live: say("Starting"), places.timeline: "",

@@ -61,7 +61,7 @@ def analyze_file(
     evidence for a person who checks, never proof; "No signs found" does not mean "genuine".
 
     Args:
-        file: the video or image, uploaded, or as a data URL; required.
+        file: the video, image or recording, uploaded, or as a data URL; required.
         mode: quick looks at up to four windows of 3 s; thorough looks at everything.
         checkpoints: detector to a Hub id owner/repo or owner/repo@commit; embedded ones where
             absent.
@@ -108,7 +108,7 @@ def analyze_batch(
     sentence of what was wrong with that file. One damaged file does not stop the others.
 
     Args:
-        files: the videos and images, uploaded or as data URLs.
+        files: the videos, images and recordings, uploaded or as data URLs.
         mode: quick looks at up to four windows of 3 s of each; thorough looks at everything.
     """
     most = MOST_HOSTED if is_hosted() else MOST_FILES

@@ -97,7 +97,7 @@ def _choices(most: int) -> tuple[gr.File, gr.Radio]:
     )  # fmt: skip
     mode = gr.Radio(
         [(label("Quick: up to 12 s of it"), "quick"), (label("Thorough: end to end"), "thorough")],
-        value="quick", label=label("How much of a video is examined"),
+        value="quick", label=label("How much of a video or a recording is examined"),
     )  # fmt: skip
     return files, mode
 

@@ -10,7 +10,6 @@ import gradio as gr
 from detectors.registry import names, roles
 from errors import UserError
 from hub.spacefile import Space
-from hub.store import EMBEDDED
 from media.mode import Mode
 from report.checkpoints import side_by_side
 from ui.jobs import stoppable
@@ -31,12 +30,12 @@ def compare_tab(space: Space) -> None:
     gr.Markdown("Run two checkpoints of one role on the same file. Nothing here changes a verdict.")
     with gr.Row():
         with gr.Column(min_width=300):
-            file = gr.File(label=label("Video or image"), type="filepath", height=130)
+            file = gr.File(label=label("Video, image or audio"), type="filepath", height=130)
             role = gr.Dropdown([(d.title, d.name) for d in roles()], value=names()[0], label="Role")
             first, second = (
                 gr.Dropdown(
                     specs_of(names()[0]),
-                    value=EMBEDDED,
+                    value=specs_of(names()[0])[0][1],
                     allow_custom_value=True,
                     label=f"Checkpoint {n}",
                 )
@@ -46,7 +45,8 @@ def compare_tab(space: Space) -> None:
         with gr.Column(scale=2, min_width=300):
             out = gr.HTML(min_height=120, apply_default_css=False)
     role.change(
-        lambda r: [gr.Dropdown(choices=specs_of(r), value=EMBEDDED)] * 2, role, [first, second],
+        lambda r: [gr.Dropdown(choices=specs_of(r), value=specs_of(r)[0][1])] * 2,
+        role, [first, second],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     go.click(
@@ -59,7 +59,7 @@ def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
     """Two checkpoints of one role on one file."""
     try:
         if not path:
-            raise UserError("no_file", "Choose a video or an image first.")
+            raise UserError("no_file", "Choose a video, an image or a recording first.")
         result = []
         for place, spec in enumerate((first, second)):
             settings = chosen_settings(Mode.QUICK, [role], False, {role: spec})

@@ -1,8 +1,8 @@
-// Boxes over the playing video, the playhead, and moving the video by pointer and keyboard.
+// Boxes over the playing video, the playhead, and moving video or audio by pointer and keyboard.
 (() => {
   const seen = { text: null, data: null, verdict: null };
   const media = () => document.querySelector("#player .stage video, #player .stage img");
-  const video = () => document.querySelector("#player .stage video");
+  const video = () => document.querySelector("#player .stage video, #player .stage audio");
 
   function overlay() {
     const holder = document.querySelector("#timeline .overlay-data");

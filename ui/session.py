@@ -15,11 +15,11 @@ from typing import Any
 
 from analysis import Analysis, Settings, analyze
 from detectors.base import Finding
-from detectors.registry import names
+from detectors.registry import names, role_of
 from errors import UserError
 from hub import catalog
 from hub.spacefile import Space
-from hub.store import EMBEDDED, looks_like_folder
+from hub.store import EMBEDDED, NONE, looks_like_folder
 from media.mode import Mode
 from media.reader import open_reader
 from report.export import to_json
@@ -152,8 +152,9 @@ def chosen_settings(
 ) -> Settings:
     """Settings from what was chosen; refuses folders of the server on a Space."""
     picked = {
-        r: s.strip() for r, s in (specs or {}).items() if s and s.strip() not in ("", EMBEDDED)
-    }
+        r: s.strip() for r, s in (specs or {}).items()
+        if s and s.strip() not in ("", EMBEDDED, NONE)
+    }  # fmt: skip
     for spec in picked.values():
         if is_hosted() and looks_like_folder(spec):
             raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")
@@ -189,7 +190,8 @@ def alert(error: UserError, language: Language = ENGLISH) -> str:
 def specs_of(role: str) -> list[tuple[str, str]]:
     """Choices of the catalog for a role."""
     known = [source for source in catalog.search("", role) if source.usable]
-    return [(source.repo_id or "Comes with the program", source.spec) for source in known]
+    choices = [(source.repo_id or "Comes with the program", source.spec) for source in known]
+    return [("None comes with the program", NONE), *choices] if role_of(role).empty else choices
 
 
 def stem_of(name: str) -> str:

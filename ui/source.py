@@ -15,7 +15,7 @@ from urllib.parse import quote
 from errors import UserError
 from hub.spacefile import Space
 from media.clip import Clip
-from media.reader import codec_of, open_reader
+from media.reader import coding_of, open_reader
 from media.sniff import MediaKind, sniff
 from report.draw import data_uri
 from report.language import ENGLISH, Language
@@ -23,10 +23,23 @@ from report.preview import write_preview
 from report.render import render
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-PLAYABLE = {"h264", "vp8", "vp9", "av1"}  # codecs that today's browsers decode
+PLAYABLE = {  # codecs that today's browsers decode, by FFmpeg's names of their decoders
+    "h264", "vp8", "vp9", "av1", "libdav1d", "mp3", "mp3float", "aac", "vorbis", "opus", "libopus",
+    "flac", "pcm_s16le", "pcm_u8", "pcm_s24le", "pcm_f32le",
+}  # fmt: skip
 PLAYABLE_IN = ("MP4 / QuickTime", "Matroska / WebM")
+AUDIO_IN = (*PLAYABLE_IN, "Ogg", "MP3", "AAC", "FLAC", "WAV")
 STILL_PX = 720  # height of the still
 THUMBNAIL_PX = 150
+NOTES = {
+    MediaKind.VIDEO: (
+        "Your browser cannot play this kind of video; a copy that it can play is being made."
+    ),
+    MediaKind.AUDIO: (
+        "Your browser cannot play this kind of sound; a copy that it can play is being made."
+    ),
+    MediaKind.IMAGE: "",
+}
 BROWSER_IMAGES = ("JPEG", "PNG", "GIF", "WebP", "BMP", "AVIF")
 
 
@@ -47,35 +60,36 @@ def check_file(path: str, space: Space) -> None:
 
 def plays(path: str) -> bool:
     """Can a browser play this file as it is?"""
-    if sniff(Path(path)).name not in PLAYABLE_IN:
-        return False
     try:
-        return codec_of(path) in PLAYABLE
+        kind, codec = coding_of(path)
     except UserError:
         return False
+    containers = AUDIO_IN if kind == MediaKind.AUDIO else PLAYABLE_IN
+    return sniff(Path(path)).name in containers and codec in PLAYABLE
 
 
 def preview(path: str, language: Language = ENGLISH) -> str:
     """The player, the image, or a still of what the browser cannot play."""
     kind = sniff(Path(path))
-    if kind.kind == MediaKind.VIDEO and plays(path):
+    if kind.kind != MediaKind.IMAGE and plays(path):
         return player(path, language)
-    if kind.kind != MediaKind.VIDEO and kind.name in BROWSER_IMAGES:
+    if kind.kind == MediaKind.IMAGE and kind.name in BROWSER_IMAGES:
         return render("stage", language, kind="image", address=address(path), note="")
     with open_reader(path) as clip:
         frame = next(iter(clip.frames()), None)
-    note = "Your browser cannot play this kind of video; a copy that it can play is being made."
-    if frame is None:
+        shown = clip.kind
+    if frame is None and shown != MediaKind.AUDIO:
         return ""
     return render(
-        "stage", language, kind="image", address=data_uri(frame[1], STILL_PX),
-        note=note if kind.kind == MediaKind.VIDEO else "",
+        "stage", language, kind="image" if frame is not None else "",
+        address=data_uri(frame[1], STILL_PX) if frame is not None else "", note=NOTES[shown],
     )  # fmt: skip
 
 
 def player(path: str, language: Language = ENGLISH) -> str:
     """The player of a file that a browser can play."""
-    return render("stage", language, kind="video", address=address(path), note="")
+    kind, _ = coding_of(path)
+    return render("stage", language, kind=kind, address=address(path), note="")
 
 
 def address(path: str) -> str:
@@ -117,7 +131,7 @@ def welcome(language: Language = ENGLISH) -> str:
 
 def is_shown(path: str) -> bool:
     """The player shows the file itself, so no copy is needed."""
-    return sniff(Path(path)).kind != MediaKind.VIDEO or plays(path)
+    return sniff(Path(path)).kind == MediaKind.IMAGE or plays(path)
 
 
 def proxy(path: str, folder: Path) -> str:

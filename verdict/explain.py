@@ -37,7 +37,7 @@ def explain(
 
 
 def _headline(opinion: Opinion, verdict: Verdict) -> str:
-    who = opinion.person or "the picture"
+    who = opinion.person or "the file"
     if opinion.level == Level.STRONG:
         return f"Strong signs of manipulation were found in {who}."
     if opinion.level == Level.SOME:
@@ -121,17 +121,29 @@ def _other_people(verdict: Verdict) -> list[str]:
     return sentences
 
 
+def by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """The detectors that gave no number, by the sentence that says why."""
+    result: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.reason is not None:
+            result.setdefault(finding.reason.sentence, []).append(finding.detector)
+    return result
+
+
 def _not_judged(verdict: Verdict, findings: Sequence[Finding]) -> list[str]:
     """Which detectors gave no number or did not count, and why."""
-    opinion, sentences = verdict.opinion, []
-    for finding in findings:
-        if finding.person not in (opinion.person, None):
-            continue
+    opinion = verdict.opinion
+    subset = [f for f in findings if f.person in (opinion.person, None)]
+    sentences = [
+        f"Not judged by the {names[0]} detector: {why}"
+        if len(names) == 1
+        else f"Not judged by the detectors {', '.join(names[:-1])} and {names[-1]}: {why}"
+        for why, names in by_reason(subset).items()
+    ]
+    for finding in subset:
         if finding.reason is not None:
-            sentences.append(
-                f"Not judged by the {finding.detector} detector: {finding.reason.sentence}"
-            )
-        elif finding.status != Status.COUNTED:
+            continue
+        if finding.status != Status.COUNTED:
             sentences.append(
                 f"The {finding.detector} detector's number ({finding.value:+.1f}) is not "
                 f"counted: its checkpoint is {finding.status}."

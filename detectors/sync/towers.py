@@ -21,11 +21,11 @@ from detectors.loading import load_layout
 from detectors.sync.avhubert import AVHubert, build_avhubert
 from detectors.sync.network import CROP_PX, SyncModel
 from detectors.sync.offset import out_of_step, raw_log_odds
-from detectors.sync.speech_features import cepstra, log_filterbank, stacked
 from detectors.sync.syncnet import FACE_PX, SyncNet, build_syncnet
 from hub import layouts
 from hub.checkpoint import Checkpoint
 from media import align
+from media.cepstra import cepstra, log_filterbank, stacked
 from media.tracks import FaceTrack
 
 LIP_MEAN, LIP_STD = 0.421, 0.165  # gray values of mouths in AV-HuBERT's training data, 0..1

@@ -14,11 +14,12 @@ from pathlib import Path
 from hub.catalog.images import IMAGES
 from hub.catalog.sync import SYNC
 from hub.catalog.videos import VIDEOS
+from hub.catalog.voices import VOICES
 from hub.checkpoint import Source
 
 DEFAULTS = Path(__file__).parent.parent / "defaults"
 BACKBONES = Path(__file__).parent.parent / "backbones"  # frozen networks that several heads share
-HUB_SOURCES = IMAGES + VIDEOS + SYNC
+HUB_SOURCES = IMAGES + VIDEOS + SYNC + VOICES
 
 
 def embedded_sources() -> tuple[Source, ...]:

@@ -46,6 +46,8 @@ FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
 SEES = {"temporal": 0.6, "landmarks": 0.6, "frequency": 0.7}
 WAY_SHARES = {"face": 0.55, "mouth": 0.15, "voice": 0.3}  # of the fakes, by how they are made
 WAYS = np.array([role.way.value for role in roles()])
+# What has no checkpoint of ours cannot be fitted; a user's own calibration of one counts whole.
+TAKEN_AT_THEIR_WORD = {role.name: 1.0 for role in roles() if role.empty}
 WORTH = 0.001  # mean log loss that a detector must save to keep its vote
 
 
@@ -330,7 +332,8 @@ def fit_all(table: Table, words: str, keep: Sequence[str] | None) -> tuple[Fusio
     final = fit(chosen, outcome.ridge)
     numbers = FusionParameters(
         intercept=round(final.prior, 4),
-        weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)},
+        weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)}
+        | TAKEN_AT_THEIR_WORD,
         llr_clip=MOST_LOG_ODDS,
         **by_medium(table, outcome.log_odds),
         fitted_on=words,

@@ -1,6 +1,6 @@
-"""What does audio look like to the networks of AV-HuBERT and SyncNet?
+"""What does audio look like as log filterbanks and cepstra?
 
-Log filterbanks and cepstra with the constants of the package that both were trained with
+With the constants of the package that AV-HuBERT and SyncNet were trained with
 (python_speech_features 0.6): windows of 25 ms without taper, a step of 10 ms, 26 triangles on the
 HTK mel scale. Numpy and scipy only. Imports media.
 """

@@ -29,6 +29,7 @@ from detectors.base import (
     obstacle_of_file,
     unavailable,
 )
+from detectors.exhibits import strongest
 from detectors.pool import Pool, best_device
 from detectors.registry import detector_of, names, role_of, roles_for
 from errors import UserError
@@ -205,6 +206,8 @@ def analyze(
         turns = recorder.turns()
         findings = leveled(evidence.findings(failed, turns), shifts)
         verdict = fuse(findings, clip.kind == MediaKind.IMAGE, evidence.unstable())
+        with watch.stage("heatmap"):
+            findings = evidence.confirmed(findings, verdict.opinion.person)
     examined_s = _examined_s(stretches, clip.duration_s)
     sentences = explain(verdict, findings, clip.duration_s, examined_s)
     return Analysis(
@@ -402,7 +405,9 @@ class _Evidence:
         """Let one detector look at one subject of a window."""
         person = track.person if track is not None else None
         measured = (window.stretch, detector.look(window, track))
-        self._measured[detector.role.name, person].append(measured)
+        entries = self._measured[detector.role.name, person]
+        entries.append(measured)
+        _keep_strongest_image(entries)
 
     def recheck(self, window: Window) -> None:
         """Ask again about degraded copies of suspicious faces, where the role wants that."""
@@ -441,10 +446,28 @@ class _Evidence:
         order = names()
         return tuple(sorted(result, key=lambda f: (order.index(f.detector), f.person or "")))
 
+    def confirmed(self, findings: Sequence[Finding], person: str | None) -> tuple[Finding, ...]:
+        """The same, where the image that is shown of one person was put to its test."""
+        by_name = {detector.role.name: detector for detector in self.detectors}
+        return tuple(
+            replace(f, image=by_name[f.detector].confirm(f.image))
+            if f.image is not None and f.person == person
+            else f
+            for f in findings
+        )
+
     def unstable(self) -> bool:
         """The faces with suspicious images all look harmless once re-encoded."""
         after = [float(np.mean(values)) for values in self._again.values()]
         return bool(after) and max(after) < 0
+
+
+def _keep_strongest_image(entries: list[WindowMeasurement]) -> None:
+    """Let go of all images but the strongest, so that memory does not grow with the length."""
+    best = strongest([measurement.image for _, measurement in entries])
+    for place, (stretch, measurement) in enumerate(entries):
+        if measurement.image is not None and measurement.image is not best:
+            entries[place] = (stretch, replace(measurement, image=None))
 
 
 def _versions() -> dict[str, str]:

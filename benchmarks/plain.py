@@ -106,7 +106,7 @@ class PlainPipeline:
             if not isinstance(detector, ProbeDetector):
                 continue
             with result.part(name):
-                result.log_odds[name].append(float(detector.scores(crop[None])[0]))
+                result.log_odds[name].append(float(detector.assess(crop[None])[0][0]))
 
     def _weighed(self, result: Result) -> Verdict:
         """The means of all faces, calibrated and fused as an analysis does it."""

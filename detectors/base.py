@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from detectors.exhibits import Curve, FaceImage, strongest
 from hub.checkpoint import Checkpoint
 from hub.role import Crop, Modality, Role
 from media.sniff import MediaKind
@@ -74,22 +75,6 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Heatmap:
-    """Which parts of a face spoke for or against manipulation.
-
-    Attributes:
-        person: whose face.
-        time_s: of the image.
-        values: (h, w) float32, log-odds that each part adds; positive speaks for manipulation.
-            Covers the tight crop.
-    """
-
-    person: str
-    time_s: float
-    values: np.ndarray
-
-
-@dataclass(frozen=True)
 class Measurement:
     """What one detector measured of one face in one window.
 
@@ -97,13 +82,15 @@ class Measurement:
         raw: log-odds as the network gives them, not calibrated; None when it cannot judge.
         reason: why not, when ``raw`` is None.
         measures: named quantities with their unit in the name, e.g. ``lag_ms``.
-        heatmaps: of the images that it looked at.
+        curves: what it measured along an axis, to be drawn.
+        image: the strongest of the images that it looked at.
     """
 
     raw: float | None
     reason: Reason | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
-    heatmaps: tuple[Heatmap, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    image: FaceImage | None = None
 
     @classmethod
     def cannot(cls, code: str, measures: Mapping[str, float] | None = None) -> Measurement:
@@ -144,11 +131,12 @@ class Finding:
         status: whether the number may count.
         reason: why there is no number.
         windows: the same over time.
-        heatmaps: of the strongest images.
         measures: named quantities with units in their names.
         checkpoint: name@revision.
         calibrated: the number was calibrated on labeled data for exactly this checkpoint.
         level_shift: log-odds that reference recordings took off ``llr`` (`verdict.reference`).
+        curves: of all windows, in the order of time.
+        image: the strongest of all windows.
     """
 
     role: Role
@@ -158,11 +146,12 @@ class Finding:
     status: Status
     reason: Reason | None
     windows: tuple[WindowScore, ...]
-    heatmaps: tuple[Heatmap, ...]
     measures: Mapping[str, float]
     checkpoint: str
     calibrated: bool
     level_shift: float = 0.0
+    curves: tuple[Curve, ...] = ()
+    image: FaceImage | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.reason is None):
@@ -238,6 +227,10 @@ class Detector(ABC):
             return Measurement.cannot("broken_output")
         return result
 
+    def confirm(self, image: FaceImage) -> FaceImage:
+        """Say whether a heatmap holds; called once, for the image that is shown. Few can."""
+        return image
+
     def obstacle(self, window: Window, track: FaceTrack | None) -> str | None:
         """The reason code why this window cannot be judged, or None."""
         code = obstacle_of_file(self.role, window.kind, window.audio is not None)
@@ -292,7 +285,6 @@ def collect(
             status=Status.NOT_APPLICABLE,
             reason=reason,
             windows=(),
-            heatmaps=(),
             **common,
         )
     votes = Status.COUNTED if card.votes else Status.EXPERIMENTAL
@@ -303,7 +295,8 @@ def collect(
         status=Status.UNCALIBRATED if calibration is None else votes,
         reason=None,
         windows=tuple(WindowScore(s.start_s, s.stop_s, raw, llr(raw)) for s, raw, _ in scored),
-        heatmaps=tuple(h for _, _, m in scored for h in m.heatmaps),
+        curves=tuple(c for _, _, m in scored for c in m.curves),
+        image=strongest([m.image for _, _, m in scored]),
         **common,
     )
 
@@ -347,9 +340,7 @@ def _mean_over(windows: Sequence[WindowScore], turns: Sequence[Turn]) -> float |
 
 def unavailable(role: Role, checkpoint: str, reason: Reason) -> Finding:
     """The finding of a detector whose checkpoint could not be used."""
-    return Finding(
-        role, None, None, None, Status.NOT_APPLICABLE, reason, (), (), {}, checkpoint, False
-    )
+    return Finding(role, None, None, None, Status.NOT_APPLICABLE, reason, (), {}, checkpoint, False)
 
 
 def _typical(all_measures: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -7,11 +7,14 @@ attention map.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detectors.base import Detector, Heatmap, Measurement
+from detectors import deletion
+from detectors.base import Detector, Measurement
+from detectors.exhibits import FaceImage
 from detectors.preprocess import crop_side_px, spread, to_input
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from media.windows import Window
 
 FRAMES_A_WINDOW = 8  # images of a face that are looked at in one window
-HEATMAPS_A_WINDOW = 1  # kept for the report: the strongest image
 
 
 class Spatial(Detector):
@@ -65,12 +67,23 @@ class Spatial(Detector):
             mirrored, turned = self._scores(batch.flip(-1))
             raw = (raw + mirrored) / 2
             maps = None if maps is None or turned is None else (maps + turned[..., ::-1]) / 2
-        heatmaps: tuple[Heatmap, ...] = ()
-        if maps is not None and track is not None:
-            order = np.argsort(-raw)[:HEATMAPS_A_WINDOW]
-            heatmaps = tuple(Heatmap(track.person, float(times_s[i]), maps[i]) for i in order)
+        top = int(raw.argmax())
+        strongest = FaceImage(
+            float(times_s[top]), float(raw[top]), np.array(images[top]),
+            heatmap=None if maps is None else maps[top],
+        )  # fmt: skip
         measures = {"pictures": float(len(raw)), "strongest_picture_log_odds": float(raw.max())}
-        return Measurement(float(raw.mean()), measures=measures, heatmaps=heatmaps)
+        return Measurement(float(raw.mean()), measures=measures, image=strongest)
+
+    def confirm(self, image: FaceImage) -> FaceImage:
+        """Put the heatmap of an image that speaks for manipulation to the deletion test."""
+        if image.heatmap is None or image.score <= 0:
+            return image
+
+        def scores(images: np.ndarray) -> np.ndarray:
+            return self._scores(to_input(images, self.checkpoint.card))[0]
+
+        return replace(image, confirmed=deletion.holds(scores, image.image, image.heatmap))
 
     def _scores(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
         """(n,) raw log-odds of a prepared batch, and (n, g, g) what each patch adds, if known."""

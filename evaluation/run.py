@@ -330,7 +330,6 @@ def _finding(entry: Mapping, setup: Setup) -> Finding:
         status=Status.NOT_APPLICABLE if raw is None else status,
         reason=reason,
         windows=(),
-        heatmaps=(),
         measures=entry["measures"],
         checkpoint=checkpoint.label if checkpoint else "embedded",
         calibrated=calibration is not None,

@@ -25,6 +25,7 @@ class Space:
         checkpoints: role → ``embedded``, ``owner/repo@commit``, or ``none`` for an empty role.
         max_upload_mb: largest file a visitor may send, in MB.
         max_minutes: longest clip that is examined whole, in minutes.
+        urls: visitors may name a file by its address; one's own machine always allows it.
         leave_out: folders of the repository that the Space does not need.
     """
 
@@ -43,6 +44,7 @@ class Space:
     checkpoints: Mapping[str, str]
     max_upload_mb: int
     max_minutes: int
+    urls: bool = False
     leave_out: tuple[str, ...] = ()
 
     def variables(self) -> dict[str, str]:
@@ -78,7 +80,7 @@ def read_spacefile(
     known = {field.name for field in fields(Space)}
     for name in flat.keys() - known:
         raise UserError("space_disagrees", f"The Spacefile has an unknown key {name!r}.")
-    for name in sorted(known - flat.keys() - {"leave_out"}):
+    for name in sorted(known - flat.keys() - {"leave_out", "urls"}):
         raise UserError("space_disagrees", f"The Spacefile lacks the key {name!r}.")
     for name in ("tags", "leave_out"):
         flat[name] = tuple(flat.get(name, ()))
@@ -87,6 +89,8 @@ def read_spacefile(
         if not str(value).isdigit() or int(value) < 1:
             raise UserError("space_disagrees", f"{name} is {value!r}, expected a whole number.")
         flat[name] = int(value)
+    if not isinstance(flat.get("urls", False), bool):
+        raise UserError("space_disagrees", f"urls is {flat['urls']!r}, expected true or false.")
     for role in flat["checkpoints"]:
         chosen = environ.get(f"SPACE_CHECKPOINT_{role.upper()}")
         flat["checkpoints"][role] = chosen or flat["checkpoints"][role]

@@ -30,7 +30,7 @@ LOOKS = 8  # images of a track that are degraded, spread evenly
 def degrade(track: FaceTrack) -> FaceTrack:
     """The same face in up to eight images, each crop scaled to half, compressed, scaled back."""
     index = np.unique(np.linspace(0, len(track.crops) - 1, LOOKS).round().astype(int))
-    crops = np.stack([_degraded_crop(track.crops[i]) for i in index])
+    crops = np.stack([degrade_crop(track.crops[i]) for i in index])
     return replace(
         track,
         times_s=track.times_s[index],
@@ -40,7 +40,8 @@ def degrade(track: FaceTrack) -> FaceTrack:
     )
 
 
-def _degraded_crop(crop: np.ndarray) -> np.ndarray:
+def degrade_crop(crop: np.ndarray) -> np.ndarray:
+    """One (320, 320, 3) uint8 RGB crop after that trip, at its old size."""
     small = recompress(rescale(crop, SCALE)[..., ::-1], WEBP_QUALITY, WEBP)[..., ::-1]
     return cv2.resize(small, (align.CROP_PX, align.CROP_PX), interpolation=cv2.INTER_CUBIC)
 

@@ -52,6 +52,31 @@ def catalog_rows(sources: Sequence[Source]) -> list[list[str]]:
     ]
 
 
+def source_facts(source: Source, language: Language = ENGLISH) -> str:
+    """What the catalog knows of one entry before anything is loaded."""
+    badges = [("can be used", "good") if source.usable else ("cannot be used", "caution")]
+    badges += [] if source.pinned else [("not pinned to a commit", "caution")]
+    badges += [("its owner asks to accept terms", "caution")] if source.gated else []
+    margin = "" if source.margin is None else f", {source.margin:.0%}"
+    facts = [
+        ("Name to type", source.spec),
+        ("Role", language(title(source.detector))),
+        ("Architecture", source.architecture or "–"),
+        ("Looks at", f"{language(source.crop)}{margin}"),
+        ("License", source.license),
+    ]
+    if source.labels is not None:
+        facts.append(("Which output means fake", source.labels.evidence))
+    return panel(
+        language,
+        badges=tuple((language(words), kind) for words, kind in badges),
+        text=source.title,
+        facts=tuple((language(name), value) for name, value in facts),
+        sentences=source.notes,
+        note=" ".join(source.bad),
+    )
+
+
 def checkpoint_facts(checkpoint: Checkpoint) -> str:
     """What was resolved: where from, what its outputs mean, whether it may vote."""
     card = checkpoint.card

@@ -1,6 +1,6 @@
 """How does an image look with what was found in it?
 
-Boxes with a level in words, heatmaps over faces, and strips of images. Every level has its own
+Boxes with a level in words, and heatmaps over faces. Every level has its own
 line style, not only its color. Draws on copies. Imports analysis (types), media.align,
 report.words.
 """
@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from analysis import Analysis, Keyframe
-from detectors.base import Heatmap
 from media import align
+from media.degrade import degrade_crop
 from media.sniff import MediaKind
 from report.words import AGAINST, FOR, STYLES, clock, percent
 from verdict.fusion import Opinion
@@ -134,62 +134,24 @@ def heat_scale(values: np.ndarray) -> float:
     return max(1.0, float(np.abs(values).max()))
 
 
-def heat_on_picture(image: np.ndarray, landmarks: np.ndarray, heatmap: Heatmap) -> np.ndarray:
-    """Lay a heatmap over the face it belongs to.
-
-    The map covers the tight crop; it goes back into the image by the inverse of the matrix that
-    the crop was cut with. Strong parts hide more of the face than weak ones.
+def heat_on_image(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    """Lay a heatmap over the image it belongs to; strong parts hide more of it than weak ones.
 
     Args:
         image: (h, w, 3) uint8 RGB.
-        landmarks: (468, 2) px of that face in this image.
-        heatmap: log-odds by part of the tight crop.
+        heatmap: (a, b) log-odds that each part of it adds.
 
     Returns:
         A new (h, w, 3) uint8 RGB image.
     """
-    side = align.TIGHT_PX
     # linear: a smoother kernel would swing below zero and paint evidence that nobody measured
     values = cv2.resize(
-        heatmap.values.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR
+        heatmap.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_LINEAR
     )
-    most = heat_scale(heatmap.values)
-    height, width = image.shape[:2]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    matrix = tight_matrix(landmarks)
-
-    def into_picture(layer: np.ndarray) -> np.ndarray:
-        return cv2.warpAffine(layer, matrix, (width, height), flags=flags)
-
-    strength = np.clip(np.abs(values) / most, 0, 1) * HEAT_OPACITY
-    opacity = into_picture(strength.astype(np.float32))[..., None]
-    colors = into_picture(heat_colors(values, most))
-    mixed = image * (1 - opacity) + colors * opacity
+    most = heat_scale(heatmap)
+    opacity = (np.clip(np.abs(values) / most, 0, 1) * HEAT_OPACITY)[..., None]
+    mixed = image * (1 - opacity) + heat_colors(values, most) * opacity
     return np.clip(mixed, 0, 255).astype(np.uint8)
-
-
-def tight_matrix(landmarks: np.ndarray) -> np.ndarray:
-    """The (2, 3) similarity from image pixels to the tight crop: the center of the wide one."""
-    matrix = align.face_matrix(landmarks).copy()
-    matrix[:, 2] -= (align.CROP_PX - align.TIGHT_PX) / 2
-    return matrix
-
-
-def heatmap_pair(analysis: Analysis, heatmap: Heatmap) -> np.ndarray | None:
-    """The plain face beside the face with a heatmap, on the kept image that is nearest in time.
-
-    Returns:
-        (h, w, 3) uint8 RGB, or None when no kept image shows that person.
-    """
-    shots = [keyframe for keyframe in analysis.keyframes if heatmap.person in keyframe.faces]
-    if not shots:
-        return None
-    keyframe = min(shots, key=lambda s: abs(s.time_s - heatmap.time_s))
-    landmarks = keyframe.faces[heatmap.person][1]
-    matrix = align.face_matrix(landmarks, align.CROP_PX)
-    plain = align.cut(keyframe.image, matrix, align.CROP_PX)
-    hot = heat_on_picture(plain, align.move(landmarks, matrix), heatmap)
-    return strip([plain, hot], align.CROP_PX)
 
 
 def jpeg(image: np.ndarray) -> bytes:
@@ -207,21 +169,29 @@ def data_uri(image: np.ndarray, height_px: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(image)).decode()
 
 
-def strip(images: list[np.ndarray], height_px: int, gap_px: int = 8) -> np.ndarray:
-    """Put images of any size side by side on white, all of one height; (h, w, 3) uint8 RGB."""
-    parts: list[np.ndarray] = []
-    for image in images:
-        width = max(1, round(image.shape[1] * height_px / image.shape[0]))
-        if parts:
-            parts.append(np.full((height_px, gap_px, 3), 255, np.uint8))
-        parts.append(cv2.resize(image, (width, height_px), interpolation=cv2.INTER_AREA))
-    return np.hstack(parts)
-
-
 def face_of(keyframe: Keyframe, person: str) -> np.ndarray:
     """The (320, 320, 3) uint8 RGB crop of one person in a kept image."""
     landmarks = keyframe.faces[person][1]
     return align.cut(keyframe.image, align.face_matrix(landmarks), align.CROP_PX)
+
+
+def re_encoded_pair(analysis: Analysis) -> tuple[np.ndarray, np.ndarray] | None:
+    """The deciding face as it is and as it is looked at again before an alarm.
+
+    Returns:
+        Two (640, 640, 3) uint8 RGB images; None where no kept image shows that person.
+    """
+    person = analysis.verdict.opinion.person
+    shots = [keyframe for keyframe in analysis.keyframes if person in keyframe.faces]
+    if person is None or not shots:
+        return None
+    crop = face_of(shots[len(shots) // 2], person)
+    size = (2 * align.CROP_PX, 2 * align.CROP_PX)
+    before, after = (
+        cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
+        for image in (crop, degrade_crop(crop))
+    )
+    return before, after
 
 
 def _caption(person: str, opinion: Opinion | None) -> tuple[str, ...]:

@@ -1,21 +1,22 @@
 """What did each detector find? One card a detector, with one image that shows the thing.
 
-A card asks the finding what it carries: a heatmap is laid over the face, anything else is drawn
-over time. Imports analysis (types), verdict and the other files of this room.
+A card asks the finding what it carries: the strongest image with its heatmap, lines along an axis,
+or else bars over time. Imports analysis (types), verdict and the other files of this room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis import Analysis
-from detectors.base import Finding, Heatmap
+from detectors.base import Finding
+from detectors.exhibits import FaceImage
 from media.sniff import MediaKind
-from report.draw import data_uri, heatmap_pair
+from report.draw import data_uri, heat_on_image
 from report.language import ENGLISH, Language
+from report.plots import Plot, plot
 from report.roles import phrase, question, title
 from report.words import clock, signed, status
 from verdict.explain import STRENGTH, sees_nothing
@@ -27,20 +28,19 @@ EVEN_LOG_ODDS = 0.25  # a heatmap whose parts differ by less shows nothing
 
 @dataclass(frozen=True)
 class Figure:
-    """The image of a card.
+    """What a card shows: images, a drawing, or bars over time.
 
     Attributes:
-        image: data URI, or None for bars over time.
+        caption: what it is.
+        images: (data URI, caption) of one or two.
+        plot: lines along an axis, or None.
         bars: (left %, width %, height % of the half, side, words) over time.
-        caption: what it shows.
-        left, right: captions of the two halves of a pair; empty for one image.
     """
 
-    image: str | None
-    bars: tuple[tuple[float, float, float, str, str], ...]
     caption: str
-    left: str = ""
-    right: str = ""
+    images: tuple[tuple[str, str], ...] = ()
+    plot: Plot | None = None
+    bars: tuple[tuple[float, float, float, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,37 +135,48 @@ def _weight(value: float, counted: bool, language: Language) -> str:
 
 
 def _figure(analysis: Analysis, finding: Finding, language: Language) -> tuple[Figure | None, str]:
-    """The image of a finding, or why there is none."""
-    if finding.heatmaps:
-        heatmap = strongest(finding.heatmaps)
-        if float(np.ptp(heatmap.values)) < EVEN_LOG_ODDS:
-            return None, language(
-                "No heatmap: no part of the face stands out, the whole face counts alike."
-            )
-        pair = heatmap_pair(analysis, heatmap)
-        if pair is not None:
-            return _heat_figure(analysis, heatmap, pair, language), ""
+    """The figure of a finding, and a sentence on what is not shown."""
+    note = ""
+    if finding.image is not None:
+        note = _why_no_heatmap(finding.image, language)
+        return _image_figure(analysis, finding.image, not note, language), note
+    drawing = plot(finding, language)
+    if drawing is not None:
+        return Figure(drawing.caption, plot=drawing), note
     if len(finding.windows) > 1:
-        return _bars(analysis, finding, language), ""
-    return None, ""
+        return _bars(analysis, finding, language), note
+    return None, note
 
 
-def strongest(heatmaps: Sequence[Heatmap]) -> Heatmap:
-    """The heatmap with the highest mean."""
-    return max(heatmaps, key=lambda h: float(np.mean(h.values)))
+def _why_no_heatmap(image: FaceImage, language: Language) -> str:
+    """Why a heatmap would mislead; empty where it would not, or where there is none."""
+    if image.heatmap is None:
+        return ""
+    if float(np.ptp(image.heatmap)) < EVEN_LOG_ODDS:
+        return language("No heatmap: no part of the face stands out, the whole face counts alike.")
+    if image.score <= 0:
+        return language("No heatmap: no part of the face speaks for manipulation more than others.")
+    if not image.confirmed:
+        return language(
+            "No heatmap: blurring the part it points at lowers the score no more than blurring "
+            "other parts of that size."
+        )
+    return ""
 
 
-def _heat_figure(
-    analysis: Analysis, heatmap: Heatmap, pair: np.ndarray, language: Language
-) -> Figure:
-    when = "" if analysis.kind != MediaKind.VIDEO else f", {clock(heatmap.time_s)}"
-    return Figure(
-        image=data_uri(pair, PICTURE_PX),
-        bars=(),
-        caption=language("Red parts speak for manipulation, blue parts against it."),
-        left=language("The face") + when,
-        right=language("What each part adds"),
-    )
+def _image_figure(analysis: Analysis, image: FaceImage, heat: bool, language: Language) -> Figure:
+    """The strongest image; beside it the same with its heatmap, or the control region."""
+    moment = clock(image.time_s).replace(" ", "\N{NO-BREAK SPACE}")
+    when = f", {moment}" if analysis.kind == MediaKind.VIDEO else ""
+    images = [(image.image, language("What was looked at") + when)]
+    caption = language("The image that speaks most for manipulation, as the detector gets it.")
+    if image.heatmap is not None and heat:
+        images.append((heat_on_image(image.image, image.heatmap), language("What each part adds")))
+        caption = language("Red parts speak for manipulation, blue parts against it.")
+    if image.control is not None:
+        images.append((image.control, language("For comparison")))
+        caption = language("What camera and codec do, they do to both; the difference counts.")
+    return Figure(caption, tuple((data_uri(part, PICTURE_PX), words) for part, words in images))
 
 
 def _bars(analysis: Analysis, finding: Finding, language: Language) -> Figure:
@@ -178,4 +189,4 @@ def _bars(analysis: Analysis, finding: Finding, language: Language) -> Figure:
         words = f"{clock(window.start_s)}: {signed(window.value)}"
         bars.append((round(left, 2), round(stop - left, 2), round(height, 2), side, words))
     caption = language("Over time: up for manipulation, down against it.")
-    return Figure(None, tuple(bars), caption)
+    return Figure(caption, bars=tuple(bars))

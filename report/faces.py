@@ -13,6 +13,7 @@ import numpy as np
 
 from analysis import Analysis
 from media.sniff import MediaKind
+from report.captions import cues
 from report.draw import data_uri, face_of
 from report.language import ENGLISH, Language
 from report.words import STYLES, LevelStyle, clock, percent
@@ -96,11 +97,12 @@ def _stretches(analysis: Analysis, stretches: tuple, language: Language) -> str:
 
 
 def overlay(analysis: Analysis, language: Language = ENGLISH) -> dict[str, Any]:
-    """Boxes over time for the player, as plain JSON.
+    """Boxes over time and captions for the player, as plain JSON.
 
     Returns:
-        ``{"duration_s": …, "faces": [{"key", "label", "tracks": [[[t, x0, y0, x1, y1], …], …]}]}``
-        with places as shares of the image's width and height.
+        ``{"duration_s": …, "faces": [{"key", "label", "tracks": [[[t, x0, y0, x1, y1], …], …]}],
+        "captions": [[start_s, stop_s, text], …]}`` with places as shares of the image's width
+        and height.
     """
     opinions = {o.person: o for o in analysis.verdict.people}
     faces = [
@@ -111,7 +113,11 @@ def overlay(analysis: Analysis, language: Language = ENGLISH) -> dict[str, Any]:
         }
         for person in analysis.people
     ]
-    return {"duration_s": round(analysis.duration_s, 3), "faces": faces}
+    return {
+        "duration_s": round(analysis.duration_s, 3),
+        "faces": faces,
+        "captions": [[cue.start_s, cue.stop_s, cue.text] for cue in cues(analysis, language)],
+    }
 
 
 def _level(opinions: Mapping[str | None, Opinion], person: str) -> str:

@@ -56,7 +56,7 @@ def write_video(
             raise UserError("no_pictures", "A sound file has no video to annotate.")
         raise UserError("single_picture", "A single picture has no video to annotate.")
     target = Path(target)
-    stretches = _stretches(analysis)
+    stretches = stretches_shown(analysis)
     size_wh, fps = _even_size(analysis), max(1, round(analysis.fps))
     with (
         open_reader(source, stop) as clip,
@@ -82,7 +82,8 @@ def boxes_at(analysis: Analysis, time_s: float) -> dict[str, np.ndarray]:
     return boxes
 
 
-def _stretches(analysis: Analysis) -> Sequence[Stretch]:
+def stretches_shown(analysis: Analysis) -> Sequence[Stretch]:
+    """What of the clip the annotated video shows, one stretch after the other."""
     if analysis.duration_s <= WHOLE_UP_TO_S:
         return (Stretch(0.0, analysis.duration_s),)
     return analysis.windows

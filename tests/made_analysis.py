@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from analysis import Analysis, Settings
-from detectors.base import Finding, Heatmap, Reason, WindowScore
+from detectors.base import Finding, Reason, WindowScore
+from detectors.exhibits import Axis, Curve, FaceImage
 from detectors.registry import role_of
 from media.mode import Mode
 from media.provenance import Provenance
@@ -71,7 +72,8 @@ def finding(
     person: str | None,
     values: tuple[float, ...],
     status: str = "counted",
-    heatmaps: tuple[Heatmap, ...] = (),
+    curves: tuple[Curve, ...] = (),
+    image: FaceImage | None = None,
 ) -> Finding:
     """A finding whose windows have these log-odds."""
     span = DURATION_S / max(1, len(values))
@@ -84,31 +86,69 @@ def finding(
     measures = {"lag_ms": -80.0} if detector == "sync" else {"pictures": 8.0}
     return Finding(
         role_of(detector), person, score, score if calibrated else None, status, None, windows,
-        heatmaps, measures, f"{detector}@0123456789ab", calibrated,
+        measures, f"{detector}@0123456789ab", calibrated, curves=curves, image=image,
     )  # fmt: skip
 
 
 def no_finding(detector: str, person: str | None, code: str) -> Finding:
     """A finding with a reason in place of a number."""
     return Finding(
-        role_of(detector), person, None, None, "not_applicable", Reason.of(code), (), (), {},
+        role_of(detector), person, None, None, "not_applicable", Reason.of(code), (), {},
         f"{detector}@0123456789ab", False,
     )  # fmt: skip
+
+
+def face_image(heatmap: np.ndarray | None = None, confirmed: bool | None = True) -> FaceImage:
+    """The drawn face as a detector looks at it."""
+    x, y = (round(place) for place in CENTERS["Face A"])
+    image = cv2.resize(drawn_picture()[y - 70 : y + 70, x - 70 : x + 70], (224, 224))
+    return FaceImage(1.0, 5.0, image, heatmap=heatmap, confirmed=confirmed)
+
+
+def lag_curve() -> Curve:
+    """Lips and voice that agree best when the voice is moved."""
+    lags = np.arange(-600.0, 601.0, 40.0)
+    agreement = 0.1 + 0.3 * np.exp(-(((lags - 120) / 90) ** 2))
+    return Curve("agreement of lips and voice", Axis.LAG_MS, lags, agreement, zone=(-160.0, 160.0))
+
+
+def spectrum() -> Curve:
+    """A spectrum that leaves the band of real faces at its fine end."""
+    cycles = (np.arange(52) + 0.5) / 104
+    middle = 40 - 80 * cycles
+    typical = np.stack([middle - 4, middle, middle + 4])
+    power = middle + np.where(cycles > 0.4, 9.0, 1.0)
+    return Curve("power by fineness of detail", Axis.CYCLES_A_PIXEL, cycles, power, typical=typical)
+
+
+def openings() -> tuple[Curve, ...]:
+    """Mouth and lids in two windows, with one blink."""
+    result = []
+    for start_s in (0.0, 3.0):
+        times = start_s + np.arange(75) / 25
+        lids = np.where(np.abs(times - 1.5) < 0.1, 0.2, 1.0)
+        mouth = 0.1 + 0.05 * np.sin(12 * times)
+        marks = (1.42,) if start_s == 0 else ()
+        result += [
+            Curve("opening of the mouth", Axis.TIME_S, times, mouth),
+            Curve("opening of the eyes", Axis.TIME_S, times, lids, marks=marks),
+        ]
+    return tuple(result)
 
 
 def made_analysis(name: str = "clip.mp4") -> Analysis:
     """Two people in a video of six seconds; Face A looks manipulated."""
     values = np.linspace(-2, 3, 36, dtype=np.float32).reshape(6, 6)
     findings = (
-        finding("spatial", "Face A", (3.1, 5.0), heatmaps=(Heatmap("Face A", 1.0, values),)),
+        finding("spatial", "Face A", (3.1, 5.0), image=face_image(values)),
         finding("spatial", "Face B", (-2.2, -1.6)),
         finding("temporal", "Face A", (2.0, 2.6)),
         finding("temporal", "Face B", (-0.5, 0.4)),
-        finding("frequency", "Face A", (1.2, -0.4), "uncalibrated"),
+        finding("frequency", "Face A", (1.2, -0.4), "uncalibrated", (spectrum(),)),
         no_finding("frequency", "Face B", "re_encoded"),
-        finding("sync", "Face A", (-1.5, -2.0)),
+        finding("sync", "Face A", (-1.5, -2.0), curves=(lag_curve(), lag_curve())),
         no_finding("sync", "Face B", "off_screen_speech"),
-        finding("landmarks", "Face A", (0.4, 0.3), "experimental"),
+        finding("landmarks", "Face A", (0.4, 0.3), "experimental", openings()),
         no_finding("landmarks", "Face B", "clip_too_short"),
     )
     verdict = fuse(findings, image=False, numbers=NUMBERS)

@@ -143,6 +143,7 @@ def test_the_timeline_moves_the_player_and_boxes_follow_the_face(browser, addres
     page.locator("[data-seek]").last.click()
     page.click("#draw")
     page.wait_for_selector("#marked video", state="attached")
+    page.wait_for_selector("#marked track", state="attached")  # what the detectors say
     page.click("#again")
     page.wait_for_selector("#upload", state="visible")
     assert page.is_visible("#go")
@@ -201,6 +202,54 @@ def test_a_damaged_file_is_refused_at_the_drop_zone(browser, address, tmp_path):
     assert "." in words
     assert not watched.page.is_enabled("#go")
     assert watched.errors == []
+    watched.page.close()
+
+
+@pytest.mark.parametrize(("tab", "zone"), [("Analyze", "upload"), ("Batch", "batch-files")])
+def test_what_is_too_large_or_of_no_kind_is_refused_before_it_is_sent(
+    browser, address, tmp_path, tab, zone
+):
+    large, odd = tmp_path / "large.mp4", tmp_path / "letter.pdf"
+    with large.open("wb") as file:
+        file.truncate(read_spacefile().max_upload_mb * 1_000_000 + 1)
+    odd.write_bytes(b"%PDF-1.7")
+    watched = Watched(browser, address, SIZES["wide"])
+    watched.page.get_by_role("tab", name=tab).click()
+    sent: list[str] = []
+    watched.page.on("request", lambda r: sent.append(r.url) if "/upload" in r.url else None)
+    for path, words in ((large, "larger than"), (odd, "not a kind of file")):
+        watched.page.set_input_files(f"#{zone} input[type=file]", str(path))
+        watched.page.wait_for_selector(f".refused:visible:has-text('{words}')")
+    assert sent == []
+    watched.page.set_input_files(f"#{zone} input[type=file]", str(PICTURE))
+    watched.page.wait_for_selector(".refused", state="detached")
+    assert watched.errors == []
+    watched.page.close()
+
+
+@pytest.mark.parametrize(
+    ("tab", "button", "words"),
+    [
+        ("Batch", "#batch-go", "Choose several files"),
+        ("Compare", "#compare-go", "Choose a video, an image or a recording first"),
+        ("Check", "#replay-go", "Drop both"),
+    ],
+)
+def test_what_is_missing_is_said_where_it_is_missing(browser, address, tab, button, words):
+    watched = Watched(browser, address, SIZES["wide"])
+    watched.page.get_by_role("tab", name=tab).click()
+    watched.page.click(button)
+    watched.page.wait_for_selector(f":visible:text('{words}')")
+    watched.page.close()
+
+
+def test_an_address_inside_is_refused_on_the_page(browser, address):
+    watched = Watched(browser, address, SIZES["wide"])
+    watched.page.get_by_role("tab", name="Address").click()
+    watched.page.fill("#url input, #url textarea", f"{address}a.jpg")
+    watched.page.click("#fetch")
+    watched.page.wait_for_selector("#player [role=alert]:has-text('url_refused')")
+    assert not watched.page.is_enabled("#go")
     watched.page.close()
 
 
@@ -264,6 +313,28 @@ def test_several_files_fill_a_table_row_by_row(browser, address, tmp_path):
     assert len(rows) == 3
     assert watched.errors == []
     watched.page.close()
+
+
+def test_a_checkpoint_is_looked_at_tried_and_chosen_for_the_session(browser, address, tmp_path):
+    folder = write_model(tmp_path / "mine")
+    watched = Watched(browser, address, SIZES["wide"])
+    page = watched.page
+    page.get_by_role("tab", name="Models").click()
+    page.click("#catalog td:has-text('Motion of the face') >> nth=0")
+    page.wait_for_selector("#facts dt:has-text('License')")
+    page.click("#use")  # what cannot run is not chosen
+    page.fill("#spec input, #spec textarea", str(folder))
+    page.click("#role input")
+    page.get_by_role("option", name="Picture of the face").click()
+    page.click("#use")
+    page.wait_for_selector("#facts .badge:has-text('Chosen for Picture of the face')")
+    page.get_by_role("tab", name="Analyze").click()
+    page.click("#checkpoints button")
+    page.wait_for_function(
+        "(folder) => document.querySelector('#spec-spatial input').value === folder",
+        arg=str(folder),
+    )
+    page.close()
 
 
 def test_a_new_tab_is_one_object(browser):

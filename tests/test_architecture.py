@@ -73,6 +73,8 @@ def test_detectors_never_import_each_other():
     shared = {
         "__init__",
         "base",
+        "deletion",
+        "exhibits",
         "frozen",
         "gend",
         "loading",

@@ -70,8 +70,12 @@ def check(detector: Detector, window: Window) -> None:
         else:
             assert result.reason.code in REASONS and result.reason.sentence.endswith(".")
         assert all(np.isfinite(v) for v in result.measures.values())
-        for heatmap in result.heatmaps:
-            assert heatmap.values.ndim == 2 and np.isfinite(heatmap.values).all()
+        for curve in result.curves:
+            assert (np.diff(curve.x) > 0).all() and np.isfinite(curve.y).any()
+        if result.image is not None:
+            assert result.image.image.dtype == np.uint8 and result.image.image.ndim == 3
+            heatmap = result.image.heatmap
+            assert heatmap is None or (heatmap.ndim == 2 and np.isfinite(heatmap).all())
 
 
 def test_every_detector_comes_with_a_checkpoint_and_every_checkpoint_with_a_detector():
@@ -205,4 +209,4 @@ def test_a_still_picture_and_its_mirror_image_get_the_same_spatial_number(portra
     turned = replace(track, crops=np.ascontiguousarray(track.crops[:, :, ::-1]))
     once, mirrored = spatial.look(still, track), spatial.look(still, turned)
     assert once.raw == pytest.approx(mirrored.raw, abs=1e-3)
-    assert once.heatmaps[0].values == pytest.approx(mirrored.heatmaps[0].values[:, ::-1], abs=1e-2)
+    assert once.image.heatmap == pytest.approx(mirrored.image.heatmap[:, ::-1], abs=1e-2)

@@ -34,6 +34,7 @@ PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 COMMAND = ".venv/bin/python cli.py "
+JS_CLIENT = ROOT / "artifacts" / "js"  # npm install --prefix artifacts/js @gradio/client
 ADDRESS = "http://127.0.0.1:7860"
 PLAN_ONLY = {  # commands that install or start something: only what they would do is checked
     "make": f'exec {shutil.which("make")} --dry-run "$@" > /dev/null',
@@ -174,6 +175,10 @@ def test_a_block_of_javascript_runs(block, clone, address, tmp_path):
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed, so JavaScript cannot be run")
+    if "@gradio/client" in block.code:
+        if not (JS_CLIENT / "node_modules" / "@gradio" / "client").is_dir():
+            pytest.skip("npm install --prefix artifacts/js @gradio/client, to run this block")
+        (tmp_path / "node_modules").symlink_to(JS_CLIENT / "node_modules")
     script = tmp_path / "block.mjs"
     script.write_text(block.code.replace(ADDRESS, address), "utf-8")
     done = subprocess.run(

@@ -108,7 +108,6 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
                 "not_applicable" if np.isnan(v) else "counted",
                 reason if np.isnan(v) else None,
                 (),
-                (),
                 {},
                 "test",
                 True,

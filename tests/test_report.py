@@ -14,17 +14,21 @@ import jsonschema
 import numpy as np
 import pytest
 
-from detectors.base import Heatmap
+from detectors.base import WindowScore
+from detectors.exhibits import Axis, Curve
 from errors import UserError
-from media import align
 from media.clip import Clip
 from media.nursery import _limit
+from media.windows import Stretch
 from report import (
+    captions,
     checkpoints,
     draw,
     export,
     feedback,
     language,
+    plots,
+    quality,
     render,
     replay,
     schema,
@@ -38,7 +42,14 @@ from report.render import glossary
 from report.roles import title
 from report.words import support
 from tests.conftest import ROOT
-from tests.made_analysis import DURATION_S, SIZE_WH, drawn_picture, made_analysis, made_picture
+from tests.made_analysis import (
+    DURATION_S,
+    SIZE_WH,
+    drawn_picture,
+    face_image,
+    made_analysis,
+    made_picture,
+)
 from verdict.levels import ENFSI, Level
 
 CASES = {"two people": made_analysis, "nothing assessable": made_picture}
@@ -144,17 +155,13 @@ def test_name_plates_do_not_cover_each_other():
 
 
 def test_a_heatmap_lands_on_the_part_of_the_face_it_belongs_to():
-    result = made_analysis()
-    landmarks = result.keyframes[0].faces["Face A"][1]
     values = np.zeros((6, 6), np.float32)
     values[2, 1] = 5.0
-    gray = np.full((*SIZE_WH[::-1], 3), 128, np.uint8)
-    changed = draw.heat_on_picture(gray, landmarks, Heatmap("Face A", 1.0, values)) != gray
+    gray = np.full((224, 224, 3), 128, np.uint8)
+    changed = draw.heat_on_image(gray, values) != gray
     rows, columns = np.nonzero(changed.any(-1))
-    part = np.array([[1.5 / 6 * align.TIGHT_PX, 2.5 / 6 * align.TIGHT_PX]])
-    inverse = np.linalg.inv(np.vstack([draw.tight_matrix(landmarks), [0, 0, 1]]))[:2]
-    (expected,) = align.move(part, inverse)
-    assert abs(np.array([columns.mean(), rows.mean()]) - expected).max() < 2
+    expected = (1.5 / 6 * 224, 2.5 / 6 * 224)
+    assert np.abs(np.array([columns.mean(), rows.mean()]) - expected).max() < 2
 
 
 def test_the_heatmap_scale_is_symmetric_and_white_at_nothing():
@@ -162,11 +169,6 @@ def test_the_heatmap_scale_is_symmetric_and_white_at_nothing():
     assert tuple(middle) == (255, 255, 255)
     assert tuple(low) == draw.rgb(words.AGAINST)
     assert tuple(high) == draw.rgb(words.FOR)
-
-
-def test_a_strip_has_one_height():
-    images = [drawn_picture(), drawn_picture()[:100]]
-    assert draw.strip(images, 120).shape[0] == 120
 
 
 # ------------------------------------------------------------------ timeline
@@ -266,14 +268,99 @@ def test_the_needle_stands_in_the_zone_of_its_level(value):
     assert view.GAUGE_LEVELS[zone] == limits.level_of(value)
 
 
-def test_a_heatmap_on_which_nothing_stands_out_is_not_shown():
+@pytest.mark.parametrize(
+    ("heatmap", "confirmed", "note"),
+    [
+        (np.full((6, 6), 0.4, np.float32), True, "no part of the face stands out"),
+        (np.eye(6, dtype=np.float32), False, "blurring the part it points at"),
+    ],
+)
+def test_a_heatmap_that_would_mislead_is_not_shown_and_a_sentence_says_why(
+    heatmap, confirmed, note
+):
     result = made_analysis()
-    flat = Heatmap("Face A", 1.0, np.full((6, 6), 0.4, np.float32))
-    first = replace(result.findings[0], heatmaps=(flat,))
+    first = replace(result.findings[0], image=face_image(heatmap, confirmed))
     result = replace(result, findings=(first, *result.findings[1:]))
     card = view.view(result).cards[0]
-    assert card.figure is None
-    assert "No heatmap" in card.note
+    assert card.figure is not None and len(card.figure.images) == 1
+    assert note in card.note
+
+
+def test_a_heatmap_that_holds_stands_beside_its_image():
+    card = view.view(made_analysis()).cards[0]
+    assert card.figure is not None and len(card.figure.images) == 2
+    assert card.note == ""
+
+
+# ------------------------------------------------------------------ drawings
+
+
+def drawn(name: str) -> plots.Plot:
+    result = made_analysis()
+    card = next(c for c in view.view(result).cards if c.title == title(name))
+    assert card.figure is not None and card.figure.plot is not None
+    return card.figure.plot
+
+
+def test_the_lag_curve_says_by_how_much_lips_and_voice_are_apart():
+    plot = drawn("sync")
+    assert plot.best is not None and plot.zone is not None
+    middle = plot.zone[0] + plot.zone[1] / 2
+    assert middle == pytest.approx(plots.WIDTH / 2, abs=0.2)  # lag 0
+    assert plot.best[1] == "+120 ms"
+    assert middle < plot.best[0] < plot.zone[0] + plot.zone[1]  # late, but as recordings are
+    assert "best at +120 ms, with 0.40; 0.15 unmoved" in plot.words
+
+
+def test_the_spectrum_is_held_against_those_of_real_faces():
+    plot = drawn("frequency")
+    assert plot.lanes[0].band and plot.lanes[0].middle
+    assert "81 % of it lies where real faces lie" in plot.words  # 42 of 52 radii
+
+
+def test_mouth_and_lids_are_drawn_window_by_window_with_the_blink():
+    plot = drawn("landmarks")
+    mouth, lids = plot.lanes
+    assert len(mouth.lines) == len(lids.lines) == 2
+    assert len(lids.marks) == 1 and mouth.marks == ()
+    assert plot.seams == pytest.approx([plots.WIDTH / 2])
+    assert [words for _, words in plot.ticks] == ["0.0 s", "3.0 s"]
+    assert "Blinks at 1.4 s." in plot.words
+
+
+def test_a_long_clip_shows_its_strongest_windows_in_their_order():
+    result = made_analysis()
+    windows = tuple(WindowScore(s, s + 3, s % 5, None) for s in range(0, 60, 3))
+    times = [np.arange(75) / 25 + w.start_s for w in windows]
+    curves = tuple(Curve("opening of the mouth", Axis.TIME_S, t, t % 1) for t in times)
+    long = next(f for f in result.findings if f.detector == "landmarks")
+    plot = plots.plot(replace(long, windows=windows, curves=curves))
+    assert plot is not None and len(plot.lanes[0].lines) == plots.MOST_WINDOWS
+    assert [words for _, words in plot.ticks] == ["9.0 s", "24.0 s", "39.0 s", "54.0 s"]
+
+
+def test_every_drawing_keeps_inside_of_itself_and_has_words():
+    for name in ("sync", "frequency", "landmarks"):
+        plot = drawn(name)
+        for lane in plot.lanes:
+            for pair in (p for line in lane.lines for p in line.split()):
+                x, y = map(float, pair.split(","))
+                assert 0 <= x <= plots.WIDTH and lane.top <= y <= plot.height
+        assert plot.words and plot.caption
+
+
+def test_the_names_of_all_curves_are_said_in_german():
+    german = language.languages()["de"].table
+    assert {c.name for f in made_analysis().findings for c in f.curves} <= set(german)
+
+
+def test_a_lag_that_could_not_be_compared_breaks_the_line():
+    sync = next(f for f in made_analysis().findings if f.curves)
+    curve = sync.curves[0]
+    holes = curve.y.copy()
+    holes[[0, 10]] = np.nan
+    plot = plots.plot(replace(sync, curves=(replace(curve, y=holes),)))
+    assert plot is not None and len(plot.lanes[0].lines) == 2
 
 
 def test_boxes_for_the_player_lie_inside_the_picture():
@@ -284,6 +371,36 @@ def test_boxes_for_the_player_lie_inside_the_picture():
             assert 0 <= time_s <= DURATION_S
             assert all(0 <= side <= 1 for side in box)
     assert len(sent["faces"][0]["tracks"][0]) <= DURATION_S * 10 + 2
+
+
+# ------------------------------------------------------------------ captions
+
+
+def test_each_examined_window_has_a_caption_with_its_strongest_numbers():
+    result = captions.cues(made_analysis())
+    assert [cue.start_s for cue in result] == pytest.approx([0.0, 3.0], abs=0.01)
+    assert result[0].text.splitlines()[0].startswith("Face A: Picture of the face +3.1 · ")
+    assert len(result[0].text.splitlines()) == 2  # Face B
+
+
+def test_captions_are_webvtt_and_escaped():
+    cue = captions.Cue(75.25, 3600.0, "a < b & c --> d")
+    text = captions.to_vtt([cue])
+    assert text.startswith("WEBVTT\n\n00:01:15.250 --> 01:00:00.000\n")
+    assert text.endswith("a &lt; b &amp; c --&gt; d\n")
+
+
+def test_captions_follow_a_video_that_shows_the_examined_stretches_only():
+    all_cues = [captions.Cue(0.0, 3.0, "first"), captions.Cue(60.0, 63.0, "second")]
+    cut = captions.cut_to(all_cues, (Stretch(0.0, 3.0), Stretch(60.0, 63.0)))
+    assert [(c.start_s, c.stop_s, c.text) for c in cut] == [(0, 3, "first"), (3, 6, "second")]
+
+
+def test_the_re_encoded_copy_differs_and_has_the_same_size():
+    pair = draw.re_encoded_pair(made_analysis())
+    assert pair is not None and pair[0].shape == pair[1].shape == (640, 640, 3)
+    assert not np.array_equal(*pair)
+    assert draw.re_encoded_pair(made_picture()) is None
 
 
 # ------------------------------------------------------------------ languages
@@ -389,6 +506,26 @@ def test_a_german_result_has_no_english_level():
     text = text.split("folded")[0]  # the whole explanation below is in English
     assert "Some signs" not in text
     assert german("Some signs") in text
+
+
+# ------------------------------------------------------------------ how good it is
+
+
+def test_every_figure_that_is_shown_is_a_row_of_its_card_and_said_in_german():
+    german = language.languages()["de"].table
+    for part, entries in quality.shown().items():
+        assert entries, part
+        for entry in entries:
+            assert entry["figure"] in quality.measured(entry["detector"]), entry
+            assert entry["what"] in german
+
+
+def test_a_figure_reads_as_its_card_says():
+    row = quality.measured("generation")["AUC, all"]
+    text = quality.quality()
+    assert f"{float(row['value']):.2f}" in text
+    assert f"{float(row['low']):.2f} to {float(row['high']):.2f}" in text
+    assert f"{int(row['n_fake']):,} fake against {int(row['n_real']):,} real" in text
 
 
 # ------------------------------------------------------------------ page

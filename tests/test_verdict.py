@@ -36,14 +36,13 @@ def finding(name, log_odds, person="Face A", status="counted", code="no_face"):
             "not_applicable",
             Reason.of(code),
             (),
-            (),
             {},
             "x",
             True,
         )
     llr = None if status == "uncalibrated" else log_odds
     windows = (WindowScore(0, 3, log_odds, llr),)
-    return Finding(role_of(name), person, log_odds, llr, status, None, windows, (), {}, "x", True)
+    return Finding(role_of(name), person, log_odds, llr, status, None, windows, {}, "x", True)
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.none() | st.floats(-20, 20), min_size=1))

@@ -14,6 +14,7 @@ from detectors.registry import roles
 from hub.spacefile import Space
 from media.reader import isolation
 from report.checkpoints import what_it_sees
+from report.quality import quality
 from report.render import render
 from ui.tab import Tab
 from ui.texts import label, written
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def about_tab(space: Space) -> None:
     """What it can and cannot see, words, programs, and the model cards."""
     gr.Markdown((ROOT / "report" / "about.md").read_text("utf-8"))
+    written(quality)
     gr.Markdown(isolation())
     written(what_it_sees)
     written(lambda say: render("glossary", say))

@@ -16,8 +16,8 @@ from detectors.registry import names, roles
 from errors import UserError, writing
 from hub.spacefile import Space
 from report.language import Language
-from report.render import answer, over_time, render
-from ui import source
+from report.render import answer, over_time
+from ui import source, web
 from ui.jobs import is_hosted, streamed
 from ui.keeping import KEEP_S, fresh_folder
 from ui.results import Keep, keep_column, stored
@@ -35,7 +35,6 @@ from ui.session import (
 from ui.tab import Tab
 from ui.texts import label, language_of, written
 
-FORMATS = "MP4, MOV, MKV, WebM, AVI, GIF, JPEG, PNG, WebP, MP3, WAV, M4A, OGG, Opus, FLAC"
 PICK = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-example]');
   if (button) trigger('pick', {name: button.dataset.example}); });"""
@@ -94,7 +93,7 @@ def analyze_tab(space: Space) -> None:
     with gr.Row(elem_id="analyze"):
         with gr.Column(scale=5, min_width=320, elem_id="left"):
             with gr.Column(elem_id="setup") as setup:
-                path, sources = source_column(space)
+                path, sources, named = source_column(space)
             player = gr.HTML("", elem_id="player", apply_default_css=False)
             timeline = gr.HTML("", elem_id="timeline", apply_default_css=False)
             with gr.Row(elem_id="buttons"):
@@ -110,6 +109,12 @@ def analyze_tab(space: Space) -> None:
             keep = keep_column(done)
     places = Places(setup, player, timeline, shown, live, queue, go, stop, again, keep)
     wire(space, done, choices, places, sources, choosing)
+    if named is not None:
+        outputs = [sources[0], places.player]
+        for event in (named.go.click, named.url.submit):
+            event(fetcher(space, sources[0], places), named.url, outputs,
+                  show_progress_on=named.url, concurrency_limit=2,
+                  concurrency_id="fetch", api_visibility="private")  # fmt: skip
 
 
 def wire(
@@ -134,20 +139,53 @@ def wire(
     places.again.click(starter(places, choosing), None, outputs, **QUIET)
 
 
-def source_column(space: Space) -> tuple[gr.State, list[Any]]:
-    """Where the file comes from."""
+@dataclass(frozen=True)
+class Named:
+    """Where a file is named by its address; components."""
+
+    url: gr.Textbox
+    go: gr.Button
+
+
+def source_column(space: Space) -> tuple[gr.State, list[Any], Named | None]:
+    """Where the file comes from; addresses only where they are allowed."""
     path = gr.State(None)
     with gr.Tabs(elem_id="sources"):
         with gr.Tab(label("File")):
             chosen = gr.File(
                 label=label("Video, image or audio"), type="filepath", height=150, elem_id="upload",
             )  # fmt: skip
-            written(lambda say: render("limits", say, formats=FORMATS, mb=space.max_upload_mb))
+            written(lambda say: source.limits("upload", space, say))
         with gr.Tab(label("Film yourself")):
             filmed = gr.Video(sources=["webcam"], include_audio=True, label=label("Film yourself"))
         with gr.Tab(label("Take a picture")):
             keyframe = gr.Image(sources=["webcam"], type="filepath", label=label("Take a picture"))
-    return path, [chosen, filmed, keyframe]
+        named = address_tab() if web.allowed(space) else None
+    return path, [chosen, filmed, keyframe], named
+
+
+def address_tab() -> Named:
+    """A file by its address."""
+    with gr.Tab(label("Address")):
+        url = gr.Textbox(
+            label=label("Address of a video or image"), placeholder="https://", max_lines=1,
+            max_length=web.MOST_CHARACTERS, elem_id="url",
+            info=label("This machine asks that site for the file; public addresses only."),
+        )  # fmt: skip
+        return Named(url, gr.Button(label("Fetch"), size="md", elem_id="fetch"))
+
+
+def fetcher(space: Space, chosen: gr.File, places: Places) -> Callable:
+    """The function behind the address."""
+
+    def fetch(url: str, request: gr.Request) -> dict[Any, Any]:
+        """Put the file where an upload would be, or say why not."""
+        try:
+            return {chosen: str(web.fetch(url, space, fresh_folder()).path), places.player: ""}
+        except UserError as error:
+            return {chosen: None, places.player: alert(error, language_of(request))}
+
+    return fetch
 
 
 def chooser(space: Space, choices: Choices, places: Places) -> Callable:
@@ -224,6 +262,7 @@ def choice_column(space: Space, path: gr.State) -> Choices:
             specs[detector.name] = gr.Dropdown(
                 known, value=space.checkpoints.get(detector.name) or known[0][1],
                 allow_custom_value=True, filterable=True, label=f"Checkpoint: {detector.title}",
+                elem_id=f"spec-{detector.name}",
             )  # fmt: skip
             answers[detector.name] = gr.Textbox(
                 label=f"{detector.title}: which outputs mean fake?", visible=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,11 +21,13 @@ from report.cells import text_cell
 from report.language import Language
 from report.view import view
 from report.words import percent
+from ui.checks import checked, given
 from ui.jobs import is_hosted, streamed
 from ui.keeping import fresh_folder
 from ui.session import QUEUE, QUIET, alert, check_limits, chosen_settings, examine, stem_of
+from ui.source import limits
 from ui.tab import Tab
-from ui.texts import label, language_of
+from ui.texts import label, language_of, written
 
 MOST_FILES, MOST_HOSTED = 200, 20
 HEADS = ("File", "Level", "Probability", "Reason")
@@ -37,7 +39,7 @@ def batch_tab(space: Space) -> None:
     most = MOST_HOSTED if is_hosted() else MOST_FILES
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            files, mode = _choices(most)
+            files, mode = _choices(most, space)
             with gr.Row():
                 go = gr.Button(label("Analyze all"), variant="primary", elem_id="batch-go")
                 stop = gr.Button(label("Stop"), visible=False)
@@ -53,7 +55,10 @@ def batch_tab(space: Space) -> None:
                 as_zip = gr.DownloadButton(label("All reports (zip)"), elem_id="batch-zip")
     outputs = [note, table, ready, as_csv, as_zip, go, stop]
 
-    def begin() -> dict[Any, Any]:
+    def check(chosen: list[str] | None, request: gr.Request) -> Any:
+        return checked(lambda: count(chosen or [], most), request)
+
+    def begin(chosen: list[str] | None) -> dict[Any, Any]:
         return {
             go: gr.Button(visible=False), stop: gr.Button(visible=True), table: [],
             ready: gr.Row(visible=False), note: "",
@@ -81,20 +86,21 @@ def batch_tab(space: Space) -> None:
         except UserError as error:
             return end() | {note: alert(error, say)}
 
-    begun = go.click(begin, None, outputs, **QUIET)
-    started = begun.then(
+    begun = go.click(begin, files, outputs, validator=check, **QUIET)
+    started = begun.success(
         streamed(run), {files, mode}, outputs, concurrency_limit=1, concurrency_id=QUEUE,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     stop.click(end, None, outputs, cancels=[begun, started], **QUIET)
 
 
-def _choices(most: int) -> tuple[gr.File, gr.Radio]:
+def _choices(most: int, space: Space) -> tuple[gr.File, gr.Radio]:
     """What is examined, and how much of it."""
     files = gr.File(
         label=f"{label('Several files, or a zip of them')} · {most}", type="filepath",
         file_count="multiple", height=180, elem_id="batch-files",
     )  # fmt: skip
+    written(lambda say: limits("batch-files", space, say, "zip"))
     mode = gr.Radio(
         [(label("Quick: up to 12 s of it"), "quick"), (label("Thorough: end to end"), "thorough")],
         value="quick", label=label("How much of a video or a recording is examined"),
@@ -140,13 +146,21 @@ def unpacked(files: list[str], most: int, most_mb: int) -> list[Path]:
     for name in files:
         path = Path(name)
         paths += list(_members(path, most, most_mb)) if zipfile.is_zipfile(path) else [path]
-    if not paths:
-        raise UserError("no_file", "Choose several files, or a zip of them, first.")
-    if len(paths) > most:
-        raise UserError(
-            "too_many_files", f"These are {len(paths)} files; at most {most} can be examined here."
-        )
+    count(paths, most)
     return paths
+
+
+def count(files: Sequence[str | Path], most: int) -> None:
+    """Refuse none and too many.
+
+    Raises:
+        UserError: ``no_file`` or ``too_many_files``.
+    """
+    given(files, "Choose several files, or a zip of them, first.")
+    if len(files) > most:
+        raise UserError(
+            "too_many_files", f"These are {len(files)} files; at most {most} can be examined here."
+        )
 
 
 def _members(archive: Path, most: int, most_mb: int) -> Iterator[Path]:

@@ -5,6 +5,8 @@ Imports report and ui.session.
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from detectors.registry import names, roles
@@ -12,6 +14,7 @@ from errors import UserError
 from hub.spacefile import Space
 from media.mode import Mode
 from report.checkpoints import side_by_side
+from ui.checks import checked
 from ui.jobs import stoppable
 from ui.session import (
     QUEUE,
@@ -21,6 +24,7 @@ from ui.session import (
     examine,
     specs_of,
 )
+from ui.source import readable
 from ui.tab import Tab
 from ui.texts import label
 
@@ -41,7 +45,7 @@ def compare_tab(space: Space) -> None:
                 )
                 for n in (1, 2)
             )
-            go = gr.Button(label("Compare"), variant="primary")
+            go = gr.Button(label("Compare"), variant="primary", elem_id="compare-go")
         with gr.Column(scale=2, min_width=300):
             out = gr.HTML(min_height=120, apply_default_css=False)
     role.change(
@@ -49,8 +53,13 @@ def compare_tab(space: Space) -> None:
         role, [first, second],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
+
+    def check(path, role, first, second, request: gr.Request) -> list[Any]:
+        fine = gr.validate(True, "")
+        return [checked(lambda: readable(path, space), request), fine, fine, fine]
+
     go.click(
-        stoppable(compare), [file, role, first, second], out,
+        stoppable(compare), [file, role, first, second], out, validator=check,
         concurrency_id=QUEUE, api_visibility="private",
     )  # fmt: skip
 
@@ -58,8 +67,6 @@ def compare_tab(space: Space) -> None:
 def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
     """Two checkpoints of one role on one file."""
     try:
-        if not path:
-            raise UserError("no_file", "Choose a video, an image or a recording first.")
         result = []
         for place, spec in enumerate((first, second)):
             settings = chosen_settings(Mode.QUICK, [role], False, {role: spec})

@@ -6,6 +6,8 @@ Imports evaluation, hub, report and ui.session.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +21,20 @@ from evaluation.manifest import read_manifest
 from evaluation.run import score_files, set_up
 from hub import catalog
 from hub.calibrations import save_answer
+from hub.checkpoint import Checkpoint
 from hub.selfcheck import MIN_OF_EACH as MIN_FOR_DIRECTION
 from hub.selfcheck import check_sign
 from hub.spacefile import Space
 from hub.store import empty_cache, list_cache
 from media.mode import Mode
 from report import checkpoints as shown
+from report.roles import title
+from ui.checks import checked, given
 from ui.jobs import current_stop, is_hosted, stoppable
 from ui.keeping import fresh_folder
 from ui.session import QUEUE, QUIET, alert, chosen_settings
-from ui.tab import Tab
-from ui.texts import label
+from ui.tab import Tab, component
+from ui.texts import label, language_of
 
 
 def models_tab(space: Space) -> None:
@@ -50,18 +55,28 @@ def models_tab(space: Space) -> None:
         )  # fmt: skip
         role = gr.Dropdown(titles, value=names()[0], label=label("Role"), elem_id="role")
         answer = gr.Textbox(label=label("Outputs that mean fake (only if asked)"))
-        check = gr.Button(label("Check"), variant="primary", elem_id="check")
+    with gr.Row():
+        check = gr.Button(label("Check"), elem_id="check")
+        use = gr.Button(label("Use in my session"), variant="primary", elem_id="use")
     facts = gr.HTML("", min_height=40, apply_default_css=False, elem_id="facts")
-    by_spec = {source.spec: source.detector for source in sources}
+    by_spec = {(source.spec, title(source.detector)): source for source in sources}
 
-    def pick(event: gr.SelectData) -> tuple[Any, Any]:
-        chosen = event.row_value[1] if event.row_value else ""
-        return chosen, by_spec.get(chosen, gr.skip())
+    def pick(event: gr.SelectData, request: gr.Request) -> tuple[Any, Any, Any]:
+        row = event.row_value or ["", "", ""]
+        source = by_spec.get((row[1], row[2]))
+        if source is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        return source.spec, source.detector, shown.source_facts(source, language_of(request))
 
-    table.select(pick, None, [spec, role], **QUIET)
+    table.select(pick, None, [spec, role, facts], **QUIET)
     check.click(
         stoppable(check_spec), [spec, role, answer], facts, concurrency_id=QUEUE,
-        api_visibility="private",
+        api_visibility="private", validator=named,
+    )  # fmt: skip
+    boxes = {name: component(f"spec-{name}") for name in names()}
+    use.click(
+        stoppable(partial(use_spec, boxes, facts)), [spec, role, answer],
+        [facts, *boxes.values()], concurrency_id=QUEUE, api_visibility="private", validator=named,
     )  # fmt: skip
     calibration(spec, role, answer)
     with gr.Accordion(label("Downloaded checkpoints"), open=False) as downloads:
@@ -95,14 +110,43 @@ def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None
     )  # fmt: skip
 
 
+def named(spec: str, role: str, answer: str, request: gr.Request) -> list[Any]:
+    """Say at once that no checkpoint was named."""
+    fine = gr.validate(True, "")
+    sentence = "Choose a row, or type the name of a checkpoint."
+    return [checked(lambda: given(spec.strip(), sentence), request), fine, fine]
+
+
+def use_spec(
+    boxes: Mapping[str, gr.Dropdown], facts: gr.HTML, spec: str, role: str, answer: str
+) -> dict[Any, Any]:
+    """Check a checkpoint and choose it on the tab Analyze; nothing is chosen that cannot run."""
+    try:
+        checkpoint = checked_spec(spec, role, answer)
+    except UserError as error:
+        return {facts: alert(error)}
+    words = f"Chosen for {title(role)} on the tab Analyze, for your session."
+    chosen = shown.panel(badges=((words, "good"),))
+    return {facts: chosen + shown.checkpoint_facts(checkpoint), boxes[role]: spec.strip()}
+
+
+def checked_spec(spec: str, role: str, answer: str) -> Checkpoint:
+    """Resolve a checkpoint and build its network.
+
+    Raises:
+        UserError: why it cannot be used.
+    """
+    settings = chosen_settings(Mode.QUICK, [role], True, {role: spec}, {role: answer})
+    checkpoint = load_detector(role, settings).checkpoint
+    if settings.fake_labels and not is_hosted():
+        save_answer(checkpoint.sha256, settings.fake_labels[role])
+    return checkpoint
+
+
 def check_spec(spec: str, role: str, answer: str) -> str:
     """Resolve a checkpoint and build its network, or say exactly why not."""
     try:
-        settings = chosen_settings(Mode.QUICK, [role], True, {role: spec}, {role: answer})
-        checkpoint = load_detector(role, settings).checkpoint
-        if settings.fake_labels and not is_hosted():
-            save_answer(checkpoint.sha256, settings.fake_labels[role])
-        return shown.checkpoint_facts(checkpoint)
+        return shown.checkpoint_facts(checked_spec(spec, role, answer))
     except UserError as error:
         return alert(error)
 

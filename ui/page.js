@@ -14,6 +14,21 @@
     return seen.data;
   }
 
+  // What the detectors say in each window, as captions that the player's own button shows.
+  function caption(data) {
+    const player = video();
+    if (!player || player.captioned === data) return;
+    player.captioned = data;
+    const track = player.captions || (player.captions = player.addTextTrack("captions", "Detectors", document.documentElement.lang || "en"));
+    for (const cue of [...(track.cues || [])]) track.removeCue(cue);
+    for (const [start, stop, text] of (data && data.captions) || []) {
+      const cue = new VTTCue(start, stop, "");
+      cue.text = text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+      track.addCue(cue);
+    }
+    track.mode = track.mode === "showing" ? "showing" : "hidden";
+  }
+
   // Where a face is at a moment, between two known places; null where it was not followed.
   function placeAt(track, time) {
     const first = track[0], last = track[track.length - 1], slack = 0.08;
@@ -102,9 +117,39 @@
     if (next !== undefined) { event.target.value = next; seekTo(next); }
   });
 
+  // What is too large or of no kind that can be examined is refused at the drop zone, before it is sent.
+  const KINDS = /^(video|image|audio)\/|^$|zip|octet-stream|matroska|json/;
+
+  function refuse(event, files) {
+    const zone = [...document.querySelectorAll(".limits[data-for]")].find((one) => {
+      const place = document.getElementById(one.dataset.for);
+      return place && place.contains(event.target);
+    });
+    if (!zone) return;
+    const large = [...files].some((file) => file.size > Number(zone.dataset.mb) * 1e6);
+    const odd = [...files].some((file) => !KINDS.test(file.type));
+    let words = zone.parentElement.querySelector(".refused");
+    if (words) words.remove();
+    if (!large && !odd) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.target.matches("input")) event.target.value = "";
+    words = document.createElement("p");
+    words.className = "refused";
+    words.setAttribute("role", "alert");
+    words.textContent = large ? zone.dataset.large : zone.dataset.kind;
+    zone.after(words);
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[type=file]")) refuse(event, event.target.files);
+  }, true);
+  document.addEventListener("drop", (event) => refuse(event, event.dataTransfer ? event.dataTransfer.files : []), true);
+
   function frame() {
     const element = media(), data = overlay();
     if (element) drawBoxes(element, data);
+    caption(data);
     drawPlayhead(data);
     showVerdict();
     requestAnimationFrame(frame);

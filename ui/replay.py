@@ -6,6 +6,7 @@ Imports report and its neighbors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -13,8 +14,10 @@ from errors import UserError
 from hub.spacefile import Space
 from report.checkpoints import panel
 from report.replay import compare, read_report, settings_of
+from ui.checks import checked, given
 from ui.jobs import is_hosted, stoppable
 from ui.session import QUEUE, alert, check_limits, examine
+from ui.source import readable
 from ui.tab import Tab
 from ui.texts import label, language_of
 
@@ -35,25 +38,40 @@ def replay_tab(space: Space) -> None:
         with gr.Column(scale=2, min_width=300):
             out = gr.HTML("", apply_default_css=False, min_height=120, elem_id="replay-out")
 
-    def check(
-        stored: str | None, path: str | None, references: list[str] | None, request: gr.Request
-    ) -> str:
+    def check(stored: str, path: str, references: list[str] | None, request: gr.Request) -> str:
         say = language_of(request)
         try:
             return replayed(stored, path, space, references or ())
         except UserError as error:
             return alert(error, say)
 
-    given = [report, file, known]
-    go.click(stoppable(check), given, out, concurrency_id=QUEUE, api_visibility="private")
+    def complete(
+        stored: str | None, path: str | None, references: list[str] | None, request: gr.Request
+    ) -> list[Any]:
+        return [
+            checked(lambda: stored_report(stored), request),
+            checked(lambda: readable(path, space), request),
+            gr.validate(True, ""),
+        ]
+
+    go.click(
+        stoppable(check), [report, file, known], out, validator=complete, concurrency_id=QUEUE,
+        api_visibility="private",
+    )  # fmt: skip
 
 
-def replayed(
-    stored: str | None, path: str | None, space: Space, references: Sequence[str] = ()
-) -> str:
+def stored_report(stored: str | None) -> None:
+    """Refuse at once no report, and a file that is none.
+
+    Raises:
+        UserError: ``no_file`` or ``bad_report``.
+    """
+    given(stored, "Drop both, the report and the file it is about.")
+    read_report(str(stored))
+
+
+def replayed(stored: str, path: str, space: Space, references: Sequence[str] = ()) -> str:
     """Analyze the file again as the report says, and name every difference."""
-    if not stored or not path:
-        raise UserError("no_file", "Drop both, the report and the file it is about.")
     report = read_report(stored)
     settings = settings_of(report)
     if is_hosted() and any("/" not in s or s.startswith((".", "/", "~"))

@@ -11,9 +11,11 @@ from typing import Any
 
 import gradio as gr
 
+from analysis import Analysis
 from errors import UserError, writing
 from media.sniff import MediaKind
-from report import export, feedback, render, video
+from report import captions, draw, export, feedback, render, video
+from report.language import Language
 from ui.jobs import current_stop, stoppable
 from ui.keeping import fresh_folder
 from ui.session import QUEUE, QUIET, Done, stem_of
@@ -29,6 +31,8 @@ class Keep:
         as_html, as_json: download the report.
         draw: makes the annotated video.
         marked: shows it.
+        copies: holds the slider; hidden where no face was seen.
+        slider: the face as it is and re-encoded.
     """
 
     shown: gr.Column
@@ -36,10 +40,13 @@ class Keep:
     as_json: gr.DownloadButton
     draw: gr.Button
     marked: gr.Video
+    copies: gr.Accordion
+    slider: gr.ImageSlider
 
     def outputs(self) -> set[Any]:
         """The components that `stored` fills."""
-        return {self.shown, self.as_html, self.as_json, self.draw, self.marked}
+        subset = {self.shown, self.as_html, self.as_json, self.draw, self.marked}
+        return subset | {self.copies, self.slider}
 
 
 def keep_column(done: gr.State) -> Keep:
@@ -48,18 +55,27 @@ def keep_column(done: gr.State) -> Keep:
         with gr.Row(equal_height=True):
             as_html = gr.DownloadButton(label("Report (HTML)"), size="md", elem_id="as-html")
             as_json = gr.DownloadButton(label("Report (JSON)"), size="md", elem_id="as-json")
-            draw = gr.Button(label("Annotated video"), size="md", elem_id="draw")
+            mark = gr.Button(label("Annotated video"), size="md", elem_id="draw")
         case = gr.Textbox(
             label=label("Case number"), info=label("Printed on the report when you type one."),
             max_lines=1, max_length=80, elem_id="case",
         )  # fmt: skip
         marked = gr.Video(visible=False, label=label("Annotated video"), interactive=False,
                           elem_id="marked")  # fmt: skip
+        with gr.Accordion(label("Original and re-encoded copy"), open=False) as copies:
+            gr.Markdown(label(
+                "Left as it is, right half as large and compressed once more, as a messenger does. "
+                "An alarm must survive that."
+            ))  # fmt: skip
+            slider = gr.ImageSlider(
+                label=label("Original and re-encoded copy"), interactive=False, format="png",
+                max_height=420, elem_id="copies",
+            )  # fmt: skip
         feedback_form(done)
     case.blur(with_case, [done, case], as_html, **QUIET)
     case.submit(with_case, [done, case], as_html, **QUIET)
-    draw.click(stoppable(draw_video), done, marked, concurrency_id=QUEUE, api_visibility="private")
-    return Keep(shown, as_html, as_json, draw, marked)
+    mark.click(stoppable(draw_video), done, marked, concurrency_id=QUEUE, api_visibility="private")
+    return Keep(shown, as_html, as_json, mark, marked, copies, slider)
 
 
 def stored(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]:
@@ -68,12 +84,15 @@ def stored(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]
     as_json, as_html = folder / f"{stem}.report.json", folder / f"{stem}.report.html"
     as_json.write_text(export.to_text(done.analysis), "utf-8")
     as_html.write_text(render.to_html(done.analysis, language_of(request)), "utf-8")
+    pair = draw.re_encoded_pair(done.analysis)
     return {
         keep.shown: gr.Column(visible=True),
         keep.as_json: gr.DownloadButton(value=str(as_json)),
         keep.as_html: gr.DownloadButton(value=str(as_html)),
         keep.draw: gr.Button(visible=done.analysis.kind == MediaKind.VIDEO),
         keep.marked: gr.Video(value=None, visible=False),
+        keep.copies: gr.Accordion(visible=pair is not None),
+        keep.slider: pair,
     }
 
 
@@ -86,8 +105,12 @@ def with_case(done: Done | None, case: str, request: gr.Request) -> Any:
     return gr.DownloadButton(value=str(target))
 
 
-def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
-    """Write the annotated video."""
+def draw_video(
+    done: Done | None,
+    request: gr.Request,
+    progress=gr.Progress(),  # noqa: B008
+) -> Any:
+    """Write the annotated video, with captions."""
     if done is None:
         return gr.skip()
     target = fresh_folder() / f"{stem_of(done.analysis.name)}.annotated.mp4"
@@ -100,7 +123,18 @@ def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
             video.write_video(done.analysis, done.path, target, data, current_stop())
     except UserError as error:
         raise gr.Error(error.sentence, print_exception=False) from error
-    return gr.Video(value=str(target), visible=True)
+    return gr.Video(
+        value=str(target), subtitles=_captions(done.analysis, target, language_of(request)),
+        visible=True,
+    )  # fmt: skip
+
+
+def _captions(analysis: Analysis, target: Path, language: Language) -> str:
+    """Write the captions of the annotated video beside it."""
+    beside = target.with_suffix(".vtt")
+    shown = captions.cut_to(captions.cues(analysis, language), video.stretches_shown(analysis))
+    beside.write_text(captions.to_vtt(shown), "utf-8")
+    return str(beside)
 
 
 def feedback_form(done: gr.State) -> gr.File:

@@ -21,6 +21,7 @@ from report.draw import data_uri
 from report.language import ENGLISH, Language
 from report.preview import write_preview
 from report.render import render
+from ui.checks import given
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PLAYABLE = {  # codecs that today's browsers decode, by FFmpeg's names of their decoders
@@ -40,6 +41,7 @@ NOTES = {
     ),
     MediaKind.IMAGE: "",
 }
+FORMATS = "MP4, MOV, MKV, WebM, AVI, GIF, JPEG, PNG, WebP, MP3, WAV, M4A, OGG, Opus, FLAC"
 BROWSER_IMAGES = ("JPEG", "PNG", "GIF", "WebP", "BMP", "AVIF")
 
 
@@ -56,6 +58,29 @@ def check_file(path: str, space: Space) -> None:
         )
     with open_reader(path) as clip:
         next(iter(clip.frames()), None)
+
+
+def limits(zone: str, space: Space, language: Language = ENGLISH, also: str = "") -> str:
+    """What a drop zone takes and how much of it; the page's script refuses the rest there.
+
+    Args:
+        zone: the element's id.
+        space: says how large a file may be.
+        language: of the visitor.
+        also: formats that this zone takes beside videos and images.
+    """
+    formats = f"{FORMATS}, {also}" if also else FORMATS
+    return render("limits", language, zone=zone, formats=formats, mb=space.max_upload_mb)
+
+
+def readable(path: str | None, space: Space) -> None:
+    """Refuse at once no file, and one that cannot be read.
+
+    Raises:
+        UserError: ``no_file``, or what `check_file` says of it.
+    """
+    given(path, "Choose a video, an image or a recording first.")
+    check_file(str(path), space)
 
 
 def plays(path: str) -> bool:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from gradio.context import Context
 
 from hub.spacefile import Space
 
@@ -22,3 +25,11 @@ class Tab:
 
     title: str
     build: Callable[[Space], None]
+
+
+def component(elem_id: str) -> Any:
+    """A component that an earlier tab of this page laid out; KeyError where there is none."""
+    page = Context.root_block
+    blocks = page.blocks.values() if page is not None else ()
+    matches = {str(getattr(block, "elem_id", None)): block for block in blocks}
+    return matches[elem_id]

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 
 from detectors.base import Detector, Measurement
+from detectors.exhibits import Axis, Curve
 from detectors.frequency.features import (
     DESCRIBED_PX,
     RADIAL_BINS,
@@ -42,6 +45,7 @@ HIGH_RING = (
     3  # up-sampling leaves peaks from here on (0.2 cycles a pixel); below is the face itself
 )
 LARGEST_WIDTH = 512  # channels that a config may ask for
+TYPICAL = Path(__file__).with_name("typical.csv")  # made by training.frequency.typical
 NEPER_TO_DB = 10 / math.log(10)  # natural logarithm of a power ratio to decibels
 
 
@@ -128,7 +132,25 @@ class Frequency(Detector):
             return Measurement.cannot("re_encoded", measures)
         with torch.inference_mode():
             logits = self.network.net(torch.from_numpy(data).to(self.device))
-        return Measurement(float(logits.mean()), measures=measures)
+        return Measurement(float(logits.mean()), measures=measures, curves=(_drawn(data),))
+
+
+def radial_db(descriptions: np.ndarray) -> np.ndarray:
+    """(52,) power at each radius of the spectrum, decibels, median of (n, 1029) descriptions."""
+    return profile_part(np.median(descriptions, axis=0), "radial") * NEPER_TO_DB
+
+
+def _drawn(descriptions: np.ndarray) -> Curve:
+    """The spectrum against those of real faces."""
+    cycles = (np.arange(RADIAL_BINS) + 0.5) / RADIAL_BINS / 2
+    power_db, name = radial_db(descriptions), "power by fineness of detail"
+    return Curve(name, Axis.CYCLES_A_PIXEL, cycles, power_db, typical=_typical())
+
+
+@cache
+def _typical() -> np.ndarray:
+    """(3, 52) power of real faces by radius, decibels: lower end, middle, upper end."""
+    return np.loadtxt(TYPICAL, delimiter=",", skiprows=1)[:, 1:].T
 
 
 def plain_measures(descriptions: np.ndarray) -> dict[str, float]:

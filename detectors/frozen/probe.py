@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detectors.base import UNFAMILIARITY, Backbone, Detector, Measurement
+from detectors.exhibits import FaceImage
 from detectors.frozen.familiarity import Familiarity
 from detectors.frozen.layout import LAYERS, WIDTH
 from detectors.preprocess import to_input
@@ -146,7 +147,17 @@ class ProbeDetector(Detector):
         measures = {"images": float(len(chosen)), "strongest_image_log_odds": float(raw.max())}
         if self.network.familiarity is not None:
             measures[UNFAMILIARITY] = float(unfamiliar.mean())
-        return Measurement(float(raw.mean()), measures=measures)
+        top = int(raw[: len(chosen)].argmax())  # behind them stand their mirror images
+        return Measurement(
+            float(raw.mean()),
+            measures=measures,
+            image=FaceImage(
+                float(track.times_s[chosen[top]]),
+                float(raw[top]),
+                self.cut(crops[top : top + 1])[0],
+                self.cut_control(crops[top : top + 1])[0] if self.network.control else None,
+            ),
+        )
 
     def assess(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n, 320, 320, 3) uint8 wide crops to what is said of each face.

@@ -14,8 +14,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from detectors.base import Detector, Measurement
+from detectors.exhibits import Axis, Curve
 from detectors.landmarks.classifier import LinearClassifier
-from detectors.landmarks.features import measure_motion
+from detectors.landmarks.features import measure_motion, openings_over_time
 from detectors.landmarks.skin import SIDE_PX, measure_skin
 from errors import UserError
 from hub.checkpoint import Checkpoint
@@ -83,7 +84,16 @@ class Landmarks(Detector):
             return Measurement.cannot("clip_too_short")
         measures = measure_face(track.landmarks, track.crops, track.times_s)
         shown = {name: measures[name] for name in SHOWN}
-        return Measurement(self.network.log_odds(measures), measures=shown)
+        return Measurement(self.network.log_odds(measures), measures=shown, curves=_drawn(track))
+
+
+def _drawn(track: FaceTrack) -> tuple[Curve, ...]:
+    """Mouth and lids over time; blinks are marked."""
+    times_s, mouth, lids, blinks_s = openings_over_time(track.landmarks, track.times_s)
+    return (
+        Curve("opening of the mouth", Axis.TIME_S, times_s, mouth),
+        Curve("opening of the eyes", Axis.TIME_S, times_s, lids, marks=blinks_s),
+    )
 
 
 def measure_face(landmarks: np.ndarray, crops: np.ndarray, times_s: np.ndarray) -> dict[str, float]:

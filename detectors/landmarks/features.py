@@ -109,16 +109,22 @@ def eye_openings(shapes: np.ndarray) -> np.ndarray:
     return np.stack(result, -1)
 
 
-def blinks(openings: np.ndarray) -> list[tuple[float, float]]:
-    """Duration (s) and depth (share of the open eye) of each blink in (n, 2) aspect ratios."""
+def lid_openings(openings: np.ndarray) -> np.ndarray:
+    """(n,) mean of (n, 2) aspect ratios as a share of the open eye."""
     both = openings.mean(1)
-    share = both / max(float(np.quantile(both, 0.8)), 1e-6)
+    return both / max(float(np.quantile(both, 0.8)), 1e-6)
+
+
+def blinks(openings: np.ndarray) -> list[tuple[float, float, float]]:
+    """Start (s), duration (s) and depth (share of the open eye) of each blink in (n, 2) ratios."""
+    share = lid_openings(openings)
     result = []
     edges = np.diff(np.concatenate([[0], share < CLOSED_SHARE, [0]]).astype(int))
     for start, stop in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
         duration_s = (stop - start) / MOTION_HZ
         if SHORTEST_BLINK_S / 2 <= duration_s <= LONGEST_BLINK_S:
-            result.append((duration_s, float(1 - share[start:stop].min())))
+            depth = float(1 - share[start:stop].min())
+            result.append((start / MOTION_HZ, duration_s, depth))
     return result
 
 
@@ -133,13 +139,33 @@ def measure_motion(landmarks: np.ndarray, times_s: np.ndarray) -> dict[str, floa
     return {name: float(value) for name, value in result.items()}
 
 
+def openings_over_time(
+    landmarks: np.ndarray, times_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[float, ...]]:
+    """What people can follow with their own eyes: mouth and lids over time.
+
+    Args:
+        landmarks: (n, 468, 2) px.
+        times_s: (n,) increasing.
+
+    Returns:
+        (k,) times at `MOTION_HZ` on the same clock, (k,) opening of the lips in eye distances, (k,)
+        opening of the lids as a share of the open eye, and when blinks begin (s).
+    """
+    moved = motion(landmarks, times_s)
+    openings = eye_openings(moved.shapes)
+    even_s = times_s[0] + np.arange(len(openings)) / MOTION_HZ
+    begins_s = tuple(float(times_s[0]) + start_s for start_s, _, _ in blinks(openings))
+    return even_s, _distance(moved.shapes, *LIPS_INSIDE), lid_openings(openings), begins_s
+
+
 def _eyes(moved: Motion, seconds: float) -> dict[str, np.floating | float]:
     openings = eye_openings(moved.shapes)
     result = blinks(openings)
     share = openings / np.maximum(np.quantile(openings, 0.8, axis=0), 1e-6)
     return {
         "blink_rate_hz": len(result) / seconds,
-        "blink_length_s": float(np.mean([b[0] for b in result])) if result else 0.0,
+        "blink_length_s": float(np.mean([b[1] for b in result])) if result else 0.0,
         "lid_range_share": np.ptp(np.quantile(share.mean(1), [0.02, 0.98])),
         "lid_speed_per_s": np.std(np.diff(share.mean(1))) * MOTION_HZ,
         "lid_disagreement_share": np.std(share[:, 0] - share[:, 1]),

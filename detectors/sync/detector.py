@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detectors.base import Detector, Measurement
-from detectors.sync.offset import LEAST_SPEECH, MAX_LAG, measure_curve, offset_curve
+from detectors.exhibits import Axis, Curve
+from detectors.sync.offset import IN_STEP, LEAST_SPEECH, MAX_LAG, measure_curve, offset_curve
 from hub.checkpoint import Checkpoint
 from hub.role import Crop, Modality, Role, Way
 from media import align
@@ -76,7 +77,7 @@ class Sync(Detector):
         measures |= shown
         if raw > 0 and sum(lip_motion(t) >= STILL_MOUTH for t in window.tracks) > 1:
             return Measurement.cannot("several_speakers", measures)
-        return Measurement(raw, measures=measures)
+        return Measurement(raw, measures=measures, curves=(_drawn(curve),))
 
     def _curve(
         self, window: Window, track: FaceTrack, ticks_s: np.ndarray, speech: np.ndarray
@@ -102,6 +103,15 @@ def lag_curve(curve: np.ndarray) -> dict[str, float]:
         for lag, value in zip(lags_ms, curve, strict=True)
         if np.isfinite(value)
     }
+
+
+def _drawn(curve: np.ndarray) -> Curve:
+    """The same as a line, with the lags that recordings have."""
+    step_ms = 1000 / MOTION_HZ
+    lags_ms = (np.arange(len(curve)) - len(curve) // 2) * step_ms
+    reach_ms = IN_STEP * step_ms
+    name = "agreement of lips and voice"
+    return Curve(name, Axis.LAG_MS, lags_ms, curve, zone=(-reach_ms, reach_ms))
 
 
 def lip_motion(track: FaceTrack) -> float:

@@ -39,5 +39,5 @@ def test_the_commands_can_be_shown_without_running(tmp_path: Path):
         text=True,
         check=True,
     )
-    assert shown.stdout.splitlines()[0].startswith("-m training.data.labelled_videos DATA ")
+    assert shown.stdout.splitlines()[0].startswith("-m training.data.labeled_videos DATA ")
     assert not list(tmp_path.iterdir())

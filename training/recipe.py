@@ -72,7 +72,7 @@ RECIPES = {
     ),
     "sync": (*TALKING, Step("sync {crops}/talking {run}")),
     "landmarks": (
-        Step("data.labelled_videos {data} {run}"),
+        Step("data.labeled_videos {data} {run}"),
         Step("landmarks {run} {folder}"),
     ),
 }

@@ -234,14 +234,14 @@ class Detector(ABC):
     def obstacle(self, window: Window, track: FaceTrack | None) -> str | None:
         """The reason code why this window cannot be judged, or None."""
         code = obstacle_of_file(self.role, window.kind, window.audio is not None)
-        if code is not None:
+        if code is not None and code != "no_audio":  # a face is asked for before its voice
             return code
         if self.checkpoint.card.crop != Crop.FRAME:
             if track is None:
                 return "no_face"
             if track.quality.problem is not None:
                 return track.quality.problem
-        return None
+        return code
 
 
 def obstacle_of_file(role: Role, kind: MediaKind, has_audio: bool) -> str | None:

@@ -8,7 +8,7 @@ HTK mel scale. Numpy and scipy only. Imports media.
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import dct
+import scipy  # loads its rooms when they are first used
 
 from media.rates import AUDIO_HZ
 
@@ -47,7 +47,7 @@ def cepstra(samples: np.ndarray, count: int = 13) -> np.ndarray:
     """
     power = _power(samples)
     logs = np.log(_positive(power @ _triangles().T))
-    result = np.asarray(dct(logs, type=2, axis=1, norm="ortho"))[:, :count]
+    result = np.asarray(scipy.fft.dct(logs, type=2, axis=1, norm="ortho"))[:, :count]
     index = np.arange(count)
     result = result * (1 + LIFTER / 2 * np.sin(np.pi * index / LIFTER))
     result[:, 0] = np.log(_positive(power.sum(1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 
 import pytest
@@ -27,7 +28,7 @@ def described(address: str) -> dict:
     """The description that programs read, in terms of JSON Schema alone."""
     with urllib.request.urlopen(f"{address}gradio_api/openapi.json") as answer:
         text = answer.read().decode()
-    return json.loads(text.replace('"type": "filepath"', '"type": "object"'))
+    return json.loads(re.sub(r'"type":\s*"filepath"', '"type": "object"', text))
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from detectors.registry import names
+from detectors.registry import roles
 from training import recipe
 
 
 def test_there_is_a_recipe_for_each_detector():
-    assert set(recipe.RECIPES) == set(names())
+    assert set(recipe.RECIPES) == {role.name for role in roles() if not role.empty}
 
 
-@pytest.mark.parametrize("detector", names())
+@pytest.mark.parametrize("detector", [r.name for r in roles() if not r.empty])
 def test_no_place_is_left_open_and_every_module_is_there(detector: str, tmp_path: Path):
     for command in recipe.commands(detector, tmp_path / "data", tmp_path / "out"):
         _, _, module, *arguments = command

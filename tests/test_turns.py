@@ -108,7 +108,7 @@ def finding_of(*scores: float) -> Finding:
     windows = tuple(WindowScore(3.0 * i, 3.0 * i + 3, s, None) for i, s in enumerate(scores))
     return Finding(
         role_of("voice"), None, float(np.mean(scores)), None, Status.UNCALIBRATED, None, windows,
-        (), {"speech_s": 3.5}, "x@1", False,
+        {"speech_s": 3.5}, "x@1", False,
     )  # fmt: skip
 
 

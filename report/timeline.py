@@ -17,6 +17,7 @@ from report.language import ENGLISH, Language
 from report.roles import title
 from report.words import MOST_SHOWN, clock, signed, strength
 
+WITHOUT_ROW = ("no_pictures", "no_checkpoint")  # what is said once, of the whole file
 MOST_PEOPLE = 3  # rows of one detector; the most suspicious people
 MOST_TICKS = 7
 TICK_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
@@ -91,7 +92,7 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
     end = analysis.duration_s
     people = [o.person for o in analysis.verdict.people][:MOST_PEOPLE]
     subset = [f for f in analysis.findings if f.person is None or f.person in people]
-    subset = [f for f in subset if f.reason is None or f.reason.code != "no_pictures"]
+    subset = [f for f in subset if f.reason is None or f.reason.code not in WITHOUT_ROW]
     several = len({f.person for f in subset if f.person is not None}) > 1
     counted = {name for o in analysis.verdict.people for name in o.contributions}
     rows = [

@@ -28,6 +28,10 @@ class UserError(Exception):
         self.sentence = printable(sentence)
         super().__init__(self.sentence)
 
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str]]:
+        """Both words come back from another process; an exception alone would lose the code."""
+        return type(self), (self.code, self.sentence)
+
 
 def printable(text: str) -> str:
     """Return a text from outside as one line that moves no cursor and hides nothing.

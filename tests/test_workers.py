@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from errors import UserError
 from evaluation.workers import TRIES, share
 
 
@@ -55,6 +56,16 @@ def test_tasks_are_taken_only_when_a_process_is_free():
 def test_an_error_of_ours_ends_the_work():
     with pytest.raises(ZeroDivisionError):
         list(share(broken, range(4), 2))
+
+
+def refusing(_: int) -> int:
+    raise UserError("bad_settings", "Not so.")
+
+
+def test_a_sentence_for_the_user_comes_back_with_its_code():
+    with pytest.raises(UserError, match="Not so") as caught:
+        list(share(refusing, range(1), 1))
+    assert caught.value.code == "bad_settings"
 
 
 def threads(_: int) -> tuple[int, int]:

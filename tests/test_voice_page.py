@@ -70,7 +70,7 @@ def test_a_recording_is_played_and_the_page_says_that_nothing_can_judge_it(
     page.locator("#timeline .seek").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.querySelector('#player audio').currentTime > 1")
-    assert page.locator("#timeline .row").count() == 3  # voice, speech and the axis
+    assert page.locator("#timeline .row").count() == 2  # speech and the axis
     assert not page.is_visible("#draw") and page.is_visible("#as-html")
     watched.keep("app-recording")
     assert watched.errors == [] and watched.strangers == []

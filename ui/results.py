@@ -30,7 +30,7 @@ class Keep:
         shown: holds them all; hidden until there is a result.
         as_html, as_json: download the report.
         draw: makes the annotated video.
-        marked: shows it.
+        marked: shows it; hidden in place before, since captions reach only a player that exists.
         copies: holds the slider; hidden where no face was seen.
         slider: the face as it is and re-encoded.
     """
@@ -60,7 +60,7 @@ def keep_column(done: gr.State) -> Keep:
             label=label("Case number"), info=label("Printed on the report when you type one."),
             max_lines=1, max_length=80, elem_id="case",
         )  # fmt: skip
-        marked = gr.Video(visible=False, label=label("Annotated video"), interactive=False,
+        marked = gr.Video(visible="hidden", label=label("Annotated video"), interactive=False,
                           elem_id="marked")  # fmt: skip
         with gr.Accordion(label("Original and re-encoded copy"), open=False) as copies:
             gr.Markdown(label(
@@ -90,7 +90,7 @@ def stored(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]
         keep.as_json: gr.DownloadButton(value=str(as_json)),
         keep.as_html: gr.DownloadButton(value=str(as_html)),
         keep.draw: gr.Button(visible=done.analysis.kind == MediaKind.VIDEO),
-        keep.marked: gr.Video(value=None, visible=False),
+        keep.marked: gr.Video(value=None, visible="hidden"),
         keep.copies: gr.Accordion(visible=pair is not None),
         keep.slider: pair,
     }

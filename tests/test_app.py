@@ -474,13 +474,15 @@ def test_the_endpoints_are_described_for_programs(address):
 # ------------------------------------------------------------------ for agents
 
 
-async def ask(address: str, calls: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+async def ask(
+    address: str, calls: list[tuple[str, dict[str, Any]]], headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Talk to the MCP server with a real client."""
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
     async with (
-        streamablehttp_client(f"{address}gradio_api/mcp/") as (reader, writer, _),
+        streamablehttp_client(f"{address}gradio_api/mcp/", headers) as (reader, writer, _),
         ClientSession(reader, writer) as agent,
     ):
         await agent.initialize()
@@ -503,8 +505,55 @@ def agent(address):
         ("analyze_file", {"file": str(PICTURE), "mode": "slow"}),
         ("list_checkpoints", {"detector": "sync"}),
     ]
-    with ThreadPoolExecutor(1) as pool:  # the browser's driver has a loop in this thread
-        return pool.submit(lambda: asyncio.run(ask(address, calls))).result()
+    return asked(address, calls)
+
+
+def asked(address: str, calls: list, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """What `ask` returns, from a thread: the browser's driver has a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(ask(address, calls, headers))).result()
+
+
+def sent(address: str, path: Path) -> str:
+    """Upload a file as a program does; the path that the server answers."""
+    edge = "a-line-that-is-in-no-file"
+    part = f'Content-Disposition: form-data; name="files"; filename="{path.name}"'
+    head = f"--{edge}\r\n{part}\r\n\r\n".encode()
+    body = head + path.read_bytes() + f"\r\n--{edge}--\r\n".encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+    request = urllib.request.Request(f"{address}gradio_api/upload", body, headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)[0]
+
+
+def test_an_agent_elsewhere_uploads_its_file_and_names_no_path_of_this_machine(address):
+    calls = [
+        ("analyze_file", {"file": sent(address, PICTURE)}),
+        ("analyze_file", {"file": str(PICTURE)}),
+    ]
+    good, refused = asked(address, calls, {"X-Forwarded-For": "203.0.113.5"})["answers"]
+    jsonschema.Draft202012Validator(schema()).validate(good.structuredContent)
+    assert refused.isError and refused.content[0].text.startswith("no_file: ")
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("analyze_file", {"file": None}, "bad_arguments"),
+        ("analyze_file", {"file": 7}, "bad_arguments"),
+        ("analyze_file", {"file": ""}, "no_file"),
+        ("analyze_file", {"file": "data:video/mp4;base64,!"}, "bad_data_url"),
+        ("analyze_file", {"file": "http://127.0.0.1/a.jpg"}, "no_file"),
+        ("analyze_file", {"file": "a\0b"}, "no_file"),
+        ("list_checkpoints", {"detector": "nose"}, "bad_arguments"),
+        ("list_checkpoints", {"query": []}, "bad_arguments"),
+    ],
+)
+def test_no_wrong_argument_of_an_agent_is_answered_with_null(address, tool, arguments, code):
+    (answer,) = asked(address, [(tool, arguments)])["answers"]
+    assert answer.isError
+    words = answer.content[0].text
+    assert words.startswith(f"{code}: ") and words.endswith(".")
 
 
 def test_an_agent_gets_a_structured_report_by_path_and_by_data_url(agent):

@@ -74,7 +74,7 @@ def _head(say: Language) -> str:
 
 
 def _foot(say: Language) -> str:
-    limit = say("One analysis may take {limit}.", limit=say(in_words(limit_s())))
+    limit = say("An analysis is stopped after {limit}.", limit=say(in_words(limit_s())))
     return render("foot", say, text=f"{say(PRIVACY)} {limit}")
 
 

@@ -143,7 +143,7 @@ def test_the_timeline_moves_the_player_and_boxes_follow_the_face(browser, addres
     page.locator("[data-seek]").last.click()
     page.click("#draw")
     page.wait_for_selector("#marked video", state="attached")
-    page.wait_for_selector("#marked track", state="attached")  # what the detectors say
+    page.wait_for_selector("#marked track[src$='.vtt']", state="attached")  # what the detectors say
     page.click("#again")
     page.wait_for_selector("#upload", state="visible")
     assert page.is_visible("#go")

@@ -114,7 +114,7 @@ def test_another_process_keeps_the_limit():
 
 def test_the_page_says_how_long_an_analysis_may_take(address):
     with urllib.request.urlopen(address) as answer:
-        assert "One analysis may take 45 minutes" in answer.read().decode()
+        assert "An analysis is stopped after 45 minutes" in answer.read().decode()
 
 
 def test_a_job_is_kept_until_its_limit_and_no_longer(monkeypatch, address, clip, watch):

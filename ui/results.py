@@ -11,11 +11,9 @@ from typing import Any
 
 import gradio as gr
 
-from analysis import Analysis
 from errors import UserError, writing
 from media.sniff import MediaKind
 from report import captions, draw, export, feedback, render, video
-from report.language import Language
 from ui.jobs import current_stop, stoppable
 from ui.keeping import fresh_folder
 from ui.session import QUEUE, QUIET, Done, stem_of
@@ -30,7 +28,7 @@ class Keep:
         shown: holds them all; hidden until there is a result.
         as_html, as_json: download the report.
         draw: makes the annotated video.
-        marked: shows it; hidden in place before, since captions reach only a player that exists.
+        marked: shows it.
         copies: holds the slider; hidden where no face was seen.
         slider: the face as it is and re-encoded.
     """
@@ -60,7 +58,7 @@ def keep_column(done: gr.State) -> Keep:
             label=label("Case number"), info=label("Printed on the report when you type one."),
             max_lines=1, max_length=80, elem_id="case",
         )  # fmt: skip
-        marked = gr.Video(visible="hidden", label=label("Annotated video"), interactive=False,
+        marked = gr.Video(visible=False, label=label("Annotated video"), interactive=False,
                           elem_id="marked")  # fmt: skip
         with gr.Accordion(label("Original and re-encoded copy"), open=False) as copies:
             gr.Markdown(label(
@@ -74,7 +72,11 @@ def keep_column(done: gr.State) -> Keep:
         feedback_form(done)
     case.blur(with_case, [done, case], as_html, **QUIET)
     case.submit(with_case, [done, case], as_html, **QUIET)
-    mark.click(stoppable(draw_video), done, marked, concurrency_id=QUEUE, api_visibility="private")
+    drawn = mark.click(
+        stoppable(draw_video), done, marked, concurrency_id=QUEUE, api_visibility="private"
+    )
+    # one after the other: a hidden player that is shown with subtitles stays empty in Gradio 6.31
+    drawn.success(with_captions, done, marked, **QUIET)
     return Keep(shown, as_html, as_json, mark, marked, copies, slider)
 
 
@@ -90,7 +92,7 @@ def stored(done: Done, keep: Keep, request: gr.Request | None) -> dict[Any, Any]
         keep.as_json: gr.DownloadButton(value=str(as_json)),
         keep.as_html: gr.DownloadButton(value=str(as_html)),
         keep.draw: gr.Button(visible=done.analysis.kind == MediaKind.VIDEO),
-        keep.marked: gr.Video(value=None, visible="hidden"),
+        keep.marked: gr.Video(value=None, visible=False),
         keep.copies: gr.Accordion(visible=pair is not None),
         keep.slider: pair,
     }
@@ -105,12 +107,8 @@ def with_case(done: Done | None, case: str, request: gr.Request) -> Any:
     return gr.DownloadButton(value=str(target))
 
 
-def draw_video(
-    done: Done | None,
-    request: gr.Request,
-    progress=gr.Progress(),  # noqa: B008
-) -> Any:
-    """Write the annotated video, with captions."""
+def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
+    """Write the annotated video."""
     if done is None:
         return gr.skip()
     target = fresh_folder() / f"{stem_of(done.analysis.name)}.annotated.mp4"
@@ -123,18 +121,18 @@ def draw_video(
             video.write_video(done.analysis, done.path, target, data, current_stop())
     except UserError as error:
         raise gr.Error(error.sentence, print_exception=False) from error
-    return gr.Video(
-        value=str(target), subtitles=_captions(done.analysis, target, language_of(request)),
-        visible=True,
-    )  # fmt: skip
+    return gr.Video(value=str(target), visible=True)
 
 
-def _captions(analysis: Analysis, target: Path, language: Language) -> str:
-    """Write the captions of the annotated video beside it."""
-    beside = target.with_suffix(".vtt")
-    shown = captions.cut_to(captions.cues(analysis, language), video.stretches_shown(analysis))
-    beside.write_text(captions.to_vtt(shown), "utf-8")
-    return str(beside)
+def with_captions(done: Done | None, request: gr.Request) -> Any:
+    """The same video with what the detectors say in each window."""
+    if done is None:
+        return gr.skip()
+    target = fresh_folder() / f"{stem_of(done.analysis.name)}.annotated.vtt"
+    cues = captions.cues(done.analysis, language_of(request))
+    shown = captions.cut_to(cues, video.stretches_shown(done.analysis))
+    target.write_text(captions.to_vtt(shown), "utf-8")
+    return gr.Video(subtitles=str(target))
 
 
 def feedback_form(done: gr.State) -> gr.File:

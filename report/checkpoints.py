@@ -18,7 +18,7 @@ from hub.selfcheck import SignCheck
 from report.language import ENGLISH, Language
 from report.render import render
 from report.roles import title
-from report.words import STATUS, clock, signed, size, strength
+from report.words import STATUS, clock, sentence, signed, size, strength
 
 DIRECTIONS = {"right": "good", "inverted": "caution", "blind": "caution", "too_few": ""}
 CATALOG_HEADS = ("Checkpoint", "Name to type", "Role", "Architecture", "State", "Known")
@@ -153,7 +153,7 @@ def side_by_side(role: str, results: Sequence[Analysis]) -> str:
 def what_it_sees(language: Language = ENGLISH) -> str:
     """What each detector asks, and what it is blind to."""
     rows = [
-        (language(d.title), language(d.question), language(_sentence(d.blind_to))) for d in roles()
+        (language(d.title), language(d.question), language(sentence(d.blind_to))) for d in roles()
     ]
     heads = tuple(language(head) for head in ("Detector", "Asks", "Is blind to"))
     return panel(language, heads=heads, rows=rows, caption=language("What the detectors look at"))
@@ -201,8 +201,3 @@ def _figures(checkpoint: Checkpoint) -> list[tuple[str, ...]]:
         name, protocol = str(figure.get("name", "")), str(figure.get("protocol", ""))
         rows.append((name, f"{value:.3f}", interval, count, protocol))
     return rows
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -17,7 +17,16 @@ from report.faces import FaceCard, face_cards
 from report.language import ENGLISH, Language
 from report.roles import phrase, title
 from report.timeline import Timeline, timeline
-from report.words import STYLES, LevelStyle, clock, likelihood, percent, signed, support
+from report.words import (
+    STYLES,
+    LevelStyle,
+    clock,
+    likelihood,
+    percent,
+    sentence,
+    signed,
+    support,
+)
 from verdict.explain import by_reason, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 from verdict.levels import Level, Thresholds, in_conflict
@@ -167,9 +176,9 @@ def _reason(analysis: Analysis, findings: Sequence[Finding], language: Language)
         reasons.sort(key=lambda reason: reason.code == "no_pictures")  # the nearest miss first
         return language(reasons[0].sentence if reasons else "No detector was asked.")
     if opinion.level in (Level.STRONG, Level.SOME) and for_it is not None:
-        return _sentence(language(phrase(for_it, True)) + _most(for_it, language))
+        return sentence(language(phrase(for_it, True)) + _most(for_it, language))
     if opinion.level == Level.NONE and against is not None:
-        return _sentence(language(phrase(against, False)))
+        return sentence(language(phrase(against, False)))
     if opinion.level == Level.NONE:
         return language("Nothing that these detectors know was seen.")
     if opinion.log_odds is None:
@@ -191,10 +200,6 @@ def _most(finding: Finding, language: Language) -> str:
         return ""
     top = max(finding.windows, key=lambda w: w.value)
     return language(", most from {a} to {b}", a=clock(top.start_s), b=clock(top.stop_s))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _sentences(

@@ -136,6 +136,12 @@ def support(log_odds: float, language: Language = ENGLISH) -> str:
     return f"{language(side, step=language(step))} ({number})"
 
 
+def sentence(text: str) -> str:
+    """A phrase as a sentence: "the face looks filmed" → "The face looks filmed."."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
 def signed(log_odds: float) -> str:
     """+1.2 or −0.4, with a true minus sign."""
     return f"{round(log_odds, 1) + 0.0:+.1f}".replace("-", "\u2212")

@@ -57,7 +57,7 @@ IN_PROSE = {  # in comments, docstrings and docs: what is retired, and what to s
     r"labell|modell": "label…, model…",
     r"artefact": "artifact",
 }
-NOT_PROSE = {"CHANGELOG.md", "LOG.md", "about.md"}  # history, and what users read
+NOT_PROSE = {"CHANGELOG.md", "LOG.md"}  # history
 FILES = [
     path
     for path in sorted(ROOT.rglob("*.py"))

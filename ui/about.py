@@ -24,17 +24,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def about_tab(space: Space) -> None:
-    """What it can and cannot see, words, programs, and the model cards."""
-    gr.Markdown((ROOT / "report" / "about.md").read_text("utf-8"))
+    """What it can and cannot see, how good it is, words, the model cards, and programs."""
+    written(lambda say: render("about", say, isolation=isolation()))
     written(quality)
-    gr.Markdown(isolation())
     written(what_it_sees)
     written(lambda say: render("glossary", say))
+    written(lambda say: render("heading", say, text="Model cards"))
     for detector in roles():
         card = ROOT / "hub" / "defaults" / detector.name / "README.md"
         if card.is_file():
-            with gr.Accordion(label(f"Model card: {detector.title}"), open=False):
+            with gr.Accordion(label(detector.title), open=False):
                 gr.Markdown(FRONT_MATTER.sub("", card.read_text("utf-8")))
+    written(lambda say: render("programs", say))
 
 
 TAB = Tab("About", about_tab)

@@ -8,20 +8,24 @@ SIZE := "Installing into $(VENV), once: about 6 GB (PyTorch with CUDA) and five 
 LOCK := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
 	--no-annotate --custom-compile-command "make lock"
 
+# Two at a time, a file in one process; each takes up to 4 GB, so there are not more of them by itself.
+WORKERS ?= 2
+TESTS := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 .PHONY: run test check fuzz soak bench audit sbom format lock space clean help
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.app  ## install if needed, then start the app on the embedded checkpoints
 	$(PY) app.py
 
-test: $(VENV)/.dev  ## install if needed, then run all tests
-	$(PY) -m pytest
+test: $(VENV)/.dev  ## install if needed, then run all tests (WORKERS=... for others than 2)
+	$(TESTS)
 
 check: $(VENV)/.dev  ## what CI runs: format, lint, types, tests with coverage
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m pyright
-	$(PY) -m pytest --cov --cov-report=term:skip-covered
+	$(TESTS) --cov --cov-report=term:skip-covered
 
 fuzz: $(VENV)/.dev  ## read 5,000 mutated files, other ones each time (FILES=... for more)
 	FUZZ_FILES=$(or $(FILES),5000) $(PY) -m pytest -s tests/test_fuzz.py

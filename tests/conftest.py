@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from av.stream import Disposition
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+if (WORKER := os.environ.get("PYTEST_XDIST_WORKER")) is not None:  # one of several: gw0, gw1, …
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # they share the cores
+    os.environ["GRADIO_SERVER_PORT"] = str(8000 + 100 * int(WORKER.removeprefix("gw")))
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -20,6 +24,40 @@ SHARED = ROOT.parent / "shared" / "data"
 def own_user_folder(tmp_path_factory) -> None:
     """No test writes to the user's real folder, or counts what was calibrated there."""
     os.environ["DEEPFAKE_DETECTOR_HOME"] = str(tmp_path_factory.mktemp("user"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def embedded_probes_look_once() -> None:
+    """An embedded head on the frozen backbone looks at the same images once a session.
+
+    Half of an analysis is this backbone, and most tests analyze one of three files. Tests that ask
+    for the same numbers twice use `fresh_probes`.
+    """
+    from detectors.frozen.probe import ProbeDetector
+
+    looked: dict[tuple[str, bytes], tuple[np.ndarray, np.ndarray]] = {}
+    really = ProbeDetector._log_odds
+
+    def look(self: ProbeDetector, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if not self.checkpoint.embedded:
+            return really(self, images)
+        key = self.checkpoint.sha256, hashlib.sha256(images.tobytes()).digest()
+        if key not in looked:
+            looked[key] = really(self, images)
+        return looked[key][0].copy(), looked[key][1].copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProbeDetector, "_log_odds", look)
+        patch.setattr(ProbeDetector, "really_log_odds", really, raising=False)
+        yield
+
+
+@pytest.fixture
+def fresh_probes(monkeypatch) -> None:
+    """Every head on the frozen backbone looks anew."""
+    from detectors.frozen.probe import ProbeDetector
+
+    monkeypatch.setattr(ProbeDetector, "_log_odds", ProbeDetector.really_log_odds)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ without knowing whose they are. Imports nothing of the project.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -62,6 +62,7 @@ class FaceImage:
         control: (s, s, 3) uint8 RGB, the region whose score was taken off, or None.
         heatmap: (h, w) float32, log-odds that each part of ``image`` adds; positive speaks for
             manipulation. None where the network cannot say.
+        parts: the number of a query to its share of ``heatmap``, where several look.
         confirmed: whether blurring the hot area lowers the score more than blurring others of that
             size; None where this was not asked.
     """
@@ -71,6 +72,7 @@ class FaceImage:
     image: np.ndarray
     control: np.ndarray | None = None
     heatmap: np.ndarray | None = None
+    parts: Mapping[int, np.ndarray] = field(default_factory=dict)
     confirmed: bool | None = None
 
 

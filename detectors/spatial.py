@@ -1,8 +1,9 @@
 """Does a single image of this face look manipulated? (Vision Transformer)
 
-Any image classifier that transformers can load works here. The embedded one is a DINOv2 whose
-head is linear on its patch tokens, so that the heatmap is an exact part of the score, not an
-attention map.
+Any image classifier that transformers can load works here, and attention queries on the patch
+tokens of the frozen backbone (`frozen.attention`). The embedded one is a DINOv2 whose head is
+linear on its patch tokens. Of these two the heatmap is an exact part of the score, not an attention
+map.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detectors import deletion
-from detectors.base import Detector, Measurement
+from detectors.base import Backbone, Detector, Measurement
 from detectors.exhibits import FaceImage
+from detectors.frozen.layout import ATTENTION
+from detectors.frozen.probe import named_backbone
 from detectors.preprocess import crop_side_px, spread, to_input
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
@@ -48,11 +51,20 @@ class Spatial(Detector):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
-        """A transformers image classifier in evaluation mode on the device."""
+        """An image classifier of transformers, or attention queries, on the device."""
+        if _is_attention(checkpoint):
+            from detectors.frozen.attention import load_attention
+
+            return load_attention(checkpoint, device)
         from detectors.loading import load_image_classifier
 
         model, _ = load_image_classifier(checkpoint)
         return model.to(device).eval()
+
+    @classmethod
+    def backbone(cls, checkpoint: Checkpoint) -> Backbone | None:
+        """The frozen network under attention queries."""
+        return named_backbone(checkpoint) if _is_attention(checkpoint) else None
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of up to eight images; the map of the strongest one.
@@ -70,31 +82,50 @@ class Spatial(Detector):
         top = int(raw.argmax())
         strongest = FaceImage(
             float(times_s[top]), float(raw[top]), np.array(images[top]),
-            heatmap=None if maps is None else maps[top],
+            heatmap=None if maps is None else maps[top].sum(0),
+            parts={} if maps is None or maps.shape[1] < 2 else dict(enumerate(maps[top], 1)),
         )  # fmt: skip
         measures = {"pictures": float(len(raw)), "strongest_picture_log_odds": float(raw.max())}
         return Measurement(float(raw.mean()), measures=measures, image=strongest)
 
     def confirm(self, image: FaceImage) -> FaceImage:
-        """Put the heatmap of an image that speaks for manipulation to the deletion test."""
+        """Put the heatmap of an image that speaks for manipulation to the deletion test.
+
+        Where it holds, so are the maps of the single queries; those that hold are kept.
+        """
         if image.heatmap is None or image.score <= 0:
             return image
 
         def scores(images: np.ndarray) -> np.ndarray:
             return self._scores(to_input(images, self.checkpoint.card))[0]
 
-        return replace(image, confirmed=deletion.holds(scores, image.image, image.heatmap))
+        def holds(heatmap: np.ndarray) -> bool:
+            return deletion.holds(scores, image.image, heatmap)
+
+        if not holds(image.heatmap):
+            return replace(image, confirmed=False, parts={})
+        parts = {number: part for number, part in image.parts.items() if holds(part)}
+        return replace(image, confirmed=True, parts=parts)
 
     def _scores(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-        """(n,) raw log-odds of a prepared batch, and (n, g, g) what each patch adds, if known."""
+        """(n,) raw log-odds of a prepared batch, and (n, k, g, g) what each of k heads on the
+        patches adds at each of them, if known.
+        """
         import torch
 
         card = self.checkpoint.card
         with torch.inference_mode():
+            if self.shared is not None:
+                raw, maps = self.network.judge(self.shared, batch.to(self.device))
+                return raw.double().cpu().numpy(), maps.float().cpu().numpy()
             output = self.network(pixel_values=batch.to(self.device), output_hidden_states=True)
             maps = patch_log_odds(self.network, output.hidden_states, card)
         logits = output.logits.float().cpu().numpy()
         return log_odds_from_logits(logits, card.fake_indices, card.real_indices), maps
+
+
+def _is_attention(checkpoint: Checkpoint) -> bool:
+    return checkpoint.config.get("model_type") == ATTENTION
 
 
 def _chosen(
@@ -111,8 +142,8 @@ def patch_log_odds(network: Any, hidden_states: Any, card: Card) -> np.ndarray |
     """What each patch adds to the log-odds, where the head is linear on the patch mean (DINOv2).
 
     Returns:
-        (n, g, g) float32 whose mean over the grid is the patches' share of the logit, or None for
-        other architectures: attention is not evidence, so no map is shown for them.
+        (n, 1, g, g) float32 whose mean over the grid is the patches' share of the logit, or None
+        for other architectures: attention is not evidence, so no map is shown for them.
     """
     if getattr(network.config, "model_type", "") != "dinov2" or not hidden_states:
         return None
@@ -123,4 +154,4 @@ def patch_log_odds(network: Any, hidden_states: Any, card: Card) -> np.ndarray |
     direction = weight[card.fake_indices[0], width:] - weight[card.real_indices[0], width:]
     tokens = network.dinov2.layernorm(hidden_states[-1])[:, 1:]
     grid = round(tokens.shape[1] ** 0.5)
-    return (tokens @ direction).reshape(-1, grid, grid).float().cpu().numpy()
+    return (tokens @ direction).reshape(-1, 1, grid, grid).float().cpu().numpy()

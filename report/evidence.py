@@ -172,6 +172,9 @@ def _image_figure(analysis: Analysis, image: FaceImage, heat: bool, language: La
     caption = language("The image that speaks most for manipulation, as the detector gets it.")
     if image.heatmap is not None and heat:
         images.append((heat_on_image(image.image, image.heatmap), language("What each part adds")))
+        for number, part in image.parts.items():
+            words = language("What query {number} adds", number=number)
+            images.append((heat_on_image(image.image, part), words))
         caption = language("Red parts speak for manipulation, blue parts against it.")
     if image.control is not None:
         images.append((image.control, language("For comparison")))

@@ -121,19 +121,8 @@ class ProbeDetector(Detector):
 
     @classmethod
     def backbone(cls, checkpoint: Checkpoint) -> Backbone:
-        """The embedded backbone that ``config.json`` names.
-
-        Raises:
-            UserError: ``weights_missing`` when there is no such backbone.
-        """
-        name, known = checkpoint.config.get("frozen_backbone"), _backbones()
-        if name not in known:
-            raise UserError(
-                "weights_missing",
-                f"This probe checkpoint needs the backbone {name!r}; there is "
-                f"{', '.join(sorted(known)) or 'none'}.",
-            )
-        return Backbone(known[name], _load_backbone)
+        """The embedded backbone that ``config.json`` names."""
+        return named_backbone(checkpoint)
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of a few images of the face; a still image is mirrored too."""
@@ -188,6 +177,22 @@ class ProbeDetector(Detector):
         known = head.familiarity
         unfamiliar = np.zeros(len(images)) if known is None else known.percentile(vectors)
         return result.double().cpu().numpy(), unfamiliar
+
+
+def named_backbone(checkpoint: Checkpoint) -> Backbone:
+    """The embedded backbone that ``config.json`` names.
+
+    Raises:
+        UserError: ``weights_missing`` when there is no such backbone.
+    """
+    name, known = checkpoint.config.get("frozen_backbone"), _backbones()
+    if name not in known:
+        raise UserError(
+            "weights_missing",
+            f"This checkpoint needs the backbone {str(name)[:60]!r}; there is "
+            f"{', '.join(sorted(known)) or 'none'}.",
+        )
+    return Backbone(known[name], _load_backbone)
 
 
 def _backbones() -> dict[str, Path]:

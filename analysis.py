@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -144,11 +145,11 @@ class _Stopwatch:
 
     def __init__(self, stop: Stop) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self._stop = stop
+        self.stop = stop
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        self._stop.check()
+        self.stop.check()
         start = time.perf_counter()
         yield
         self.seconds[name] += time.perf_counter() - start
@@ -180,55 +181,37 @@ def analyze(
             be used; ``bad_reference`` for a reference that says nothing; ``stopped`` or
             ``took_too_long`` when ``stop`` says so.
     """
-    settings, stop = settings or Settings(), stop or Stop()
-    watch = _Stopwatch(stop)
+    settings, watch = settings or Settings(), _Stopwatch(stop or Stop())
     with watch.stage("references"):
-        known = _examine_references(references, settings, on_progress, pool, stop)
+        known = _examine_references(references, settings, on_progress, pool, watch.stop)
     on_progress = _one_file(on_progress, len(known), len(known) + 1)
     on_progress(0.0, "Opening the file")
     with watch.stage("open"):
-        clip = open_reader(path, stop)
+        clip = open_reader(path, watch.stop)
     with clip:
-        if clip.sha256 in {reference.sha256 for reference in known}:
-            raise UserError("bad_reference", "A reference is the examined file itself.")
+        _check_other_file(clip, known)
         with watch.stage("metadata"):
             provenance = clip.provenance()
         on_progress(0.02, "Loading the detectors")
         with watch.stage("load"):
             detectors, failed = _load_detectors(settings, pool, clip)
         stretches = plan(clip.duration_s, settings.mode)
-        audio_s = max((d.role.audio_s for d in detectors), default=0.0)
-        windows = _read_windows(clip, stretches, audio_s, on_progress, watch)
+        windows = _read_windows(clip, stretches, detectors, on_progress, watch)
         evidence = _Evidence(detectors, on_finding)
         recorder = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
-        shifts = level_shifts(known, fusion_parameters().level_spreads)
-        turns = recorder.turns()
-        findings = leveled(evidence.findings(failed, turns), shifts)
-        verdict = fuse(findings, clip.kind == MediaKind.IMAGE, evidence.unstable())
-        with watch.stage("heatmap"):
-            findings = evidence.confirmed(findings, verdict.opinion.person)
-    examined_s = _examined_s(stretches, clip.duration_s)
-    sentences = explain(verdict, findings, clip.duration_s, examined_s)
+        facts = _facts(clip, stretches, recorder, detectors)
+        findings, verdict = _weigh(evidence, failed, facts["turns"], known, clip.kind, watch)
+    sentences = explain(verdict, findings, clip.duration_s, facts["examined_s"])
     return Analysis(
-        **{name: getattr(clip, name) for name in CLIP_FACTS},
-        fps=float(clip.fps),
-        examined_s=examined_s,
-        windows=stretches,
-        speech_s=tuple(recorder.speech_s),
-        turns=turns,
+        **facts,
         provenance=provenance,
         warnings=(*clip.warnings, *verdict.warnings),
-        people=recorder.people(),
         findings=findings,
         verdict=verdict,
         explanation=(*provenance.declared(), *sentences),
-        keyframes=tuple(recorder.keyframes),
         settings=settings,
-        checkpoints={d.role.name: d.checkpoint.label for d in detectors},
-        versions=_versions(),
         seconds_by_stage=dict(watch.seconds),
-        analyzed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         references=known,
     )
 
@@ -270,6 +253,46 @@ def _examine_references(
     return tuple(result)
 
 
+def _check_other_file(clip: Reader, known: Sequence[Reference]) -> None:
+    if clip.sha256 in {reference.sha256 for reference in known}:
+        raise UserError("bad_reference", "A reference is the examined file itself.")
+
+
+def _weigh(
+    evidence: _Evidence,
+    failed: list[Finding],
+    turns: Sequence[Turn],
+    known: Sequence[Reference],
+    kind: MediaKind,
+    watch: _Stopwatch,
+) -> tuple[tuple[Finding, ...], Verdict]:
+    """The findings of all detectors, at the level that the references tell, and the verdict."""
+    shifts = level_shifts(known, fusion_parameters().level_spreads)
+    findings = leveled(evidence.findings(failed, turns), shifts)
+    verdict = fuse(findings, kind == MediaKind.IMAGE, evidence.unstable())
+    with watch.stage("heatmap"):
+        return evidence.confirmed(findings, verdict.opinion.person), verdict
+
+
+def _facts(
+    clip: Reader, stretches: Sequence[Stretch], recorder: Recorder, detectors: Sequence[Detector]
+) -> dict[str, Any]:
+    """What is told about a file and its examination beside the evidence: fields of `Analysis`."""
+    return {
+        **{name: getattr(clip, name) for name in CLIP_FACTS},
+        "fps": float(clip.fps),
+        "examined_s": _examined_s(stretches, clip.duration_s),
+        "windows": stretches,
+        "speech_s": tuple(recorder.speech_s),
+        "people": recorder.people(),
+        "turns": recorder.turns(),
+        "keyframes": tuple(recorder.keyframes),
+        "checkpoints": {d.role.name: d.checkpoint.label for d in detectors},
+        "versions": _versions(),
+        "analyzed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
 def _examined_s(stretches: Sequence[Stretch], duration_s: float) -> float:
     """Seconds of the clip that lie in the stretches; the last one ends a little after the clip."""
     return max(0.0, math.fsum(min(s.stop_s, duration_s) - s.start_s for s in stretches))
@@ -281,11 +304,12 @@ Reading = tuple[Window, Progress]
 def _read_windows(
     clip: Reader,
     stretches: Sequence[Stretch],
-    audio_s: float,
+    detectors: Sequence[Detector],
     on_progress: Progress,
     watch: _Stopwatch,
 ) -> Iterator[Reading]:
     """The windows one after the other, each with the progress of its part of the whole."""
+    audio_s = max((d.role.audio_s for d in detectors), default=0.0)
     for index, stretch in enumerate(stretches):
         progress = _part(on_progress, index, len(stretches))
         progress(0.0, "Listening" if clip.kind == MediaKind.AUDIO else "Finding faces")

@@ -40,6 +40,8 @@ def printable(text: str) -> str:
     marks that turn the reading direction round.
     """
     line = " ".join(text.split())
+    if line.isprintable():  # nearly all of them; categories Cc, Cf, Cs, Co and Cn are not
+        return line
     return "".join("\ufffd" if unicodedata.category(c) in _INVISIBLE else c for c in line)
 
 

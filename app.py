@@ -43,7 +43,7 @@ from ui.texts import dictionary, label, written
 
 HERE = Path(__file__).parent
 MIDDLEWARE = (SecurityHeaders, Arguments)
-MOST_WAITING = 20  # visitors in the queue
+MOST_EVENTS = 200  # of all kinds in Gradio's queue; analyses have a line of their own, ui.line
 TITLE = "Deepfake detector"
 SUBTITLE = "Does a face or a voice look manipulated? Evidence with reasons, never a bare score."
 PRIVACY = (
@@ -85,7 +85,7 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
     """Launch the page and return its address."""
     space = read_spacefile()
     atexit.register(keeping.Sweeper().close)
-    _, address, _ = blocks.queue(max_size=MOST_WAITING).launch(
+    _, address, _ = blocks.queue(max_size=MOST_EVENTS).launch(
         server_name=server_name(),
         server_port=port,
         app_kwargs={**served(), "middleware": [Middleware(one) for one in MIDDLEWARE]},

@@ -30,6 +30,10 @@ class Stop:
         """Ask for the end; the work notices at its next check."""
         self._asked.set()
 
+    def extend(self, seconds: float) -> None:
+        """Time in which nothing was done does not count."""
+        self._until_s += seconds
+
     @property
     def asked(self) -> bool:
         """Somebody asked for the end."""

@@ -154,7 +154,7 @@ async def analyze_file(
         request = context.request_context.request
         path, known = given(file, request), [given(one, request) for one in references or []]
         work = partial(analyzed, path, mode, checkpoints, fake_labels, tell, known)
-        return await stoppable(_named(work))()
+        return await stoppable(_named(work), lambda wait: tell(Step(0.0, str(wait))))()
     except UserError as error:
         raise ToolError(f"{error.code}: {error.sentence}") from error
 

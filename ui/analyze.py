@@ -20,10 +20,11 @@ from report.render import answer, over_time
 from ui import source, web
 from ui.jobs import is_hosted, streamed
 from ui.keeping import KEEP_S, fresh_folder
+from ui.line import Wait
 from ui.results import Keep, keep_column, stored
-from ui.running import Board, waiting
+from ui.running import Board, in_line, waiting
 from ui.session import (
-    QUEUE,
+    JOB,
     QUIET,
     Done,
     alert,
@@ -131,9 +132,8 @@ def wire(
     outputs = [done, choosing, *places.all(), *choices.answers.values()]
     begun = places.go.click(beginner(choices, places, choosing), choices.path, outputs, **QUIET)
     started = begun.success(
-        streamed(runner(space, done, choices, places)), choices.inputs(), outputs,
-        show_progress="minimal", show_progress_on=places.queue,
-        concurrency_limit=1, concurrency_id=QUEUE, api_visibility="private",
+        streamed(runner(space, done, choices, places), waiter(places)), choices.inputs(), outputs,
+        show_progress="minimal", show_progress_on=places.queue, **JOB,
     )  # fmt: skip
     places.stop.click(stopper(places, choosing), None, outputs, cancels=[begun, started], **QUIET)
     places.again.click(starter(places, choosing), None, outputs, **QUIET)
@@ -320,6 +320,19 @@ def back(places: Places, choosing: gr.Column) -> dict[Any, Any]:
         places.go: gr.Button(visible=True), places.stop: gr.Button(visible=False),
         places.again: gr.Button(visible=False), places.keep.shown: gr.Column(visible=False),
     }  # fmt: skip
+
+
+def waiter(places: Places) -> Callable:
+    """The function that shows what is known before the work begins."""
+
+    def wait(what: Wait | UserError, language: Language) -> dict[Any, Any]:
+        if isinstance(what, UserError):
+            ended = {places.stop: gr.Button(visible=False), places.again: gr.Button(visible=True)}
+            says = {places.answer: alert(what, language), places.live: language(what.sentence)}
+            return ended | says
+        return {places.answer: in_line(what, language), places.live: what.where(language)}
+
+    return wait
 
 
 def runner(space: Space, done: gr.State, choices: Choices, places: Places) -> Callable:

@@ -31,19 +31,21 @@ from media.mode import Mode
 from report.export import to_report
 from report.schema import Report
 from ui.batch import MOST_FILES, MOST_HOSTED
-from ui.jobs import is_hosted, stoppable
+from ui.jobs import LINE, give_way, is_hosted, stoppable
 from ui.keeping import fresh_folder
-from ui.session import QUEUE, Listener, check_limits, chosen_settings, examine
+from ui.session import Listener, check_limits, chosen_settings, examine
 
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*((?:;[\w=.+-]+)*?)(;base64)?,", re.ASCII)
+STATUS = {"no_endpoint": 404, "queue_full": 503}  # of HTTP
+UNPROCESSABLE = 422  # where the arguments are wrong
 CALL = re.compile(r"/gradio_api/call/(v2/)?([^/]+)/?")
 
 
 def endpoints() -> None:
     """Declare the endpoints; call it inside of the page."""
     for function in ENDPOINTS.values():
-        alone = {} if function is list_models else {"concurrency_limit": 1, "concurrency_id": QUEUE}
-        endpoint(refusing(function), api_name=_name_of(function), **alone)
+        limit = "default" if function is list_models else None  # the others have ui.line
+        endpoint(refusing(function), api_name=_name_of(function), concurrency_limit=limit)
 
 
 def analyze_file(
@@ -123,6 +125,7 @@ def analyze_batch(
 def _entry(file: Any, number: int, mode: str, space: Space) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": f"file {number}", "report": None, "error": None}
     try:
+        give_way()
         path = uploaded(file, space)
         entry["name"] = Path(path).name
         entry["report"] = analyzed(path, mode).model_dump(mode="json")
@@ -298,10 +301,10 @@ class Arguments:
             more = message.get("more_body", False)
         try:
             checked = json.dumps(check_call(call[2], bool(call[1]), body)).encode()
+            if ENDPOINTS[call[2]] is not list_models:
+                LINE.check()
         except UserError as error:
-            status = 404 if error.code == "no_endpoint" else 422
-            answer = {"error": {"code": error.code, "sentence": error.sentence}}
-            return await JSONResponse(answer, status)(scope, receive, send)
+            return await refusal(error)(scope, receive, send)
         headers = [(k, v) for k, v in scope["headers"] if k.lower() != b"content-length"]
         headers.append((b"content-length", str(len(checked)).encode()))
         answered = False
@@ -314,6 +317,15 @@ class Arguments:
             return {"type": "http.request", "body": checked, "more_body": False}
 
         return await self._app({**scope, "headers": headers}, again, send)
+
+
+def refusal(error: UserError) -> JSONResponse:
+    """The answer to a call that is not taken."""
+    answer = {"error": {"code": error.code, "sentence": error.sentence}}
+    headers = {}
+    if error.code == "queue_full":
+        headers["Retry-After"] = str(LINE.try_again_s())
+    return JSONResponse(answer, STATUS.get(error.code, UNPROCESSABLE), headers)
 
 
 def check_call(name: str, by_name: bool, body: bytes) -> dict[str, Any]:

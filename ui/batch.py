@@ -22,9 +22,11 @@ from report.language import Language
 from report.view import view
 from report.words import percent
 from ui.checks import checked, given
-from ui.jobs import is_hosted, streamed
+from ui.jobs import give_way, is_hosted, streamed
 from ui.keeping import fresh_folder
-from ui.session import QUEUE, QUIET, alert, check_limits, chosen_settings, examine, stem_of
+from ui.line import Wait
+from ui.running import in_line
+from ui.session import JOB, QUIET, alert, check_limits, chosen_settings, examine, stem_of
 from ui.source import limits
 from ui.tab import Tab
 from ui.texts import label, language_of, written
@@ -68,13 +70,14 @@ def batch_tab(space: Space) -> None:
         return {go: gr.Button(visible=True), stop: gr.Button(visible=False)}
 
     def run(
-        tell: Callable[[dict[Any, Any]], None], chosen: dict[Any, Any], request: gr.Request
+        tell: Callable[[dict[Any, Any] | Wait], None], chosen: dict[Any, Any], request: gr.Request
     ) -> dict[Any, Any]:
         say = language_of(request)
         try:
             paths = unpacked(chosen[files] or [], most, space.max_upload_mb)
             folder, rows = fresh_folder(), []
             for index, path in enumerate(paths):
+                give_way(tell)
                 tell({note: working(index, len(paths), path.name, say)})
                 rows.append(examined(path, chosen[mode], space, folder, say))
                 tell({table: [list(row) for row in rows]})
@@ -86,10 +89,14 @@ def batch_tab(space: Space) -> None:
         except UserError as error:
             return end() | {note: alert(error, say)}
 
+    def wait(what: Wait | UserError, language: Language) -> dict[Any, Any]:
+        if isinstance(what, UserError):
+            return end() | {note: alert(what, language)}
+        return {note: in_line(what, language)}
+
     begun = go.click(begin, files, outputs, validator=check, **QUIET)
     started = begun.success(
-        streamed(run), {files, mode}, outputs, concurrency_limit=1, concurrency_id=QUEUE,
-        api_visibility="private", show_progress="hidden",
+        streamed(run, wait), {files, mode}, outputs, show_progress="hidden", **JOB
     )  # fmt: skip
     stop.click(end, None, outputs, cancels=[begun, started], **QUIET)
 

@@ -17,7 +17,7 @@ from report.checkpoints import side_by_side
 from ui.checks import checked
 from ui.jobs import stoppable
 from ui.session import (
-    QUEUE,
+    JOB,
     Step,
     alert,
     chosen_settings,
@@ -59,8 +59,7 @@ def compare_tab(space: Space) -> None:
         return [checked(lambda: readable(path, space), request), fine, fine, fine]
 
     go.click(
-        stoppable(compare), [file, role, first, second], out, validator=check,
-        concurrency_id=QUEUE, api_visibility="private",
+        stoppable(compare), [file, role, first, second], out, validator=check, **JOB
     )  # fmt: skip
 
 

@@ -1,30 +1,38 @@
-"""Who works now, for how long, and when does a visitor's work end?
+"""When does a visitor's work begin, for how long may it go on, and when does it end?
 
 One job at a time: an analysis takes all cores. A job ends when the visitor presses Stop, closes
 the page, drops the connection, or when its time is over; only when its thread has really ended
-does the next one begin. Imports gradio and `stop`.
+does the next one begin. Imports gradio, `stop` and its neighbors line and texts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any
 
+import gradio as gr
 from gradio.context import LocalContext
+from gradio.helpers import TrackedIterable
 
+from errors import UserError
 from hub.store import VISITOR, who_asks
+from report.language import Language
 from stop import Stop
+from ui.line import Line, Ticket, Wait
+from ui.texts import language_of
 
 OWN_LIMIT_S = 45 * 60  # that one job may take on one's own machine
 HOSTED_LIMIT_S = 15 * 60  # where visitors share a machine
 LOOK_EVERY_S = 0.1  # whether the client is still there
-_only_one = threading.Lock()
+LINE = Line()
 _stop: ContextVar[Stop | None] = ContextVar("stop", default=None)
+_ticket: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
 
 
 def current_stop() -> Stop:
@@ -42,45 +50,152 @@ def is_hosted() -> bool:
     return who_asks() is VISITOR
 
 
-def stoppable(function: Callable) -> Callable:
+# ---------------------------------------------------------------- events as jobs
+
+
+def stoppable(function: Callable, tell: Callable[[Wait], None] | None = None) -> Callable:
     """Make the function of an event a job.
 
     It keeps its signature, runs in a thread of its own, and finds what may end it in
     `current_stop`.
+
+    Args:
+        function: does the work.
+        tell: takes what is known while others are before it; told as the progress of the event
+            where it is left out.
     """
 
     @wraps(function)
     async def job(*values: Any, **named: Any) -> Any:
-        return await _held(partial(function, *values, **named), Stop(limit_s()))
+        result = None
+        try:
+            async with aclosing(_job(partial(function, *values, **named))) as steps:
+                async for what in steps:
+                    if isinstance(what, Wait):
+                        (tell or _tell_as_progress)(what)
+                    else:
+                        (result,) = what
+        except UserError as error:
+            if tell is not None or error.code != "queue_full":
+                raise
+            words = f"{error.code}: {_visitors_language()(error.sentence)}"
+            raise gr.Error(words, print_exception=False) from error
+        return result
 
     return job
 
 
-async def _held(work: Callable[[], Any], stop: Stop) -> Any:
-    """Run work in a thread and do not let go of it before it has ended."""
-    _stop.set(stop)
-    running = asyncio.ensure_future(asyncio.to_thread(_alone, work, stop))
+def streamed(function: Callable, waiting: Callable[[Wait | UserError, Language], Any]) -> Callable:
+    """Make a function that tells what it knows so far the job of an event that shows it.
+
+    The function's first argument is a callable that takes what an event yields; its return value
+    is yielded last. It runs in a thread of its own, as with `stoppable`.
+
+    Args:
+        function: does the work.
+        waiting: what the event yields while others are before it, or when no more may wait.
+    """
+
+    async def job(*values: Any) -> AsyncIterator[Any]:
+        loop, data, say = asyncio.get_running_loop(), asyncio.Queue(), _visitors_language()
+
+        def tell(value: Any) -> None:
+            shown = waiting(value, say) if isinstance(value, Wait) else value
+            loop.call_soon_threadsafe(data.put_nowait, (shown,))
+
+        try:
+            async with aclosing(_job(partial(function, tell, *values), data)) as steps:
+                async for what in steps:
+                    yield waiting(what, say) if isinstance(what, Wait) else what[0]
+        except UserError as error:
+            if error.code != "queue_full":
+                raise
+            yield waiting(error, say)
+
+    return _with_signature_of(function, job)
+
+
+async def _job(
+    work: Callable[[], Any], data: asyncio.Queue | None = None
+) -> AsyncGenerator[Wait | tuple[Any]]:
+    """Wait for its turn, then run work in a thread, and do not let go of it before it has ended.
+
+    Args:
+        work: is run in a thread.
+        data: what comes out of it meanwhile, each as ``(value,)``.
+
+    Yields:
+        What is known while others are before it; then ``(value,)`` of what comes out of ``data``,
+        in the end of what work returns.
+
+    Raises:
+        UserError: ``queue_full``.
+    """
+    ticket, running, stop, data = LINE.enter(), None, Stop(), data or asyncio.Queue()
     try:
-        while not running.done():
-            await asyncio.wait({running}, timeout=LOOK_EVERY_S)
+        async for wait in _turn(ticket):
+            yield wait
+        stop = Stop(limit_s())
+        _stop.set(stop)
+        _ticket.set(ticket)
+        running = asyncio.ensure_future(asyncio.to_thread(work))
+        running.add_done_callback(lambda _: data.put_nowait(None))
+        while True:
+            with suppress(TimeoutError):
+                if (what := await asyncio.wait_for(data.get(), LOOK_EVERY_S)) is None:
+                    break
+                yield what
             if not _is_awaited():
                 stop.ask()
-    except asyncio.CancelledError:  # the visitor pressed Stop
+        yield (running.result(),)
+    finally:  # done, or the visitor pressed Stop or left
         stop.ask()
-        await asyncio.wait({running})
-        raise
-    return running.result()
+        if running is not None:
+            await asyncio.wait({running})
+        LINE.leave(ticket, done=running is not None and _is_well(running))
 
 
-def _alone(work: Callable[[], Any], stop: Stop) -> Any:
-    """Wait until no other job runs, then work."""
-    while not _only_one.acquire(timeout=LOOK_EVERY_S):
-        stop.check()
-    try:
-        stop.check()
-        return work()
-    finally:
-        _only_one.release()
+def _is_well(running: asyncio.Future) -> bool:
+    return not running.cancelled() and running.exception() is None
+
+
+async def _turn(ticket: Ticket) -> AsyncIterator[Wait]:
+    """Wait until it is one's turn; yields what is new about that.
+
+    Raises:
+        UserError: ``stopped`` when the visitor left.
+    """
+    known = None
+    while not LINE.begin(ticket):
+        wait = LINE.wait_of(ticket)
+        if (news := (wait.where(), wait.how_long())) != known:
+            known = news
+            yield wait
+        await asyncio.sleep(LOOK_EVERY_S)
+        if not _is_awaited():
+            gone = Stop()
+            gone.ask()
+            gone.check()
+
+
+def give_way(tell: Callable[[Wait], None] = lambda wait: None) -> None:
+    """Let those who wait go first, between two files of one job; for the thread of the job.
+
+    Args:
+        tell: takes what is known meanwhile.
+
+    Raises:
+        UserError: ``stopped`` when the visitor does not want to wait any more.
+    """
+    ticket, stop, begun_s = _ticket.get(), current_stop(), time.monotonic()
+    if ticket is None or not LINE.step_back(ticket):
+        return
+    while not LINE.begin(ticket):
+        tell(LINE.wait_of(ticket))
+        time.sleep(LOOK_EVERY_S)
+        if stop.asked:
+            stop.check()
+    stop.extend(time.monotonic() - begun_s)
 
 
 def _is_awaited() -> bool:
@@ -92,41 +207,18 @@ def _is_awaited() -> bool:
     return all(event.alive for event in events if event._id == event_id)
 
 
-def streamed(function: Callable) -> Callable:
-    """Make a function that tells what it knows so far the job of an event that shows it.
+def _tell_as_progress(wait: Wait) -> None:
+    """Show it where Gradio shows the progress of an event, on the page and to programs."""
+    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    if blocks is not None and event_id is not None:
+        say = _visitors_language()
+        words = f"{wait.where(say)}. {wait.how_long(say)}"
+        step = TrackedIterable(None, None, None, words, None, progress=0.0)
+        blocks._queue.set_progress(event_id, [step])
 
-    The function's first argument is a callable that takes what an event yields; its return value
-    is yielded last. It runs in a thread of its own, as with `stoppable`.
-    """
 
-    async def job(*values: Any) -> AsyncIterator[Any]:
-        stop, loop, data = Stop(limit_s()), asyncio.get_running_loop(), asyncio.Queue()
-        _stop.set(stop)
-
-        def tell(value: Any) -> None:
-            loop.call_soon_threadsafe(data.put_nowait, value)
-
-        running = asyncio.ensure_future(
-            asyncio.to_thread(_alone, partial(function, tell, *values), stop)
-        )
-        try:
-            while not (running.done() and data.empty()):
-                reader = asyncio.ensure_future(data.get())
-                await asyncio.wait(
-                    {running, reader}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED
-                )
-                if reader.done():
-                    yield reader.result()
-                else:
-                    reader.cancel()
-                if not _is_awaited():
-                    stop.ask()
-            yield running.result()
-        finally:  # done, or the visitor pressed Stop or left
-            stop.ask()
-            await asyncio.wait({running})
-
-    return _with_signature_of(function, job)
+def _visitors_language() -> Language:
+    return language_of(LocalContext.request.get(None))  # type: ignore[arg-type]
 
 
 def _with_signature_of(function: Callable, job: Callable) -> Callable:

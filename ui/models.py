@@ -32,7 +32,7 @@ from report.roles import title
 from ui.checks import checked, given
 from ui.jobs import current_stop, is_hosted, stoppable
 from ui.keeping import fresh_folder
-from ui.session import QUEUE, QUIET, alert, chosen_settings
+from ui.session import JOB, QUIET, alert, chosen_settings
 from ui.tab import Tab, component
 from ui.texts import label, language_of
 
@@ -70,13 +70,12 @@ def models_tab(space: Space) -> None:
 
     table.select(pick, None, [spec, role, facts], **QUIET)
     check.click(
-        stoppable(check_spec), [spec, role, answer], facts, concurrency_id=QUEUE,
-        api_visibility="private", validator=named,
+        stoppable(check_spec), [spec, role, answer], facts, validator=named, **JOB
     )  # fmt: skip
     boxes = {name: component(f"spec-{name}") for name in names()}
     use.click(
         stoppable(partial(use_spec, boxes, facts)), [spec, role, answer],
-        [facts, *boxes.values()], concurrency_id=QUEUE, api_visibility="private", validator=named,
+        [facts, *boxes.values()], validator=named, **JOB,
     )  # fmt: skip
     calibration(spec, role, answer)
     with gr.Accordion(label("Downloaded checkpoints"), open=False) as downloads:
@@ -105,8 +104,7 @@ def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None
         fit = gr.Button(label("Check direction and calibrate"))
         fitted = gr.HTML("", min_height=40, apply_default_css=False)
     fit.click(
-        stoppable(calibrate_here), [spec, role, answer, real, fake], fitted,
-        concurrency_id=QUEUE, api_visibility="private",
+        stoppable(calibrate_here), [spec, role, answer, real, fake], fitted, **JOB
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from report.checkpoints import panel
 from report.replay import compare, read_report, settings_of
 from ui.checks import checked, given
 from ui.jobs import is_hosted, stoppable
-from ui.session import QUEUE, alert, check_limits, examine
+from ui.session import JOB, alert, check_limits, examine
 from ui.source import readable
 from ui.tab import Tab
 from ui.texts import label, language_of
@@ -55,8 +55,7 @@ def replay_tab(space: Space) -> None:
         ]
 
     go.click(
-        stoppable(check), [report, file, known], out, validator=complete, concurrency_id=QUEUE,
-        api_visibility="private",
+        stoppable(check), [report, file, known], out, validator=complete, **JOB
     )  # fmt: skip
 
 

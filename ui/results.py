@@ -16,7 +16,7 @@ from media.sniff import MediaKind
 from report import captions, draw, export, feedback, render, video
 from ui.jobs import current_stop, stoppable
 from ui.keeping import fresh_folder
-from ui.session import QUEUE, QUIET, Done, stem_of
+from ui.session import JOB, QUIET, Done, stem_of
 from ui.texts import label, language_of
 
 
@@ -72,9 +72,7 @@ def keep_column(done: gr.State) -> Keep:
         feedback_form(done)
     case.blur(with_case, [done, case], as_html, **QUIET)
     case.submit(with_case, [done, case], as_html, **QUIET)
-    drawn = mark.click(
-        stoppable(draw_video), done, marked, concurrency_id=QUEUE, api_visibility="private"
-    )
+    drawn = mark.click(stoppable(draw_video), done, marked, **JOB)
     # one after the other: a hidden player that is shown with subtitles stays empty in Gradio 6.31
     drawn.success(with_captions, done, marked, **QUIET)
     return Keep(shown, as_html, as_json, mark, marked, copies, slider)

@@ -15,6 +15,7 @@ from report.language import ENGLISH, Language
 from report.render import render
 from report.roles import title
 from report.words import strength
+from ui.line import Wait
 from ui.session import Step
 
 EVERY_S = 0.25  # between two images of the progress
@@ -85,6 +86,14 @@ def _left(fraction: float, elapsed_s: float, language: Language) -> str:
     if left_s < 90:
         return language("About {n} seconds left.", n=round(left_s))
     return language("About {n} minutes left.", n=round(left_s / 60))
+
+
+def in_line(wait: Wait, language: Language = ENGLISH) -> str:
+    """While others are before the visitor."""
+    return render(
+        "working", language, eyebrow="Waiting", text=wait.where(language), percent=None, rows=(),
+        left=wait.how_long(language),
+    )  # fmt: skip
 
 
 def waiting(language: Language = ENGLISH) -> str:

@@ -28,7 +28,7 @@ from report.render import render
 from report.seal import next_line
 from stop import Stop
 from ui import keeping
-from ui.jobs import current_stop, is_hosted
+from ui.jobs import LINE, current_stop, is_hosted
 
 try:  # there on ZeroGPU Spaces only; wants to be imported before CUDA is used
     import spaces  # pyright: ignore[reportMissingImports]
@@ -36,7 +36,10 @@ except ImportError:
     spaces = None
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-QUEUE = "analysis"  # one analysis at a time: it takes all cores
+JOB: dict[str, Any] = {
+    "api_visibility": "private",
+    "concurrency_limit": None,
+}  # ui.line has its own
 GPU_BASE_S, GPU_WINDOW_S, GPU_WINDOWS_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
 
 
@@ -92,6 +95,7 @@ def examine(
         if isinstance(step, Analysis):
             print(next_line(to_json(step)).text(), flush=True)  # hashes and the level, no names
             return step
+        LINE.progress(step.fraction)
         tell(step)
     raise RuntimeError("an analysis ended without a result")
 

@@ -1,0 +1,259 @@
+"""Does everybody get a turn, in order, and does everybody who waits know how long?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+import app
+from analysis import analyze
+from errors import UserError
+from report.language import languages
+from stop import Stop
+from tests.conftest import ROOT
+from tests.test_server import connected, uploaded
+from ui import jobs, line, running, session
+
+PICTURE = ROOT / "examples" / "portrait.jpg"
+GERMAN = languages()["de"]
+PATIENCE_S = 60.0
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+# ------------------------------------------------------------------ the line
+
+
+def test_first_come_first_served(clock):
+    made = line.Line(clock=clock)
+    first, second, third = (made.enter() for _ in range(3))
+    assert not made.begin(second)
+    assert made.begin(first)
+    assert not made.begin(second)
+    assert [made.wait_of(t).place for t in (second, third)] == [1, 2]
+    made.leave(first, done=True)
+    assert not made.begin(third)
+    assert made.begin(second)
+
+
+def test_nothing_is_guessed_before_anything_was_measured(clock):
+    made = line.Line(clock=clock)
+    made.begin(made.enter())
+    waiting = made.wait_of(made.enter())
+    assert waiting.seconds is None
+    assert "not known yet" in waiting.how_long()
+
+
+def test_the_expected_wait_is_what_the_present_job_has_left_and_the_mean_of_the_last(clock):
+    made = line.Line(clock=clock)
+    for took_s in (10.0, 30.0):
+        ticket = made.enter()
+        made.begin(ticket)
+        clock.now_s += took_s
+        made.leave(ticket, done=True)
+    made.begin(made.enter())
+    tickets = [made.enter() for _ in range(3)]
+    clock.now_s += 5.0
+    assert [made.wait_of(t).seconds for t in tickets] == [15.0, 35.0, 55.0]
+    made.progress(0.5)  # it takes 10 s in all, as its own progress says
+    assert [made.wait_of(t).seconds for t in tickets] == [5.0, 25.0, 45.0]
+    assert made.try_again_s() == 5
+
+
+def test_a_job_that_was_broken_off_tells_nothing_about_the_next(clock):
+    made = line.Line(clock=clock)
+    ticket = made.enter()
+    made.begin(ticket)
+    clock.now_s += 1.0
+    made.leave(ticket)
+    made.begin(made.enter())
+    assert made.wait_of(made.enter()).seconds is None
+
+
+def test_whoever_leaves_the_line_is_passed_over(clock):
+    made = line.Line(clock=clock)
+    made.begin(working := made.enter())
+    gone, last = made.enter(), made.enter()
+    made.leave(gone)
+    assert made.wait_of(last).place == 1
+    made.leave(working, done=True)
+    assert made.begin(last)
+
+
+def test_whoever_has_many_files_lets_the_others_go_first(clock):
+    made = line.Line(clock=clock)
+    made.begin(many := made.enter())
+    assert not made.step_back(many)  # nobody waits
+    one = made.enter()
+    assert made.step_back(many)
+    assert not made.begin(many)
+    assert made.begin(one)
+    made.leave(one, done=True)
+    assert made.begin(many)
+
+
+def test_a_full_line_says_when_to_try_again(clock):
+    made = line.Line(most=2, clock=clock)
+    made.begin(made.enter())
+    for _ in range(2):
+        made.enter()
+    with pytest.raises(UserError) as told:
+        made.enter()
+    assert told.value.code == "queue_full"
+    assert f"try again in {line.RETRY_S} seconds." in told.value.sentence
+    assert GERMAN(told.value.sentence) == (
+        "Es warten schon 2 Analysen, mehr werden nicht angenommen; versuchen Sie es in "
+        f"{line.RETRY_S} Sekunden noch einmal."
+    )
+
+
+@pytest.mark.parametrize("seconds", [None, 0.2, 20.0, 300.0])
+def test_a_place_in_the_line_is_told_in_german(seconds):
+    waiting = line.Wait(2, seconds)
+    assert waiting.where(GERMAN) == "Nummer 2 in der Warteschlange"
+    assert waiting.how_long(GERMAN) != waiting.how_long()
+    assert waiting.where(GERMAN) in running.in_line(waiting, GERMAN)
+    assert GERMAN("Waiting") in running.in_line(waiting, GERMAN)
+
+
+def test_time_in_the_line_does_not_count_as_work():
+    stop = Stop(0.0)
+    time.sleep(0.01)
+    with pytest.raises(UserError):
+        stop.check()
+    stop.extend(60.0)
+    stop.check()
+
+
+# ------------------------------------------------------------------ the server
+
+
+class Gate:
+    """Holds every analysis of the server of this process until it is opened; notes their order."""
+
+    def __init__(self, monkeypatch):
+        self.begun: list[str] = []
+        self.first, self.opened = threading.Event(), threading.Event()
+        monkeypatch.setattr(session, "analyze", self._analyze)
+
+    def _analyze(self, path, settings, on_progress, *, stop, **rest):
+        self.begun.append(Path(path).stem)
+        self.first.set()
+        while not self.opened.wait(0.05):
+            stop.check()
+        cheap = replace(settings, detectors=("frequency",))
+        return analyze(path, cheap, on_progress, stop=stop, **rest)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    made = Gate(monkeypatch)
+    yield made
+    made.opened.set()
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A line where three may wait."""
+    made = line.Line(most=3)
+    for room in (jobs, session, app_api()):
+        monkeypatch.setattr(room, "LINE", made)
+    return made
+
+
+def app_api():
+    from ui import api
+
+    return api
+
+
+@pytest.fixture(scope="module")
+def address():
+    blocks = app.build()
+    yield app.serve(blocks, wait=False)
+    blocks.close()
+
+
+def named(tmp_path: Path, name: str) -> Path:
+    """The example under another name, so that it is known again."""
+    path = tmp_path / f"{name}.jpg"
+    path.write_bytes(PICTURE.read_bytes())
+    return path
+
+
+def until(condition) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_visitors_are_answered_in_order_and_the_one_too_many_is_refused(
+    address, gate, small, tmp_path
+):
+    names = ["one", "two", "three", "four"]
+    calls = []
+    for place, name in enumerate(names):
+        calls.append(
+            connected(address).submit(file=uploaded(named(tmp_path, name)), api_name="/analyze")
+        )
+        until(gate.first.is_set if place == 0 else lambda n=place: len(small._waiting) == n)
+    for place, job in enumerate(calls[1:], 1):
+        until(lambda job=job: job.status().progress_data)
+        assert job.status().progress_data[0].desc.startswith(f"Number {place} in line. ")
+    refused = httpx.post(f"{address}gradio_api/call/analyze", json={"data": [None]})
+    assert refused.status_code == 503
+    error = refused.json()["error"]
+    assert error["code"] == "queue_full" and error["sentence"].endswith(" seconds.")
+    assert int(refused.headers["Retry-After"]) >= 1
+    with pytest.raises(Exception, match="queue_full: 3 analyses are waiting already"):
+        connected(address).predict(file=uploaded(PICTURE), api_name="/analyze")
+    catalog = httpx.post(f"{address}gradio_api/call/models", json={"data": []})
+    assert catalog.status_code == 200  # takes no place
+    gate.opened.set()
+    reports = [job.result() for job in calls]
+    assert gate.begun == names
+    assert [report["file"]["name"] for report in reports] == [f"{name}.jpg" for name in names]
+    small.check()
+
+
+def test_whoever_gives_up_waiting_leaves_the_line(address, gate, small, tmp_path):
+    first = connected(address).submit(file=uploaded(named(tmp_path, "one")), api_name="/analyze")
+    until(gate.first.is_set)
+    second = connected(address).submit(file=uploaded(named(tmp_path, "two")), api_name="/analyze")
+    until(lambda: second.status().progress_data)
+    second.cancel()
+    until(lambda: not small._waiting)
+    gate.opened.set()
+    assert first.result()["file"]["name"] == "one.jpg"
+    assert gate.begun == ["one"]
+
+
+def test_a_batch_lets_a_visitor_go_first(address, gate, small, tmp_path):
+    files = [uploaded(named(tmp_path, name)) for name in ("many1", "many2")]
+    many = connected(address).submit(files=files, api_name="/batch")
+    until(gate.first.is_set)
+    one = connected(address).submit(file=uploaded(named(tmp_path, "one")), api_name="/analyze")
+    until(lambda: small._waiting)
+    gate.opened.set()
+    assert one.result()["file"]["name"] == "one.jpg"
+    assert all(entry["report"] for entry in many.result())
+    assert gate.begun == ["many1", "one", "many2"]

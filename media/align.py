@@ -18,9 +18,6 @@ TIGHT_SIDE = 2.75  # tight side in units of the eye-to-mouth distance: brows to 
 MOUTH_PX = 96  # side of the mouth crop, AV-HuBERT's size before its 88-pixel random crop
 MOUTH_SIDE = 1.45  # side of the mouth crop in units of the eye-to-mouth distance
 
-SPARE_PX = 8  # around the part of a large image that is shrunk, for interpolation
-SNAP_PX = 64  # how far its first edges are moved to where a shrunken pixel begins
-
 
 def eye_line_and_mouth(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centers of the person's right eye, left eye and mouth.
@@ -90,40 +87,13 @@ def cut(image: np.ndarray, matrix: np.ndarray, out_px: int) -> np.ndarray:
     """
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     if scale < 0.7:
-        image, matrix = _shrunk(image, matrix, scale, out_px)
+        shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        factors = np.array([shrunk.shape[1] / image.shape[1], shrunk.shape[0] / image.shape[0]])
+        matrix = np.hstack([matrix[:, :2] / factors, matrix[:, 2:]])
+        image = shrunk
     return cv2.warpAffine(
         image, matrix, (out_px, out_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
-
-
-def _shrunk(
-    image: np.ndarray, matrix: np.ndarray, scale: float, out_px: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image that a crop shows, shrunk with area averaging, and the crop's matrix.
-
-    The part begins where a pixel of the whole image, shrunk, would begin, to within a hundredth of
-    it: the crop is the one of the whole image.
-    """
-    size_wh = np.array(image.shape[1::-1])
-    corners = np.array([[0, 0], [out_px, 0], [0, out_px], [out_px, out_px]], np.float64)
-    corners = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    low, high = corners.min(0) - SPARE_PX, corners.max(0) + SPARE_PX
-    outside = np.maximum(np.maximum(-low, high - size_wh), 0)  # is mirrored, so it is needed inside
-    left, top = (
-        _snapped(int(min(a, b)), scale) for a, b in zip(low, size_wh - outside, strict=True)
-    )
-    right, bottom = (int(max(a, b)) + 1 for a, b in zip(high, outside, strict=True))
-    part = image[top:bottom, left:right]
-    part = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    factors = np.round(size_wh * scale) / size_wh
-    shift = matrix[:, :2] @ (np.array([left, top]) * scale / factors) + matrix[:, 2]
-    return part, np.hstack([matrix[:, :2] / factors, shift[:, None]])
-
-
-def _snapped(start: int, scale: float) -> int:
-    """The pixel at or a little before ``start`` that lies closest to a whole shrunken pixel."""
-    edges = range(max(0, start - SNAP_PX), max(0, start) + 1)
-    return min(edges, key=lambda edge: abs(edge * scale - round(edge * scale)))
 
 
 def move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -452,7 +452,9 @@ def test_a_face_that_is_followed_is_not_looked_at_again(portrait, monkeypatch):
 
 
 @pytest.mark.parametrize("centre", [(700, 500), (60, 1050), (1890, 20)])
-def test_the_crop_of_a_large_face_is_the_one_of_the_whole_image_shrunk(portrait, centre):
+def test_the_crop_of_a_large_face_is_the_one_of_the_whole_image_shrunk_to_the_last_bit(
+    portrait, centre
+):
     image = cv2.resize(portrait, (1920, 1080), interpolation=cv2.INTER_CUBIC)
     matrix = align._upright(np.array(centre, float), 0.2, 700.0, align.CROP_PX)
     scale = align.CROP_PX / 700
@@ -462,8 +464,8 @@ def test_the_crop_of_a_large_face_is_the_one_of_the_whole_image_shrunk(portrait,
     expected = cv2.warpAffine(
         whole, moved, (align.CROP_PX, align.CROP_PX), borderMode=cv2.BORDER_REFLECT_101
     )
-    got = align.cut(image, matrix, align.CROP_PX)
-    assert np.abs(got.astype(int) - expected).mean() < 0.2
+    # 0.03 gray levels of difference move what the frozen backbone says by up to 0.35 log-odds
+    assert np.array_equal(align.cut(image, matrix, align.CROP_PX), expected)
 
 
 def test_the_table_of_a_long_file_says_what_its_packets_say(portrait, tmp_path, monkeypatch):

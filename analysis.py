@@ -11,6 +11,7 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ from hub.checkpoint import Checkpoint
 from hub.configs import WrongTask
 from hub.role import Crop
 from hub.store import EMBEDDED, OWNER, VISITOR, resolve, who_asks
+from media.clip import sha256_of
 from media.degrade import degrade
 from media.mode import Mode
 from media.provenance import Provenance
@@ -55,11 +57,12 @@ from version import __version__
 
 KEYFRAMES_IN_REPORT = 8  # images that are kept to the end, with their faces marked
 SUSPICIOUS = 1.3  # log-odds (79 %) of a face's images, from which on they are looked at again
-CLIP_FACTS = ("name", "sha256", "bytes", "kind", "container", "duration_s", "size_wh", "has_audio")
+CLIP_FACTS = ("name", "bytes", "kind", "container", "duration_s", "size_wh", "has_audio")
 Progress = Callable[[float, str], None]
 Listener = Callable[[Finding, float], None]
 MOST_UPDATES = 50  # times that a detector says what it found so far; long clips have more windows
 POOL = Pool()
+HASHING = ThreadPoolExecutor(thread_name_prefix="hashing")  # begins no thread at import
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def analyze(
     with watch.stage("open"):
         clip = open_reader(path, watch.stop)
     with clip:
-        _check_other_file(clip, known)
+        sha256 = _hashed(clip, known)
         with watch.stage("metadata"):
             provenance = clip.provenance()
         on_progress(0.02, "Loading the detectors")
@@ -200,7 +203,7 @@ def analyze(
         evidence = _Evidence(detectors, on_finding)
         recorder = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
-        facts = _facts(clip, stretches, recorder, detectors)
+        facts = _facts(clip, sha256.result(), stretches, recorder, detectors)
         findings, verdict = _weigh(evidence, failed, facts["turns"], known, clip.kind, watch)
     sentences = explain(verdict, findings, clip.duration_s, facts["examined_s"])
     return Analysis(
@@ -253,9 +256,16 @@ def _examine_references(
     return tuple(result)
 
 
-def _check_other_file(clip: Reader, known: Sequence[Reference]) -> None:
-    if clip.sha256 in {reference.sha256 for reference in known}:
+def _hashed(clip: Reader, known: Sequence[Reference]) -> Future[str]:
+    """SHA-256 of the file, taken while another process decodes it.
+
+    Raises:
+        UserError: ``bad_reference`` when it is one of the references.
+    """
+    sha256 = HASHING.submit(sha256_of, clip.path)
+    if known and sha256.result() in {reference.sha256 for reference in known}:
         raise UserError("bad_reference", "A reference is the examined file itself.")
+    return sha256
 
 
 def _weigh(
@@ -275,11 +285,16 @@ def _weigh(
 
 
 def _facts(
-    clip: Reader, stretches: Sequence[Stretch], recorder: Recorder, detectors: Sequence[Detector]
+    clip: Reader,
+    sha256: str,
+    stretches: Sequence[Stretch],
+    recorder: Recorder,
+    detectors: Sequence[Detector],
 ) -> dict[str, Any]:
     """What is told about a file and its examination beside the evidence: fields of `Analysis`."""
     return {
         **{name: getattr(clip, name) for name in CLIP_FACTS},
+        "sha256": sha256,
         "fps": float(clip.fps),
         "examined_s": _examined_s(stretches, clip.duration_s),
         "windows": stretches,

@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -121,11 +120,6 @@ class Clip:
     def close(self) -> None:
         """Let go of decoded images."""
         self._images = []
-
-    @cached_property
-    def sha256(self) -> str:
-        """Of the file, in hexadecimal digits."""
-        return sha256_of(self.path)
 
     @property
     def paged(self) -> bool:

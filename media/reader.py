@@ -39,11 +39,6 @@ class Reader(Protocol):
     bytes: int
     warnings: list[str]
 
-    @property
-    def sha256(self) -> str:
-        """Of the file, in hexadecimal digits."""
-        ...
-
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from media.audio import resampled
-from media.clip import sha256_of, shown_name
+from media.clip import shown_name
 from media.nursery import Line, Nurseries
 from media.provenance import Provenance
 from media.provenance.mark import DeclaredMark
@@ -43,7 +43,6 @@ class RemoteReader:
         self.path = Path(path)
         self.name = shown_name(self.path)
         self.warnings: list[str] = []
-        self._sha256 = ""
         self.line = Line(READERS, stop or Stop())
         try:
             facts = self._ask("open", path=str(self.path.absolute()))
@@ -65,13 +64,6 @@ class RemoteReader:
     def close(self) -> None:
         """End the process that reads the file."""
         self.line.close()
-
-    @property
-    def sha256(self) -> str:
-        """Of the file, in hexadecimal digits; not what another process says of it."""
-        if not self._sha256:
-            self._sha256 = sha256_of(self.path)
-        return self._sha256
 
     def frames(
         self, start_s: float = 0.0, stop_s: float = float("inf")

@@ -76,7 +76,7 @@ def stoppable(function: Callable, tell: Callable[[Wait], None] | None = None) ->
                     else:
                         (result,) = what
         except UserError as error:
-            if tell is not None or error.code != "queue_full":
+            if tell is not None:
                 raise
             words = f"{error.code}: {_visitors_language()(error.sentence)}"
             raise gr.Error(words, print_exception=False) from error
@@ -93,7 +93,7 @@ def streamed(function: Callable, waiting: Callable[[Wait | UserError, Language],
 
     Args:
         function: does the work.
-        waiting: what the event yields while others are before it, or when no more may wait.
+        waiting: what the event yields while others are before it, or when it is refused.
     """
 
     async def job(*values: Any) -> AsyncIterator[Any]:
@@ -108,8 +108,6 @@ def streamed(function: Callable, waiting: Callable[[Wait | UserError, Language],
                 async for what in steps:
                     yield waiting(what, say) if isinstance(what, Wait) else what[0]
         except UserError as error:
-            if error.code != "queue_full":
-                raise
             yield waiting(error, say)
 
     return _with_signature_of(function, job)

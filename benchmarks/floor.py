@@ -19,6 +19,7 @@ from torch import nn
 from analysis import Settings, analyze, load_detector
 from benchmarks.measure import cost_of
 from detectors.pool import Pool
+from detectors.registry import role_of
 from media.clip import Clip
 from media.faces import FaceFinder
 from media.tracks import SEARCH_EVERY
@@ -77,6 +78,8 @@ class Networks:
         self._calls: dict[tuple, Calls] = {}
         modules: dict[int, nn.Module] = {}
         for name in settings.detectors:
+            if role_of(name).empty:  # no checkpoint comes with the program
+                continue
             for module in _modules(load_detector(name, settings, pool)):
                 modules[id(module)] = module
         with self._listening(list(modules.values())):

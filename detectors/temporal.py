@@ -1,6 +1,7 @@
 """Does the face move and change as a filmed face does? (VideoMAE)
 
-Any video classifier that transformers can load works here. Frames are steadied with one crop for
+Any video classifier that transformers can load works here, and a recurrent network on the class
+tokens of the frozen backbone (`frozen.recurrent`). Frames are steadied with one crop for
 the whole pass, so that the face's own motion and flicker stay visible.
 """
 
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detectors.base import Detector, Measurement
+from detectors.base import Backbone, Detector, Measurement
+from detectors.frozen.layout import RECURRENT
+from detectors.frozen.probe import named_backbone
 from detectors.preprocess import crop_side_px, to_input
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
@@ -43,11 +46,20 @@ class Temporal(Detector):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
-        """A transformers video classifier in evaluation mode on the device."""
+        """A video classifier of transformers, or a recurrent head, on the device."""
+        if _is_recurrent(checkpoint):
+            from detectors.frozen.recurrent import load_recurrent
+
+            return load_recurrent(checkpoint, device)
         from detectors.loading import load_video_classifier
 
         model, _ = load_video_classifier(checkpoint)
         return model.to(device).eval()
+
+    @classmethod
+    def backbone(cls, checkpoint: Checkpoint) -> Backbone | None:
+        """The frozen network under a recurrent head."""
+        return named_backbone(checkpoint) if _is_recurrent(checkpoint) else None
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of up to three runs of frames."""
@@ -59,10 +71,18 @@ class Temporal(Detector):
             return Measurement.cannot("clip_too_short")
         batch = torch.stack([to_input(run, card) for run in runs]).to(self.device)
         with torch.inference_mode():
-            logits = self.network(pixel_values=batch).logits.float().cpu().numpy()
-        raw = log_odds_from_logits(logits, card.fake_indices, card.real_indices)
+            if self.shared is None:
+                logits = self.network(pixel_values=batch).logits
+            else:
+                logits = self.network.judge(self.shared, batch)[:, None]
+        numbers = logits.float().cpu().numpy()
+        raw = log_odds_from_logits(numbers, card.fake_indices, card.real_indices)
         measures = {"runs": float(len(raw)), "strongest_run_log_odds": float(raw.max())}
         return Measurement(float(raw.mean()), measures=measures)
+
+
+def _is_recurrent(checkpoint: Checkpoint) -> bool:
+    return checkpoint.config.get("model_type") == RECURRENT
 
 
 def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:

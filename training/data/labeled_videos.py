@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -70,34 +70,43 @@ def measured(window: Window, track: FaceTrack) -> dict | None:
     return {"face_px": track.quality.face_px} | measures
 
 
-def rows_of(path: Path, tier: str, assessment: Measure) -> list[dict]:
+def rows_of(path: Path, tier: str, assessment: Measure, most: int = MOST_WINDOWS) -> list[dict]:
     """What is seen in each window of one file in one tier."""
     result = []
     chosen = next((t for t in TIERS if t.name == tier), None)
     with copies(chosen)(path) if chosen else nullcontext(path) as copy:
-        for number, (window, track) in enumerate(windows(copy, MOST_WINDOWS)):
+        for number, (window, track) in enumerate(windows(copy, most)):
             observed = assessment(window, track)
             if observed is not None:
                 result.append({"tier": tier, "window": number} | observed)
     return result
 
 
-def collect(table: pd.DataFrame, file: Path, assessment: Measure) -> None:
-    """Measure at all files of `items` in all tiers and write one row a window; resumes.
+def collect(
+    table: pd.DataFrame,
+    file: Path,
+    assessment: Measure,
+    tiers: Sequence[str] = ("clean", *(tier.name for tier in TIERS)),
+    most: int = MOST_WINDOWS,
+) -> None:
+    """Measure at all files of `items` and write one row a window; resumes.
 
     Args:
-        table: the files.
+        table: the files, ``path`` and what is known of each: label, kind, group.
         file: the parquet file.
         assessment: gives the columns of one window's largest face, or None to leave it out.
+        tiers: as they are, and re-encoded.
+        most: windows of one file.
     """
     rows = pd.read_parquet(file).to_dict("records") if file.exists() else []
     done = {(row["name"], row["tier"]) for row in rows}
+    known = [name for name in table.columns if name != "path"]
     for number, item in enumerate(table.itertuples()):
-        label = {"name": item.path.name, "label": item.label, "kind": item.kind}
-        for tier in ("clean", *(t.name for t in TIERS)):
+        facts = {"name": item.path.name} | {name: getattr(item, name) for name in known}
+        for tier in tiers:
             if (item.path.name, tier) not in done:
-                result = rows_of(item.path, tier, assessment)
-                rows += [label | {"group": item.group} | row for row in result]
+                result = rows_of(item.path, tier, assessment, most)
+                rows += [facts | row for row in result]
         if number % SAVE_EVERY == SAVE_EVERY - 1:
             pd.DataFrame(rows).to_parquet(file)
             log.info("%s: %d windows in all", item.path.name, len(rows))

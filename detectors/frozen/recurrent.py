@@ -1,0 +1,85 @@
+"""How does a recurrent network judge a run of frames?
+
+A bidirectional LSTM (Hochreiter & Schmidhuber 1997; on features of single frames, to find
+deepfakes: Guera & Delp 2018) reads the class tokens that the frozen `backbone.ClipBackbone` gives
+of 16 to 32 frames. Their mean is taken off first, so that it sees how a face changes, and not whose
+face it is. A format of this program; its checkpoints stand in for the temporal one. Imports
+`layout` and hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from detectors.frozen.layout import LAYERS, RECURRENT, WIDTH
+from hub.checkpoint import Checkpoint
+from hub.checks import WEIGHTS, refuse
+
+FEWEST_FRAMES, MOST_FRAMES = 16, 32  # of one run
+MOST_HIDDEN = 512  # numbers of the state in one direction
+SCALE = WIDTH**0.5  # unit vectors to numbers of about 1, as the gates expect them
+
+
+class RecurrentHead(nn.Module):
+    """What change over a run of frames says.
+
+    Args:
+        layer: of the backbone, counted from 1, whose class tokens are read.
+        hidden: numbers of the state in one direction.
+    """
+
+    def __init__(self, layer: int, hidden: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.lstm = nn.LSTM(WIDTH, hidden, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(2 * hidden, 1)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(n, frames, WIDTH) class tokens to (n,) log-odds of fake."""
+        unit = nn.functional.normalize(tokens.float(), dim=-1)
+        states, _ = self.lstm(SCALE * (unit - unit.mean(1, keepdim=True)))
+        return self.out(states.mean(1)).squeeze(-1)
+
+    def judge(self, backbone: nn.Module, runs: torch.Tensor) -> torch.Tensor:
+        """(n, frames, 3, s, s) prepared images to (n,) log-odds of fake."""
+        tokens = backbone(runs.flatten(0, 1), self.layer, True)[-1][:, 0]
+        return self(tokens.unflatten(0, runs.shape[:2]))
+
+
+def load_recurrent(checkpoint: Checkpoint, device: str) -> RecurrentHead:
+    """The network of a folder, tried once on tokens that do not change.
+
+    Raises:
+        UserError: ``weights_refused`` with what does not fit.
+    """
+    config, frames = checkpoint.config, checkpoint.card.frames
+    layer = _whole(config, "layer", LAYERS)
+    hidden = _whole(config, "hidden", MOST_HIDDEN)
+    if not FEWEST_FRAMES <= frames <= MOST_FRAMES:
+        raise refuse(
+            f"The card says {frames} frames; {RECURRENT} reads {FEWEST_FRAMES} to {MOST_FRAMES}."
+        )
+    head = RecurrentHead(layer, hidden)
+    try:
+        head.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise refuse(f"{checkpoint.name} does not fit its config: {words[-1][:160]}") from error
+    head.eval()
+    with torch.inference_mode():
+        if not bool(torch.isfinite(head(torch.ones(1, frames, WIDTH))).all()):
+            raise refuse(f"Weights of {checkpoint.name} are not numbers.")
+    return head.to(device)
+
+
+def _whole(config: Mapping[str, Any], name: str, most: int) -> int:
+    value = config.get(name)
+    if type(value) is not int or not 1 <= value <= most:
+        raise refuse(f"config.json: expected {name} from 1 to {most}, got {repr(value)[:60]}.")
+    return value

@@ -69,6 +69,8 @@ class Temporal(Detector):
         runs = runs_of(window, track, card)
         if not runs:
             return Measurement.cannot("clip_too_short")
+        if self.shared is not None:  # each frame costs a pass of the backbone; it learned from one
+            runs = [runs[len(runs) // 2]]
         batch = torch.stack([to_input(run, card) for run in runs]).to(self.device)
         with torch.inference_mode():
             if self.shared is None:

@@ -31,11 +31,11 @@ from report.language import languages
 from tests.hub_server import serving
 from tests.made_analysis import face_image, made_analysis
 from tests.tiny_models import edit_config
+from training.probes.tables import Table
 from training.spatial.attention import (
     BACKBONE,
     CARD,
     LINEAR,
-    Faces,
     Recipe,
     overlap,
     scores,
@@ -51,7 +51,7 @@ LOOKING = Recipe(queries=4, epochs=10, rate=1e-2, diversity=0.01, patches=1.0)
 PATCHES = 16  # of a made face
 
 
-def made_faces(count: int) -> Faces:
+def made_faces(count: int) -> Table:
     """Faces with one odd patch somewhere, whose trace tells real from fake; elsewhere the trace is
     noise with mean 0, in which the mean over all patches drowns it.
     """
@@ -63,10 +63,10 @@ def made_faces(count: int) -> Faces:
     for face, label in enumerate(labels):
         tokens[face, rng.integers(PATCHES)] += 2 * place + (0.6 if label else -0.6) * trace
     rows = pd.DataFrame({"label": labels, "source": np.arange(count) // 2 % 4})
-    return Faces(tokens.astype(np.float16), rows)
+    return Table(tokens.astype(np.float16), rows)
 
 
-def learned(*recipes: Recipe) -> tuple[list[AttentionHead], Faces, np.ndarray]:
+def learned(*recipes: Recipe) -> tuple[list[AttentionHead], Table, np.ndarray]:
     """Heads that learned from three of four sources, the faces, and the rows of the fourth."""
     faces = made_faces(400)
     first = (faces.rows["source"] == 0).to_numpy()

@@ -4,24 +4,20 @@ Multi-attention (Zhao et al. 2021, arXiv:2103.02406): each of 4 to 8 learned que
 weights on the patch tokens that the frozen `backbone.ClipBackbone` gives of one layer, and reads
 what it finds there with a linear layer. So the log-odds are a sum over queries and patches, and
 each query's map is an exact share of the score. A format of this program; its checkpoints stand in
-for the spatial one. Imports layout and hub.
+for the spatial one. Imports heads, layout and hub.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
+from detectors.frozen.heads import filled, whole
 from detectors.frozen.layout import ATTENTION, LAYERS, PATCH_PX, SIZE_PX, WIDTH
 from hub.checkpoint import Checkpoint
-from hub.checks import WEIGHTS, refuse
+from hub.checks import refuse
 
-FEWEST_QUERIES, MOST_QUERIES = 1, 8  # one query that never learned to look is a linear head
+MOST_QUERIES = 8  # one query that never learned to look is a linear head
 GRID = SIZE_PX // PATCH_PX  # patches on a side
 SCALE = WIDTH**0.5  # unit vectors to numbers of about 1
 
@@ -54,13 +50,20 @@ class AttentionHead(nn.Module):
         """(n, patches, WIDTH) to (n, queries, patches) weights, whose sum over patches is 1."""
         return (standard @ (self.query.T / SCALE)).softmax(dim=1).transpose(1, 2)
 
-    def added(self, standard: torch.Tensor) -> torch.Tensor:
-        """(n, patches, WIDTH) to (n, queries, patches) log-odds that a query adds at a patch."""
-        return self.attention(standard) * (standard @ self.value.T).transpose(1, 2)
+    def added(self, standard: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
+        """(n, patches, WIDTH) and their weights to (n, queries, patches) log-odds that a query adds
+        at a patch.
+        """
+        return attention * (standard @ self.value.T).transpose(1, 2)
+
+    def total(self, added: torch.Tensor) -> torch.Tensor:
+        """(n, queries, patches) to (n,) log-odds of fake."""
+        return added.sum((1, 2)) + self.bias
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """(n, patches, WIDTH) patch tokens to (n,) log-odds of fake."""
-        return self.added(self.standard(tokens)).sum((1, 2)) + self.bias
+        standard = self.standard(tokens)
+        return self.total(self.added(standard, self.attention(standard)))
 
     def judge(self, backbone: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What is said of prepared images.
@@ -73,10 +76,10 @@ class AttentionHead(nn.Module):
             (n,) log-odds of fake; (n, queries, GRID, GRID) maps whose means over the grid, added
             up over the queries, are the log-odds but for the bias.
         """
-        tokens = backbone(images, self.layer)[-1][:, 1:]
-        added = self.added(self.standard(tokens))
+        standard = self.standard(backbone(images, self.layer)[-1][:, 1:])
+        added = self.added(standard, self.attention(standard))
         maps = GRID**2 * added.unflatten(-1, (GRID, GRID))
-        return added.sum((1, 2)) + self.bias, maps
+        return self.total(added), maps
 
 
 def load_attention(checkpoint: Checkpoint, device: str) -> AttentionHead:
@@ -86,29 +89,13 @@ def load_attention(checkpoint: Checkpoint, device: str) -> AttentionHead:
         UserError: ``weights_refused`` with what does not fit.
     """
     config, card = checkpoint.config, checkpoint.card
-    layer = _whole(config, "layer", 1, LAYERS)
-    queries = _whole(config, "queries", FEWEST_QUERIES, MOST_QUERIES)
+    layer = whole(config, "layer", LAYERS)
+    queries = whole(config, "queries", MOST_QUERIES)
     if card.size_px != SIZE_PX or card.real_indices:
         raise refuse(
             f"The card of {checkpoint.name} does not fit {ATTENTION}, which takes {SIZE_PX} px and "
             "gives one number for fake."
         )
     head = AttentionHead(layer, queries)
-    try:
-        head.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        raise refuse(f"{checkpoint.name} does not fit its config: {words[-1][:160]}") from error
-    with torch.inference_mode():
-        if not bool(torch.isfinite(head(torch.ones(1, GRID**2, WIDTH))).all()):
-            raise refuse(f"Weights of {checkpoint.name} are not numbers.")
-    return head.eval().to(device)
-
-
-def _whole(config: Mapping[str, Any], name: str, least: int, most: int) -> int:
-    value = config.get(name)
-    if type(value) is not int or not least <= value <= most:
-        raise refuse(
-            f"config.json: expected {name} from {least} to {most}, got {repr(value)[:60]}."
-        )
-    return value
+    filled(head, checkpoint, torch.ones(1, GRID**2, WIDTH))
+    return head.to(device)

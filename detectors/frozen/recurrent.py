@@ -4,22 +4,18 @@ A bidirectional LSTM (Hochreiter & Schmidhuber 1997; on features of single frame
 deepfakes: Guera & Delp 2018) reads the class tokens that the frozen `backbone.ClipBackbone` gives
 of 16 to 32 frames. Their mean is taken off first, so that it sees how a face changes, and not whose
 face it is. A format of this program; its checkpoints stand in for the temporal one. Imports
-`layout` and hub.
+heads, layout and hub.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
+from detectors.frozen.heads import filled, whole
 from detectors.frozen.layout import LAYERS, RECURRENT, WIDTH
 from hub.checkpoint import Checkpoint
-from hub.checks import WEIGHTS, refuse
+from hub.checks import refuse
 
 FEWEST_FRAMES, MOST_FRAMES = 16, 32  # of one run
 MOST_HIDDEN = 512  # numbers of the state in one direction
@@ -59,27 +55,12 @@ def load_recurrent(checkpoint: Checkpoint, device: str) -> RecurrentHead:
         UserError: ``weights_refused`` with what does not fit.
     """
     config, frames = checkpoint.config, checkpoint.card.frames
-    layer = _whole(config, "layer", LAYERS)
-    hidden = _whole(config, "hidden", MOST_HIDDEN)
+    layer = whole(config, "layer", LAYERS)
+    hidden = whole(config, "hidden", MOST_HIDDEN)
     if not FEWEST_FRAMES <= frames <= MOST_FRAMES:
         raise refuse(
             f"The card says {frames} frames; {RECURRENT} reads {FEWEST_FRAMES} to {MOST_FRAMES}."
         )
     head = RecurrentHead(layer, hidden)
-    try:
-        head.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        raise refuse(f"{checkpoint.name} does not fit its config: {words[-1][:160]}") from error
-    head.eval()
-    with torch.inference_mode():
-        if not bool(torch.isfinite(head(torch.ones(1, frames, WIDTH))).all()):
-            raise refuse(f"Weights of {checkpoint.name} are not numbers.")
+    filled(head, checkpoint, torch.ones(1, frames, WIDTH))
     return head.to(device)
-
-
-def _whole(config: Mapping[str, Any], name: str, most: int) -> int:
-    value = config.get(name)
-    if type(value) is not int or not 1 <= value <= most:
-        raise refuse(f"config.json: expected {name} from 1 to {most}, got {repr(value)[:60]}.")
-    return value

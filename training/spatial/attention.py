@@ -36,6 +36,7 @@ from media import align
 from training.cards.writer import auc_figure, share_figure, with_figures, write_folder
 from training.data.face_crops import load_part
 from training.probes.heads import balanced_weights, source_folds
+from training.probes.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -101,32 +102,15 @@ LINEAR = Recipe(queries=1, looks=False)
 COMPARED = {"linear": LINEAR, "4 queries": Recipe(), "8 queries": Recipe(queries=8)}
 
 
-@dataclass(frozen=True)
-class Faces:
-    """Tokens of faces, (n, patches, WIDTH) float16, and what is known of them."""
-
-    tokens: np.ndarray
-    rows: pd.DataFrame
-
-    @property
-    def labels(self) -> np.ndarray:
-        """(n,) 0 real, 1 fake."""
-        return self.rows["label"].to_numpy().astype(int)
-
-    @property
-    def sources(self) -> np.ndarray:
-        """(n,) where each comes from."""
-        return self.rows["source"].to_numpy().astype(str)
-
-    def of(self, index: np.ndarray) -> torch.Tensor:
-        """The tokens of some faces as float32."""
-        return torch.from_numpy(np.asarray(self.tokens[index], np.float32))
-
-
-def read(file: Path) -> Faces:
-    """TOKENS.npy, which stays on the disk, and TOKENS.parquet."""
+def read(file: Path) -> Table:
+    """TOKENS.npy, (n, patches, WIDTH) float16, which stays on the disk, and TOKENS.parquet."""
     tokens = np.load(file.with_suffix(".npy"), mmap_mode="r")
-    return Faces(tokens, pd.read_parquet(file.with_suffix(".parquet")))
+    return Table(tokens, pd.read_parquet(file.with_suffix(".parquet")))
+
+
+def tokens_of(faces: Table, index: np.ndarray) -> torch.Tensor:
+    """The tokens of some faces as float32."""
+    return torch.from_numpy(np.asarray(faces.features[index], np.float32))
 
 
 @torch.inference_mode()
@@ -145,12 +129,12 @@ def collect(crops: Path, file: Path) -> None:
     rows.loc[index].reset_index(drop=True).to_parquet(file.with_suffix(".parquet"))
 
 
-def started(faces: Faces, learned: np.ndarray, recipe: Recipe) -> AttentionHead:
+def started(faces: Table, learned: np.ndarray, recipe: Recipe) -> AttentionHead:
     """A head before its first step, with mean and spread of what it will learn from."""
     torch.manual_seed(recipe.seed)
     head = AttentionHead(LAYER, recipe.queries)
     some = np.sort(np.random.default_rng(0).permutation(learned)[:MEASURED])
-    unit = SCALE * nn.functional.normalize(faces.of(some), dim=-1).flatten(0, 1)
+    unit = SCALE * nn.functional.normalize(tokens_of(faces, some), dim=-1).flatten(0, 1)
     head.mean, head.spread = unit.mean(0), unit.std(0) + 1e-3
     if recipe.looks:
         nn.init.normal_(head.query)
@@ -178,23 +162,24 @@ def loss_of(
 ) -> torch.Tensor:  # fmt: skip
     """Weighted log loss of a batch, and how far its queries look at the same places."""
     attention = head.attention(standard)
-    scores = (attention * (standard @ head.value.T).transpose(1, 2)).sum((1, 2)) + head.bias
+    scores = head.total(head.added(standard, attention))
     loss = nn.functional.binary_cross_entropy_with_logits(scores, target, weight)
     return loss + recipe.diversity * overlap(attention)
 
 
 @torch.inference_mode()
-def scores(heads: Sequence[AttentionHead], faces: Faces, index: np.ndarray) -> np.ndarray:
+def scores(heads: Sequence[AttentionHead], faces: Table, index: np.ndarray) -> np.ndarray:
     """(heads, n) raw log-odds of some faces, by heads with the same mean and spread."""
     result = []
     for part in np.array_split(index, -(-len(index) // BATCH)):
-        standard = heads[0].standard(faces.of(part))
-        result.append(torch.stack([head.added(standard).sum((1, 2)) + head.bias for head in heads]))
+        standard = heads[0].standard(tokens_of(faces, part))
+        raw = [head.total(head.added(standard, head.attention(standard))) for head in heads]
+        result.append(torch.stack(raw))
     return torch.cat(result, 1).numpy()
 
 
 def train(
-    faces: Faces, learned: np.ndarray, watched: np.ndarray, recipes: Sequence[Recipe]
+    faces: Table, learned: np.ndarray, watched: np.ndarray, recipes: Sequence[Recipe]
 ) -> list[AttentionHead]:
     """Heads that learn side by side from the same batches.
 
@@ -219,10 +204,10 @@ def train(
     for epoch in range(first.epochs):
         order = rng.permutation(len(learned))
         for batch in np.array_split(order, -(-len(order) // BATCH)):
-            count = faces.tokens.shape[1]
+            count = faces.features.shape[1]
             shown = np.sort(rng.permutation(count)[: round(first.patches * count)])
             rows = learned[batch]
-            tokens = torch.from_numpy(np.asarray(faces.tokens[rows], np.float16)[:, shown])
+            tokens = torch.from_numpy(np.asarray(faces.features[rows], np.float16)[:, shown])
             standard = heads[0].standard(tokens)
             target = torch.from_numpy(faces.labels[rows].astype(np.float32))
             weight = torch.from_numpy(weights[batch].astype(np.float32))
@@ -239,7 +224,7 @@ def train(
     return [head.eval() for _, _, head in best]
 
 
-def held_out(faces: Faces, recipes: Sequence[Recipe]) -> np.ndarray:
+def held_out(faces: Table, recipes: Sequence[Recipe]) -> np.ndarray:
     """(recipes, n) raw scores of heads that saw nothing of a face's source.
 
     The next fold is watched, the others are learned from.
@@ -255,7 +240,7 @@ def held_out(faces: Faces, recipes: Sequence[Recipe]) -> np.ndarray:
     return result
 
 
-def by_kind(faces: Faces, raw: np.ndarray) -> dict[str, float]:
+def by_kind(faces: Table, raw: np.ndarray) -> dict[str, float]:
     """AUC over all, and of each kind of fake against all reals."""
     labels, kinds = faces.labels, faces.rows["kind"].to_numpy()
     result = {"all": auc(labels, raw)}
@@ -265,14 +250,14 @@ def by_kind(faces: Faces, raw: np.ndarray) -> dict[str, float]:
     return result
 
 
-def compare(faces: Faces) -> pd.DataFrame:
+def compare(faces: Table) -> pd.DataFrame:
     """AUC of each head of `COMPARED` by kind of fake."""
     raw = held_out(faces, list(COMPARED.values()))
     rows = {name: by_kind(faces, scores) for name, scores in zip(COMPARED, raw, strict=True)}
     return pd.DataFrame(rows).T.round(3)
 
 
-def fit(faces: Faces, folder: Path, recipe: Recipe) -> None:
+def fit(faces: Table, folder: Path, recipe: Recipe) -> None:
     """Train, calibrate and measure on sources that were left out, write the checkpoint."""
     raw, labels = held_out(faces, [recipe])[0], faces.labels
     line = fit_calibration(labels, raw, PROTOCOL)

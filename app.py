@@ -29,6 +29,7 @@ from media.reader import prepare
 from report.language import Language
 from report.render import css, render
 from stop import in_words
+from threads import set_threads
 from ui import keeping
 from ui.agents import PATH as MCP_PATH
 from ui.agents import served
@@ -140,6 +141,7 @@ def theme() -> Base:
 def main() -> None:
     """Serve the page until it is stopped."""
     silence_native_logs()
+    set_threads()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted at the end
     if spaces is not None:  # ZeroGPU wants networks on the device before the first visitor
         for role in roles():

@@ -20,6 +20,7 @@ from commands.measure import add_calibrate, add_evaluate, add_probe
 from commands.models import add_convert, add_models, add_publish
 from errors import UserError, reason
 from media.native_logs import silence_native_logs
+from threads import set_threads
 from version import __version__
 
 COMMANDS = (
@@ -72,6 +73,7 @@ def program_name() -> str:
 def installed() -> int:
     """Entry point of the installed command."""
     silence_native_logs()
+    set_threads()
     return main()
 
 

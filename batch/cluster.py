@@ -25,8 +25,10 @@ from batch.output import COMPRESSION, Output
 from batch.rows import SCHEMA, table
 from errors import UserError
 from evaluation.run import set_up
+from threads import set_threads
 
 FILES_A_TASK = 16  # what an actor that is killed examines again, at most
+CORES = 1  # of an actor: more of them wait for each other
 
 
 class Examiner:
@@ -37,6 +39,7 @@ class Examiner:
     """
 
     def __init__(self, job: Job) -> None:
+        set_threads(CORES)
         here = fingerprint(facts_of(set_up(job.settings), job.limit_s))
         if here != job.fingerprint:
             raise UserError(
@@ -89,7 +92,7 @@ def examine_on_ray(
             batch_size=None,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
-            num_cpus=1,
+            num_cpus=CORES,
             num_gpus=min(1.0, gpus / actors),
         ).write_parquet(
             output.rows.path,

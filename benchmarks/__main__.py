@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from benchmarks import parts
 from benchmarks.results import Section, write
+from threads import set_threads
 
 PARTS: dict[str, Callable[[parts.Scale], Section]] = {
     "compared": lambda scale: parts.compared(scale)[0],
@@ -33,6 +34,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no part {sorted(unknown)[0]}; there are {', '.join(PARTS)}")
+    set_threads()
     scale = replace(parts.Scale(), rounds=chosen.rounds)
     for name in chosen.parts or PARTS:
         section = PARTS[name](scale)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
 from stop import Stop
+from threads import set_threads
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -106,9 +107,7 @@ def main() -> None:
 
 def _try(question: dict[str, Any]) -> dict[str, Any]:
     """Load what is described, as its detector does; raises what that raises."""
-    import torch
-
-    torch.set_num_threads(1)  # a forked process has none of the threads of its parent
+    set_threads(1)  # a forked process has none of the threads of its parent
     kind = import_module(question["module"])
     for name in question["kind"].split("."):
         kind = getattr(kind, name)

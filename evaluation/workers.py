@@ -1,14 +1,13 @@
 """How do several processes share work, and survive that one of them is killed?
 
 Each process is a standard ``ProcessPoolExecutor`` of one: a crash or a kill breaks that one alone,
-it says which task was at work, and another process takes its place. Imports confine
-and errors.
+it says which task was at work, and another process takes its place. Imports confine, errors and
+threads.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -19,9 +18,9 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from errors import UserError
+from threads import set_threads
 
 TRIES = 2  # processes that one task may bring down before it is given up
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 KILLED = UserError(
     "worker_killed",
     f"The file brought down {TRIES} processes that examined it, one after the other: it is "
@@ -109,7 +108,7 @@ def _begin() -> None:
     """One thread: more of them wait for each other on busy cores, and cost ten times what they save
     (measured). Ctrl+C ends the process without a word, and so does the end of the program.
     """
-    os.environ.update(ONE_THREAD)  # read by the libraries when they are imported, after this
+    set_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         from confine import die_with_parent

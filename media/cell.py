@@ -16,6 +16,7 @@ from media.nursery import raise_cells
 from media.provenance import Provenance
 from media.reader import LocalReader, local_coding_of
 from media.windows import Stretch, Window
+from threads import set_threads
 
 LIMITS = Limits(memory_bytes=8_000_000_000, output_bytes=4_000_000_000)
 FACTS = ("kind", "container", "duration_s", "size_wh", "has_audio", "bytes")
@@ -24,6 +25,7 @@ NEEDED = ("c2pa", "pywt", "scipy.fft", "mediapipe.tasks.python.vision")
 
 def main() -> None:
     """Be the nursery until the program closes the connection."""
+    set_threads()
     raise_cells(NEEDED, LIMITS, lambda: Cell().answer)
 
 

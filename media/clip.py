@@ -37,8 +37,10 @@ from media.rates import AUDIO_HZ
 from media.scan import DAMAGED, scan
 from media.sniff import FileKind, MediaKind, sniff
 from stop import Stop
+from threads import threads
 
 SEEK_MARGIN_S = 1.0  # containers seek to a key frame near the wish, not always before it
+MOST_THREADS = 16  # of FFmpeg, which takes no more by itself; each holds frames of its own
 USUAL_RATE_HZ = 48_000
 ODDEST_RATIO = 4_000  # denominator of rate / 16 kHz; 44.1 kHz has 441, 384 kHz 24
 SOME_DAMAGED = "Some of the data is damaged; those moments were left out."
@@ -308,6 +310,7 @@ class Clip:
                 if stream is None:  # the file has changed under our hands
                     return
                 stream.thread_type = "AUTO"
+                stream.thread_count = min(threads(), MOST_THREADS)
                 stream.codec_context.options = {"max_pixels": str(MOST_FRAME_PIXELS)}
                 self._seek(container, stream, start_s - margin)
                 frames = self._timed(self._decode(container, stream))

@@ -30,6 +30,7 @@ from confine import Limits, allow_cpu, confine, die_with_parent
 from errors import UserError, from_bug, printable
 from media import wire
 from stop import Stop, in_words
+from threads import VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ LOOK_EVERY_S = 0.05  # whether the work was asked to stop
 START_S = 120.0  # for a nursery, on a busy machine; two seconds are usual
 MOST_CELLS = 8  # at the same time; further files wait
 KEPT = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS",
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", *VARIABLES,
 )  # fmt: skip
 """Variables of the environment that a process for files may know; tokens are not among them."""
 OWN = {

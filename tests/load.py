@@ -39,7 +39,7 @@ def start() -> tuple[subprocess.Popen, str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    code = f"import app; app.serve(app.build(), {port})"
+    code = f"import app, threads; threads.set_threads(); app.serve(app.build(), {port})"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     address = f"http://127.0.0.1:{port}/"
     until = time.monotonic() + START_S

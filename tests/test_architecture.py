@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "errors", "stop", "version", "confine", "hub", "media", "detectors", "verdict", "analysis",
-    "report", "evaluation", "batch", "ui",
+    "errors", "stop", "version", "threads", "confine", "hub", "media", "detectors", "verdict",
+    "analysis", "report", "evaluation", "batch", "ui",
 )  # fmt: skip
 ENDS = ("app", "cli", "commands", "training", "examples", "benchmarks")
 USES = {"cli": {"commands"}}  # the one end that is another's wiring

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import cv2
 import pytest
+import torch
 
+from batch.cluster import Examiner
+from batch.job import Job, facts_of, fingerprint
+from batch.storage import place_of
 from errors import UserError
+from evaluation.run import set_up
 from evaluation.workers import TRIES, share
+from stop import Stop
+from tests.batch_looks import NOTHING
+from tests.conftest import ROOT
+from threads import VARIABLES, threads
 
 
 def squared(number: int) -> int:
@@ -68,13 +80,84 @@ def test_a_sentence_for_the_user_comes_back_with_its_code():
     assert caught.value.code == "bad_settings"
 
 
-def threads(_: int) -> tuple[int, int]:
-    import cv2
-    import torch
+# A cell that answers which threads its libraries have, once it has decoded an image.
+CELL = """
+import cv2
+from media import cell
 
-    return torch.get_num_threads(), cv2.getNumThreads()
+class Asked(cell.LocalReader):
+    def _decode(self, container, stream):
+        for frame in super()._decode(container, stream):
+            self.used = {"torch": 0, "cv2": cv2.getNumThreads(), "ffmpeg": stream.thread_count}
+            yield frame
+
+class Cell(cell.Cell):
+    def _coding(self, path):
+        self._open(path)
+        return self._reader.used
+
+cell.LocalReader, cell.Cell = Asked, Cell
+cell.main()
+"""
 
 
-def test_each_process_has_one_thread(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert [answer.result for answer in share(threads, range(1), 1)] == [(1, 1)]
+def threads_of_both(_: int) -> tuple[dict, dict]:
+    """Threads of a worker's own libraries, and of those in a cell that it lets read a file."""
+
+    from media.nursery import Line, Nurseries
+
+    nurseries = Nurseries("-c", CELL)
+    with closing(Line(nurseries, Stop())) as line:
+        cell = line.ask("coding", path=str(ROOT / "examples" / "animated.mp4"))
+    nurseries.close()
+    del cell["warnings"]
+    return {"torch": torch.get_num_threads(), "cv2": cv2.getNumThreads(), "ffmpeg": 0}, cell
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has cells")
+def test_a_worker_and_the_cell_that_reads_for_it_have_one_thread_each(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (answer,) = share(threads_of_both, range(1), 1)
+    worker, cell = answer.result
+    assert worker == {"torch": 1, "cv2": 1, "ffmpeg": 0}
+    assert cell == {"torch": 0, "cv2": 1, "ffmpeg": 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has cells")
+def test_a_cell_has_as_many_threads_as_the_program_was_told(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "3")
+    assert threads_of_both(0)[1] == {"torch": 0, "cv2": 3, "ffmpeg": 3}
+
+
+@pytest.mark.parametrize(("said", "meant"), [("3", 3), ("2,1", 2), ("0", 1)])
+def test_the_number_of_threads_is_that_of_openmp(monkeypatch, said, meant):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads() == meant
+
+
+@pytest.mark.parametrize("said", ["", "many"])
+def test_without_a_number_each_core_of_the_process_gets_a_thread(monkeypatch, said):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads() == len(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def three_threads(monkeypatch):
+    """A process whose libraries were imported before anybody set their threads."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "3")
+    torch.set_num_threads(3)
+    cv2.setNumThreads(3)
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+
+
+def test_an_actor_of_a_cluster_has_one_thread(three_threads):
+    facts = facts_of(set_up(NOTHING), 1.0)
+    job = Job(NOTHING, fingerprint(facts), place_of("strikes"), "", 1.0)
+    Examiner(job)
+    assert (torch.get_num_threads(), cv2.getNumThreads(), threads()) == (1, 1, 1)

@@ -145,7 +145,7 @@ def resolve_labels(
     if override is not None and (unnamed or not override.only_if_unnamed):
         if len(override.names) != len(names):
             raise _ambiguous(names, "the catalog knows another number of labels")
-        return _from_words(override.names, f"Catalogue: {override.evidence}")
+        return _from_words(override.names, f"Catalog: {override.evidence}")
     return _from_words(names, f"The label words in config.json: {_listed(names)}.")
 
 

@@ -197,9 +197,9 @@ def _checkpoint_problems(space: Space) -> list[str]:
             continue
         source = catalog.find(repo_id)
         if source is None:
-            problems.append(f"Catalogue: {repo_id} is in the Spacefile only.")
+            problems.append(f"Catalog: {repo_id} is in the Spacefile only.")
         elif source.detector != role or not source.usable:
-            problems.append(f"Catalogue: {repo_id} is not usable for {role}.")
+            problems.append(f"Catalog: {repo_id} is not usable for {role}.")
         if not COMMIT.match(revision or ""):
             problems.append(f"Spacefile: {repo_id} is not pinned to a full commit.")
     return problems

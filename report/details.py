@@ -78,10 +78,7 @@ def details(analysis: Analysis, language: Language = ENGLISH) -> Details:
     people, declared = analysis.verdict.people, analysis.provenance.declared()
     return Details(
         terms=_terms(analysis, language),
-        people=tuple(
-            (o.person or "", language(o.level), signed(o.log_odds) if o.log_odds else "–")
-            for o in people
-        )
+        people=tuple((o.person or "", language(o.level), _sum(o.log_odds)) for o in people)
         if len(people) > 1
         else (),
         findings=tuple(_finding(f, analysis.verdict, language) for f in analysis.findings),
@@ -103,6 +100,10 @@ def _terms(analysis: Analysis, language: Language) -> tuple[Term, ...]:
         *(_term(language(title(n)), f"× {opinion.weights[n]:.2f}", v) for n, v in order),
         _term(language("Sum"), "", opinion.log_odds),
     )
+
+
+def _sum(log_odds: float | None) -> str:
+    return "–" if log_odds is None else signed(log_odds)
 
 
 def _term(name: str, weight: str, value: float) -> Term:

@@ -11,8 +11,10 @@ import pytest
 
 from detectors.registry import names, roles
 from hub.checkpoint import Card
+from tests.test_fit_fusion import write_results
 from training.cards import figures as cards
 from training.cards import page
+from training.cards.calibrate import calibrate_card
 
 DEFAULTS = Path(cards.DEFAULTS)
 
@@ -69,6 +71,17 @@ def test_a_card_keeps_the_figures_of_its_recipe_and_loses_the_old_ones(faces, tm
     assert page.read_figures(folder) == [*recipe, *result]
     readme = (folder / "README.md").read_text("utf-8")
     assert f"All {len(recipe) + len(result)} rows" in readme
+
+
+def test_a_new_line_stands_in_the_card_and_on_its_page(tmp_path):
+    results, folder = write_results(tmp_path / "clips"), tmp_path / "spatial"
+    shutil.copytree(DEFAULTS / "spatial", folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    rows = page.read_figures(folder)
+    line = calibrate_card([results], "spatial", folder)
+    card = Card.from_json((folder / "card.json").read_text("utf-8"))
+    assert card.calibration == line
+    assert (folder / "README.md").read_text("utf-8") == page.page(card, len(rows))
+    assert page.read_figures(folder) == rows
 
 
 @pytest.mark.parametrize("detector", [r.name for r in roles() if not r.empty])

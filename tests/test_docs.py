@@ -209,6 +209,16 @@ def test_every_block_says_what_it_is():
 
 # ------------------------------------------------------------------ links
 
+FILE = re.compile(
+    r"(?<![\w/.<])((?:hub|media|detectors|verdict|report|evaluation|ui|training)/[\w./]*\w)"
+)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "Spacefile"], ids=lambda page: page.name)
+def test_every_file_that_is_named_is_there(page):
+    named = {name for name in FILE.findall(page.read_text("utf-8")) if "NAME" not in name}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file_that_a_space_has_too(page):

@@ -37,6 +37,7 @@ from report import (
     words,
 )
 from report import timeline as timelines
+from report.details import details
 from report.faces import overlay
 from report.render import glossary
 from report.roles import title
@@ -221,6 +222,14 @@ def test_a_number_without_a_vote_is_nowhere_called_counted():
     assert not card.counted and card.status == "shown, not counted: no vote"
     rows = [row for row in timelines.timeline(result).rows if row.title == title(silent.detector)]
     assert rows and not any(row.counted for row in rows)
+
+
+def test_a_sum_of_exactly_nothing_is_a_number_and_not_a_dash():
+    result = made_analysis()
+    first, second = result.verdict.people
+    people = (replace(first, log_odds=0.0), replace(second, log_odds=None))
+    folded = details(replace(result, verdict=replace(result.verdict, people=people)))
+    assert [total for _, _, total in folded.people] == [words.signed(0.0), "–"]
 
 
 def test_level_sentence_and_probability_say_the_same():

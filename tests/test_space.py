@@ -126,6 +126,12 @@ def test_a_checkpoint_of_the_space_is_cataloged_pinned_and_fits(manifest, spec, 
     assert any(words in line for line in space._checkpoint_problems(swapped))
 
 
+def test_what_a_container_does_without_a_space_does_without_too(manifest):
+    ignored = set((ROOT / ".dockerignore").read_text("utf-8").split())
+    sent = {Path(path).parts[0] for path in space.tracked_files(ROOT, manifest.leave_out)}
+    assert "hub" in sent and not ignored & sent
+
+
 def test_variables_of_the_space_win_over_the_file():
     environ = {"SPACE_MAX_MINUTES": "3", "SPACE_CHECKPOINT_SPATIAL": f"a/b@{COMMIT}"}
     chosen = space.read_spacefile(ROOT / "Spacefile", environ)

@@ -1,8 +1,8 @@
 """Which line turns the raw scores of our own checkpoints into log-odds?
 
 ``python -m training.cards.calibrate RESULTS --detector NAME --folder CHECKPOINT`` fits it on a
-folder that ``cli.py evaluate`` wrote and stores it in the checkpoint's card. (A user's own
-calibration is ``cli.py calibrate``.) Imports evaluation and hub.
+folder that ``cli.py evaluate`` wrote and stores it in the checkpoint's card and page. (A user's own
+calibration is ``cli.py calibrate``.) Imports evaluation, hub and training.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from evaluation.manifest import read_manifest
 from evaluation.run import raw_of, read_lines
 from hub.checkpoint import Calibration, Card
 from hub.selfcheck import check_sign
+from training.cards import page
 
 
 def labeled_raws(folders: Sequence[Path], detector: str) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +36,7 @@ def labeled_raws(folders: Sequence[Path], detector: str) -> tuple[np.ndarray, np
 
 
 def calibrate_card(folders: Sequence[Path], detector: str, checkpoint: Path) -> Calibration:
-    """Fit the line and write it into ``card.json``.
+    """Fit the line and write it into ``card.json`` and ``README.md``.
 
     Raises:
         UserError: when the raw scores point the wrong way: no line can mend that.
@@ -46,9 +47,8 @@ def calibrate_card(folders: Sequence[Path], detector: str, checkpoint: Path) -> 
         raise UserError("calibration_failed", f"Not calibrated: {check.sentence}")
     words = ", ".join(folder.name for folder in folders)
     line = fit_calibration(labels, raws, f"{words} (file level)")
-    path = checkpoint / "card.json"
-    card = replace(Card.from_json(path.read_text("utf-8")), calibration=line)
-    path.write_text(card.to_json(), "utf-8")
+    card = Card.from_json((checkpoint / "card.json").read_text("utf-8"))
+    page.write(checkpoint, replace(card, calibration=line), page.read_figures(checkpoint))
     return line
 
 

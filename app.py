@@ -86,7 +86,7 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
     """Launch the page and return its address."""
     space = read_spacefile()
     atexit.register(keeping.Sweeper().close)
-    _, address, _ = blocks.queue(max_size=MOST_EVENTS).launch(
+    _, address, _ = blocks.queue(max_size=MOST_EVENTS, api_open=False).launch(
         server_name=server_name(),
         server_port=port,
         app_kwargs={**served(), "middleware": [Middleware(one) for one in MIDDLEWARE]},

@@ -112,6 +112,7 @@ def test_a_visitor_uploads_a_clip_sees_findings_come_and_reads_a_verdict(watched
     page = watched.page
     watched.upload(VIDEO)
     page.wait_for_selector("#player .stage video")
+    page.evaluate("window.live = document.querySelector('#live [role=status]')")
     page.click("#go")
     page.wait_for_selector("#answer .working")
     assert page.is_visible("#stop")
@@ -120,6 +121,8 @@ def test_a_visitor_uploads_a_clip_sees_findings_come_and_reads_a_verdict(watched
     assert page.inner_text("#answer .verdict h2").strip("▲◆○– ") in tuple(Level)
     page.wait_for_function("document.activeElement.matches('#answer .verdict')")
     assert page.is_visible("#answer .verdict h2")
+    page.wait_for_function("window.live.isConnected && window.live.innerText.includes('Verdict: ')")
+    assert page.evaluate("window.live.ariaLive") == "polite"
     assert not page.is_visible("#stop")
     watched.keep(f"app-{watched.name}")
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[watched.name][0]
@@ -447,6 +450,17 @@ def test_every_wrong_argument_is_answered_with_a_code_and_a_sentence(address, en
     assert code in words
     assert "null" not in words
     assert "Traceback" not in words
+
+
+@pytest.mark.parametrize("route", ["run", "api"])
+def test_no_call_goes_past_the_line_and_the_check_of_its_arguments(address, route):
+    body = json.dumps({"data": [{"path": "/etc/passwd"}, "quick", None, None, None]}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{address}gradio_api/{route}/analyze", body, headers)
+    with pytest.raises(urllib.error.HTTPError) as data:
+        urllib.request.urlopen(request)
+    assert data.value.code == 404
+    assert "queue" in json.load(data.value)["detail"]
 
 
 def test_a_data_url_is_a_file_too(address):

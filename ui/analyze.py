@@ -39,6 +39,7 @@ from ui.texts import label, language_of, written
 PICK = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-example]');
   if (button) trigger('pick', {name: button.dataset.example}); });"""
+LIVE = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def analyze_tab(space: Space) -> None:
         with gr.Column(scale=7, min_width=320, elem_id="right"):
             queue = gr.HTML("", elem_id="queue", apply_default_css=False)
             shown = written(source.welcome, elem_id="answer", js_on_load=PICK)
-            live = gr.HTML("", elem_id="live", apply_default_css=False)
+            # only what changes inside of an element that stays is read out
+            live = gr.HTML("", elem_id="live", apply_default_css=False, js_on_load=LIVE)
             keep = keep_column(done)
     places = Places(setup, player, timeline, shown, live, queue, go, stop, again, keep)
     wire(space, done, choices, places, sources, choosing)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +16,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+import cli
 from analysis import Settings, analyze, load_detector
 from detectors.loading import load_layout
 from detectors.pool import Pool
 from detectors.registry import role_of
 from detectors.sync.avhubert import build_avhubert, canonical
 from detectors.sync.syncnet import build_syncnet
+from detectors.sync.towers import load_towers
 from errors import UserError
 from hub import store
 from media.cepstra import cepstra, log_filterbank, stacked
@@ -353,6 +358,80 @@ def test_an_avhubert_without_a_part_is_refused_by_its_name(part, words, tmp_path
     with pytest.raises(UserError, match=words) as caught:
         load_layout(store.resolve(str(folder), role_of("sync")), build_avhubert)
     assert caught.value.code == "weights_refused"
+
+
+Edit = Callable[[dict[str, Any], dict[str, torch.Tensor]], Any]
+HEARS = "feature_extractor_audio.proj.weight"
+BIAS = "encoder.layers.{}.layer_norm.bias"
+
+
+def edited(folder: Path, source: Path, edit: Edit) -> Path:
+    """A copy of a checkpoint whose config and tensors were changed."""
+    tensors = load_file(source / "model.safetensors")
+    config = json.loads((source / "config.json").read_text())
+    edit(config, tensors)
+    save(folder, config, tensors)
+    if (source / "card.json").exists():
+        shutil.copy(source / "card.json", folder / "card.json")
+    return folder
+
+
+def seven_heads(config, tensors):
+    config["encoder_attention_heads"] = 7
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda _, t: t.update({HEARS: t[HEARS][:, :80]}), "80 numbers every 40 ms; 104 are given"),
+        (seven_heads, "7 attention heads do not divide a width of 32"),
+        (lambda _, t: t.update({BIAS.format(20_000): torch.zeros(32)}), "layer 2 of its"),
+        (
+            lambda _, t: t.update({BIAS.format(i): torch.zeros(32) for i in range(2, 201)}),
+            "201 layers; the limit is 200",
+        ),
+        (lambda _, t: t["layer_norm.weight"].fill_(3e38), "finite numbers"),
+    ],
+)
+def test_an_avhubert_that_cannot_run_is_refused_when_it_is_loaded(edit, words, tmp_path: Path):
+    folder = edited(tmp_path / "m", enactic(tmp_path / "whole"), edit)
+    with pytest.raises(UserError, match=words) as caught:
+        load_towers(store.resolve(str(folder), role_of("sync")), "cpu")
+    assert caught.value.code == "weights_refused"
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda _, t: t["sound.out.1.weight"].fill_(torch.nan), "finite numbers"),
+        (lambda c, _: c["judge"].pop("weights"), "cannot compare a second of lips and voice"),
+        (lambda c, _: c.update(ear_width="wide"), "do not fit its config.json"),
+    ],
+)
+def test_a_network_of_ours_that_cannot_run_is_refused_when_it_is_loaded(
+    edit, words, tmp_path: Path
+):
+    embedded = store.resolve("embedded", role_of("sync")).folder
+    folder = edited(tmp_path / "m", embedded, edit)
+    with pytest.raises(UserError, match=words) as caught:
+        load_towers(store.resolve(str(folder), role_of("sync")), "cpu")
+    assert caught.value.code == "weights_refused"
+
+
+def test_models_check_refuses_a_sync_checkpoint_that_cannot_run(tmp_path: Path, capsys):
+    folder = edited(tmp_path / "m", enactic(tmp_path / "whole"), seven_heads)
+    assert cli.main(["models", "check", f"sync={folder}"]) == 1
+    assert "7 attention heads" in capsys.readouterr().err
+
+
+def test_embeddings_that_are_not_numbers_are_a_broken_output(speaking, monkeypatch):
+    detector = load_detector("sync", Settings(detectors=("sync",)), Pool())
+    monkeypatch.setattr(
+        detector.network, "embed_audio", lambda samples: np.full((63, 128), np.nan, np.float32)
+    )
+    result = detector.look(*speaking)
+    assert result.raw is None and result.reason is not None
+    assert result.reason.code == "broken_output"
 
 
 def test_a_sync_checkpoint_in_another_role_and_a_stranger_in_sync_are_refused(tmp_path: Path):

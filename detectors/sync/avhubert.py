@@ -4,7 +4,8 @@ The encoder of AV-HuBERT (Shi et al. 2022, arXiv:2201.02184) in plain torch, for
 its published layouts: names and shapes as in facebookresearch/av_hubert, avhubert/hubert.py and
 resnet.py at b4fa4af; nguyenvulebinh/AV-HuBERT-S2S, src/model/avhubert.py at 0bc522d;
 reazon-research/ReazonSpeech, pkg/avsr/src/avhubert/modeling_avhubert.py at 03439e2. Sizes are read
-off the tensors; decoders and heads are left out. Never sees a file. Imports torch.
+off the tensors; decoders and heads are left out. Never sees a file. Imports hub, media and
+torch.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hub.configs import MAX_LAYERS
+from media.cepstra import BANDS, STACKED
+
+AUDIO_WIDTH = STACKED * BANDS  # numbers of one 40 ms frame of audio that are given here
 HEAD_WIDTH = 64  # numbers an attention head has in the base and in the large model
 PREFIXES = ("model.encoder.", "encoder.w2v_model.", "avhubert.")
 """In front of the encoder's names: speech to text in transformers, fairseq after fine-tuning, with
@@ -46,7 +51,6 @@ class Shape:
         width: of the transformer.
         layers, heads: of the transformer.
         inner: width within a feed-forward layer.
-        audio: numbers of one 40 ms frame of audio.
         stem: channels of the first convolution; the trunk has 1, 2, 4 and 8 times as many.
         positions: (kernel, groups) of the convolution that tells positions.
         concatenates: both modalities side by side, else added.
@@ -58,7 +62,6 @@ class Shape:
     layers: int
     heads: int
     inner: int
-    audio: int
     stem: int
     positions: tuple[int, int]
     concatenates: bool
@@ -83,22 +86,27 @@ def canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def shape_of(config: Mapping[str, Any], named: Mapping[str, Tensor]) -> Shape:
-    """Read the sizes off the tensors, and what they do not show off the config."""
+    """Read the sizes off the tensors, and what they do not show off the config.
+
+    Raises:
+        KeyError: when a tensor is missing.
+        ValueError: for sizes that cannot run, in a sentence.
+    """
     width, audio = named["feature_extractor_audio.proj.weight"].shape
+    if audio != AUDIO_WIDTH:
+        raise ValueError(
+            f"its tower for the voice takes {audio} numbers every 40 ms; {AUDIO_WIDTH} are given, "
+            f"{STACKED} times {BANDS} filterbanks."
+        )
     places = named["encoder.pos_conv_embed.conv.weight"]
-    numbers = {
-        int(result[1]) for n in named if (result := re.match(r"encoder\.layers\.(\d+)\.", n))
-    }
-    heads = config.get("encoder_attention_heads", config.get("num_attention_heads"))
     first = config.get("layer_norm_first", True)  # of all that fairseq published
     if str(config.get("model_type")) == "avhubert":  # transformers leaves the default, false, out
         first = config.get("do_stable_layer_norm", False)
     return Shape(
         width=width,
-        layers=max(numbers) + 1,
-        heads=heads if type(heads) is int else max(1, width // HEAD_WIDTH),
+        layers=_layers_of(named),
+        heads=_heads_of(config, width),
         inner=len(named["encoder.layers.0.feed_forward.intermediate_dense.weight"]),
-        audio=audio,
         stem=len(named["feature_extractor_video.resnet.frontend3D.0.weight"]),
         positions=(places.shape[2], width // places.shape[1]),
         concatenates="post_extract_proj.weight" in named,
@@ -107,11 +115,32 @@ def shape_of(config: Mapping[str, Any], named: Mapping[str, Tensor]) -> Shape:
     )
 
 
+def _layers_of(named: Mapping[str, Tensor]) -> int:
+    """How many layers the transformer has; they are counted from 0 without a gap."""
+    matches = (re.match(r"encoder\.layers\.(\d+)\.", name) for name in named)
+    numbers = {match[1] for match in matches if match}
+    missing = next((i for i in range(len(numbers)) if str(i) not in numbers), None)
+    if missing is not None:
+        raise ValueError(f"layer {missing} of its transformer is missing, and later ones are not.")
+    if len(numbers) > MAX_LAYERS:
+        raise ValueError(f"its transformer has {len(numbers)} layers; the limit is {MAX_LAYERS}.")
+    return len(numbers)
+
+
+def _heads_of(config: Mapping[str, Any], width: int) -> int:
+    """How many attention heads there are, which no tensor shows."""
+    heads = config.get("encoder_attention_heads", config.get("num_attention_heads"))
+    heads = heads if type(heads) is int else max(1, width // HEAD_WIDTH)
+    if heads < 1 or width % heads:
+        raise ValueError(f"{heads} attention heads do not divide a width of {width}.")
+    return heads
+
+
 def build_avhubert(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> AVHubert:
     """Build the encoder from its config and its tensors.
 
     Raises:
-        KeyError, RuntimeError: when tensors are missing or do not fit each other.
+        KeyError, RuntimeError, ValueError: when tensors are missing or do not fit each other.
     """
     named = canonical(tensors)
     with torch.device("meta"):
@@ -127,7 +156,7 @@ class AVHubert(nn.Module):
         super().__init__()
         self.shape = shape
         fused = 2 * shape.width if shape.concatenates else shape.width
-        self.feature_extractor_audio = nn.ModuleDict({"proj": nn.Linear(shape.audio, shape.width)})
+        self.feature_extractor_audio = nn.ModuleDict({"proj": nn.Linear(AUDIO_WIDTH, shape.width)})
         self.feature_extractor_video = nn.ModuleDict(
             {"resnet": LipEncoder(shape), "proj": nn.Linear(8 * shape.stem, shape.width)}
         )

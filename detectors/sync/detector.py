@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.base import Detector, Measurement
 from detectors.exhibits import Axis, Curve
-from detectors.sync.offset import IN_STEP, LEAST_SPEECH, MAX_LAG, measure_curve, offset_curve
+from detectors.sync.offset import IN_STEP, LEAST_SPEECH, measure_curve, offset_curve
 from hub.checkpoint import Checkpoint
 from hub.role import Crop, Modality, Role, Way
 from media import align
@@ -67,7 +67,13 @@ class Sync(Detector):
             return Measurement.cannot("no_speech", measures)
         if lip_motion(track) < STILL_MOUTH:
             return Measurement.cannot("off_screen_speech", measures)
-        curve = self._curve(window, track, ticks_s, speech)
+        embedded = self._embed(window, track, ticks_s)
+        if embedded is None:
+            return Measurement.cannot("audio_too_short", measures)
+        face, audio = embedded
+        if not (np.isfinite(face).all() and np.isfinite(audio).all()):
+            return Measurement.cannot("broken_output", measures)
+        curve = offset_curve(face, audio, speech=speech[: len(audio)])
         result = measure_curve(curve, int(speech.sum()))
         if result is None:
             return Measurement.cannot("audio_too_short", measures)
@@ -79,20 +85,18 @@ class Sync(Detector):
             return Measurement.cannot("several_speakers", measures)
         return Measurement(raw, measures=measures, curves=(_drawn(curve),))
 
-    def _curve(
-        self, window: Window, track: FaceTrack, ticks_s: np.ndarray, speech: np.ndarray
-    ) -> np.ndarray:
-        """Mean cosine of lips and audio by lag, on the ticks of 25 Hz."""
+    def _embed(
+        self, window: Window, track: FaceTrack, ticks_s: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """(n, d) of the face and (k, d) of the audio on the ticks; None where audio is short."""
         assert window.audio is not None  # `obstacle` lets no silent window through
         nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
         first = round((ticks_s[0] - window.audio_start_s) * AUDIO_HZ)
         stop = first + round(len(ticks_s) * AUDIO_HZ / MOTION_HZ)
         sound = np.pad(window.audio[max(first, 0) : max(stop, 0)], (max(-first, 0), 0))
         if len(sound) < SHORTEST_S * AUDIO_HZ / 2:
-            return np.full(2 * MAX_LAG + 1, np.nan)
-        audio = self.network.embed_audio(sound)
-        face = self.network.embed_face(track, nearest)
-        return offset_curve(face, audio, speech=speech[: len(audio)])
+            return None
+        return self.network.embed_face(track, nearest), self.network.embed_audio(sound)
 
 
 def lag_curve(curve: np.ndarray) -> dict[str, float]:

@@ -236,11 +236,12 @@ class SyncModel(nn.Module):
     @classmethod
     def from_folder(cls, folder: Path) -> SyncModel:
         """Load a checkpoint folder (config.json, model.safetensors), float32, ready to judge."""
-        model = cls(SyncConfig.from_folder(folder))
+        config = SyncConfig.from_folder(folder)
         try:
+            model = cls(config)
             state = load_file(str(Path(folder) / "model.safetensors"))
             model.load_state_dict({name: value.float() for name, value in state.items()})
-        except (OSError, RuntimeError) as problem:
+        except Exception as problem:  # sizes of any kind may fail in their own way
             raise UserError(
                 "weights_refused", "The weights in this folder do not fit its config.json."
             ) from problem

@@ -20,14 +20,17 @@ from torch import nn
 from detectors.loading import load_layout
 from detectors.sync.avhubert import AVHubert, build_avhubert
 from detectors.sync.network import CROP_PX, SyncModel
-from detectors.sync.offset import out_of_step, raw_log_odds
+from detectors.sync.offset import measure_curve, offset_curve, out_of_step, raw_log_odds
 from detectors.sync.syncnet import FACE_PX, SyncNet, build_syncnet
+from errors import UserError
 from hub import layouts
 from hub.checkpoint import Checkpoint
 from media import align
 from media.cepstra import cepstra, log_filterbank, stacked
+from media.rates import AUDIO_HZ, MOTION_HZ
 from media.tracks import FaceTrack
 
+BLANK_FRAMES = MOTION_HZ  # one second is tried before the first verdict
 LIP_MEAN, LIP_STD = 0.421, 0.165  # gray values of mouths in AV-HuBERT's training data, 0..1
 QUIET = 1e-5  # added to a variance, as torch's layer norm does
 
@@ -38,6 +41,10 @@ class Towers(ABC):
     @abstractmethod
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
         """(n, d) float32 unit vectors of the frames ``index`` (n,) of a face, on ticks of 25 Hz."""
+
+    @abstractmethod
+    def embed_blank(self, frames: int) -> np.ndarray:
+        """What `embed_face` makes of ``frames`` black images of a face."""
 
     @abstractmethod
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
@@ -58,6 +65,11 @@ class OwnTowers(Towers):
         """Outlines of the lips, and images of the mouth where the network looks at them."""
         observed = mouths(track)[index] if self.network.uses_images else None
         return self.network.embed_mouths(observed, track.landmarks[index])
+
+    def embed_blank(self, frames: int) -> np.ndarray:
+        """Black mouths, all points in one place."""
+        observed = blank_mouths(frames) if self.network.uses_images else None
+        return self.network.embed_mouths(observed, np.zeros((frames, 468, 2), np.float32))
 
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """What the ear hears."""
@@ -84,6 +96,10 @@ class AVHubertTowers(Towers):
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
         """Gray mouths."""
         return self.embed_mouths(mouths(track)[index])
+
+    def embed_blank(self, frames: int) -> np.ndarray:
+        """Black mouths."""
+        return self.embed_mouths(blank_mouths(frames))
 
     @torch.inference_mode()
     def embed_mouths(self, crops: np.ndarray) -> np.ndarray:
@@ -116,13 +132,21 @@ class SyncNetTowers(Towers):
     def __init__(self, network: SyncNet) -> None:
         self.network = network
 
-    @torch.inference_mode()
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
-        """The face with its surroundings, BGR, 224 pixels; four rows fewer than frames."""
+        """The face with its surroundings, 224 pixels; four rows fewer than frames."""
         size = (FACE_PX, FACE_PX)
         crops = [cv2.resize(track.crops[i], size, interpolation=cv2.INTER_AREA) for i in index]
+        return self.embed_crops(np.stack(crops))
+
+    def embed_blank(self, frames: int) -> np.ndarray:
+        """Black faces; four rows fewer than frames."""
+        return self.embed_crops(np.zeros((frames, FACE_PX, FACE_PX, 3), np.uint8))
+
+    @torch.inference_mode()
+    def embed_crops(self, crops: np.ndarray) -> np.ndarray:
+        """(n - 4, d) unit vectors of (n, 224, 224, 3) uint8 RGB faces, looked at as BGR."""
         device = next(self.network.parameters()).device
-        rows = self.network.look(torch.from_numpy(np.stack(crops)[..., ::-1].copy()).to(device))
+        rows = self.network.look(torch.from_numpy(crops[..., ::-1].copy()).to(device))
         return nn.functional.normalize(rows, dim=-1).cpu().numpy()
 
     @torch.inference_mode()
@@ -143,14 +167,35 @@ def load_towers(checkpoint: Checkpoint, device: str) -> Towers:
     """Build the towers of a checkpoint on a device, ready to judge.
 
     Raises:
-        UserError: ``weights_refused`` when they do not fit their layout.
+        UserError: ``weights_refused`` when they do not fit their layout, or cannot judge a blank
+            second.
     """
     layout = layouts.find(checkpoint.config)
     if layout is layouts.AVHUBERT:
-        return AVHubertTowers(cast(AVHubert, load_layout(checkpoint, build_avhubert)).to(device))
-    if layout is layouts.SYNCNET:
-        return SyncNetTowers(cast(SyncNet, load_layout(checkpoint, build_syncnet)).to(device))
-    return OwnTowers(SyncModel.from_folder(checkpoint.folder).to(device))
+        network = cast(AVHubert, load_layout(checkpoint, build_avhubert)).to(device)
+        towers: Towers = AVHubertTowers(network)
+    elif layout is layouts.SYNCNET:
+        towers = SyncNetTowers(cast(SyncNet, load_layout(checkpoint, build_syncnet)).to(device))
+    else:
+        towers = OwnTowers(SyncModel.from_folder(checkpoint.folder).to(device))
+    _try_once(towers, checkpoint.name)
+    return towers
+
+
+def _try_once(towers: Towers, name: str) -> None:
+    """Judge one blank second: what cannot run, or gives no numbers, is found before a verdict."""
+    try:
+        face = towers.embed_blank(BLANK_FRAMES)
+        audio = towers.embed_audio(np.zeros(AUDIO_HZ * BLANK_FRAMES // MOTION_HZ, np.float32))
+        measures = measure_curve(offset_curve(face, audio), BLANK_FRAMES)
+        raw = None if measures is None else towers.judge(measures)[0]
+    except Exception as error:  # tensors of any shape and number may fail in their own way
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        sentence = f"{name} cannot compare a second of lips and voice: {words[0][:160]}"
+        raise UserError("weights_refused", sentence) from error
+    if raw is None or not np.isfinite(raw):
+        sentence = f"{name} does not answer a second of lips and voice with finite numbers."
+        raise UserError("weights_refused", sentence)
 
 
 def audio_rows(samples: np.ndarray) -> np.ndarray:
@@ -166,3 +211,8 @@ def mouths(track: FaceTrack) -> np.ndarray:
         for crop, points in zip(track.crops, track.crop_landmarks(), strict=True)
     ]
     return np.stack([cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY) for cut in cuts])
+
+
+def blank_mouths(count: int) -> np.ndarray:
+    """(count, 96, 96) uint8 mouth crops, black."""
+    return np.zeros((count, align.MOUTH_PX, align.MOUTH_PX), np.uint8)

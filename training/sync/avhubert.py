@@ -36,7 +36,7 @@ from training.sync.data import NEAREST_S, Talk
 log = logging.getLogger(__name__)
 
 SHAPE = Shape(
-    width=128, layers=2, heads=2, inner=256, audio=104, stem=8, positions=(128, 16),
+    width=128, layers=2, heads=2, inner=256, stem=8, positions=(128, 16),
     concatenates=True, prelu=True, norm_first=True,
 )  # fmt: skip
 FRAMES = 20  # of one training window; the short clips have 29

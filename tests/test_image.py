@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import struct
 
+import gradio as gr
 import numpy as np
 import pytest
+from gradio.data_classes import FileData, ImageData
 from PIL import Image, ImageSequence
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -17,6 +19,7 @@ from errors import UserError
 from media import image as images
 from media.image import open_image, read_image
 from media.reader import open_reader
+from ui import camera
 
 
 def jpeg(size_wh: tuple[int, int], **options) -> bytes:
@@ -37,14 +40,19 @@ def resized(header: bytes, width: int) -> bytes:
     return header[:7] + struct.pack(">H", width) + header[9:]
 
 
+def of_two_sizes(data: bytes, marker: int = 0xC0, before: bool = True) -> bytes:
+    """A JPEG with a second header, 8 pixels wide, before or after its own."""
+    start, stop = frame_header(data)
+    header = data[start:stop]
+    other = bytes([0xFF, marker]) + resized(header, 8)[2:]
+    return data[:start] + (other + header if before else header + other) + data[stop:]
+
+
 @pytest.mark.parametrize(("marker", "before"), [(0xC0, True), (0xC0, False), (0xDE, False)])
 def test_a_jpeg_of_two_sizes_is_refused_before_it_is_decoded(tmp_path, monkeypatch, marker, before):
     """Pillow takes the size of the last header, libjpeg that of the first frame."""
     data, path = jpeg((64, 48)), tmp_path / "a.jpg"
-    start, stop = frame_header(data)
-    header = data[start:stop]
-    other = bytes([0xFF, marker]) + resized(header, 8)[2:]
-    path.write_bytes(data[:start] + (other + header if before else header + other) + data[stop:])
+    path.write_bytes(of_two_sizes(data, marker, before))
     with pytest.raises(UserError):
         open_reader(path)
     monkeypatch.setattr(JpegImageFile, "load", lambda self: pytest.fail("it was decoded"))
@@ -107,6 +115,24 @@ def test_only_the_decoder_that_the_first_bytes_name_is_asked(tmp_path, monkeypat
             open_image(path)
         assert refused.value.code == "decode_failed"
     assert not asked
+
+
+def test_what_a_camera_sends_is_opened_by_no_decoder_of_the_server(tmp_path, monkeypatch):
+    """Programs can send any file as the camera's; Gradio would open and rewrite it here."""
+    with gr.Blocks():
+        still, film = camera.still(), camera.film()
+    monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("Pillow was asked"))
+    monkeypatch.setenv("PATH", "")  # FFmpeg, which mirrors films, would not be found
+    paths = tmp_path / "pcx.jpg", tmp_path / "two.jpg"
+    paths[0].write_bytes(bytes([10, 5, 1, 8]) + bytes(124))
+    paths[1].write_bytes(of_two_sizes(jpeg((64, 48))))
+    for path in paths:
+        sent = ImageData(path=str(path), orig_name=path.name)
+        assert still.preprocess(sent) == str(path)
+    assert film.preprocess(FileData(path=str(tmp_path / "a.webm"))) == str(tmp_path / "a.webm")
+    assert (still.preprocess(None), film.preprocess(None)) == (None, None)
+    assert not (still.webcam_options.mirror or film.webcam_options.mirror)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
 def test_reading_ends_where_a_page_has_another_mode(tmp_path, monkeypatch):

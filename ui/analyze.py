@@ -17,7 +17,7 @@ from errors import UserError, writing
 from hub.spacefile import Space
 from report.language import Language
 from report.render import answer, over_time
-from ui import source, web
+from ui import camera, source, web
 from ui.jobs import is_hosted, streamed
 from ui.keeping import KEEP_S, fresh_folder
 from ui.line import Wait
@@ -159,9 +159,9 @@ def source_column(space: Space) -> tuple[gr.State, list[Any], Named | None]:
             )  # fmt: skip
             written(lambda say: source.limits("upload", space, say))
         with gr.Tab(label("Film yourself")):
-            filmed = gr.Video(sources=["webcam"], include_audio=True, label=label("Film yourself"))
+            filmed = camera.film()
         with gr.Tab(label("Take a picture")):
-            keyframe = gr.Image(sources=["webcam"], type="filepath", label=label("Take a picture"))
+            keyframe = camera.still()
         named = address_tab() if web.allowed(space) else None
     return path, [chosen, filmed, keyframe], named
 

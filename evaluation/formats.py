@@ -3,7 +3,7 @@
 DeepfakeBench's JSON (Yan et al., 2023), lists of ``path`` and ``label`` as ForensicHub writes them,
 GenD's text lists of stored frames, and ``meta_data.csv`` of FakeAVCeleb. What a label means is read
 from its words; the numbers that a benchmark gives to its words are never used, they differ from one
-to the next. Opens none of the listed files. Imports errors.
+to the next. Opens none of the listed files. Imports errors and hub.labels.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from errors import UserError
+from hub.labels import meaning
 
 FRAMES_A_VIDEO = 32  # evenly spread, as DeepfakeBench tests
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-FAKE_WORDS = ("fake", "synthesis")
 # FaceForensics++ names its fakes by method: Deepfakes, Face2Face, FaceSwap, NeuralTextures,
 # FaceShifter (preprocessing/rearrange.py of DeepfakeBench)
 FAKE_LABELS = frozenset(["ff-df", "ff-f2f", "ff-fs", "ff-nt", "ff-fh"])
@@ -106,19 +106,20 @@ def label_of(word: str, path: Path) -> int:
     Raises:
         UserError: ``bad_manifest`` for a word that says neither.
     """
-    low = word.lower()
-    real = "real" in low
-    fake = low in FAKE_LABELS or any(part in low for part in FAKE_WORDS)
-    if real == fake:
+    sense = "fake" if word.lower() in FAKE_LABELS else meaning(word)
+    if sense not in ("fake", "real"):
         raise _bad(path, f"has the label “{word[:40]}”, which says neither real nor fake")
-    return int(fake)
+    return int(sense == "fake")
 
 
 def read_list(path: Path) -> list[Listed]:
     """GenD's text list: one stored frame a line, ``…/SET/SOURCE/VIDEO/FRAME``; SOURCE says which.
 
+    A source that is not called real, in whole words, is the name of a method, and its files fake.
+
     Raises:
-        UserError: ``bad_manifest`` for a path that is too short to say.
+        UserError: ``bad_manifest`` for a path that is too short to say, or a source that has
+            “real” within another word.
     """
     result = []
     for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
@@ -128,13 +129,20 @@ def read_list(path: Path) -> list[Listed]:
         if len(parts) < 3:
             raise _bad(path, f"line {number} is not SOURCE/VIDEO/FRAME")
         source, video = parts[-3], "/".join(parts[-3:-1])
-        label = int("real" not in source.lower())
+        label = _label_of_source(source, path)
         kind = source if label else "real"
         data_set = parts[-4] if len(parts) > 3 else source
         result.append(Listed(_posix(name), label, video, video, kind, data_set))
     if not result:
         raise _bad(path, "lists no files")
     return result
+
+
+def _label_of_source(source: str, path: Path) -> int:
+    sense = meaning(source)
+    if sense is None and "real" in source.lower():
+        raise _bad(path, f"has the source “{source[:40]}”, which says neither real nor fake")
+    return int(sense != "real")
 
 
 def is_fakeavceleb(columns: Mapping[str, Any]) -> bool:

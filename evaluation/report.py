@@ -107,11 +107,11 @@ def _fused(figures: Mapping[str, Mapping], scores: Sequence[Score]) -> Section:
 
 
 def _benchmark(figures: Mapping[str, float] | None) -> list[Section]:
-    """What benchmarks of stored frames print for the same scores."""
+    """What other benchmarks print for the same scores."""
     if not figures:
         return []
     rows = [(TITLES[name], _show(value)) for name, value in figures.items()]
-    return [Section("As benchmarks of stored frames print it", ("figure", "value"), rows)]
+    return [Section("As other benchmarks print it", ("figure", "value"), rows)]
 
 
 def _alarms(title: str, name: str, rows: Sequence[Mapping]) -> Section:

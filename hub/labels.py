@@ -26,7 +26,7 @@ MAX_LABELS = 64
 """More outputs than any detector has: ImageNet's 1000 classes are not a detector."""
 
 FAKE_WORDS = _words("""
-    fake faked deepfake deepfaked ai artificial synthetic synthesized synthesised
+    fake faked deepfake deepfaked ai artificial synthetic synthesized synthesised synthesis
     generated spoof spoofed manipulated manipulation swapped swap faceswap tampered forged
     forgery altered edited unreal inauthentic gan diffusion sdxl stylegan midjourney dalle
     deepfakes face2face neuraltextures faceshifter morphed reenacted cgi computer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import cli
+from evaluation.benchmark import TITLES
 from tests.conftest import ROOT, moving_portrait, write_clip
 from tests.test_evaluation_run import (  # noqa: F401 (fixtures)
     pictures,
@@ -221,6 +223,34 @@ def test_nothing_was_fetched_from_the_hub(capsys):
 def test_a_checkpoint_without_a_license_is_not_published(chosen, capsys):
     assert cli.main(["publish", chosen[-1], "--to", "me/mine"]) == 1
     assert "licence_missing" in capsys.readouterr().err
+
+
+def test_a_list_of_deepfakebench_is_evaluated_and_its_figures_are_printed(
+    pictures,  # noqa: F811
+    chosen,
+    capsys,
+    tmp_path,
+):
+    def split(word: str, *frames: str) -> dict:
+        paths = [str(pictures / frame) for frame in frames]
+        return {word: {"test": {"v0": {"label": word, "frames": paths}}}}
+
+    videos = split("Tiny_real", "00.png", "02.png") | split("Tiny_fake", "01.png", "03.png")
+    (tmp_path / "Tiny.json").write_text(json.dumps({"Tiny": videos}))
+    command = ["evaluate", str(tmp_path / "Tiny.json"), "--out", str(tmp_path / "out")]
+    assert cli.main([*command, *chosen]) == 0
+    printed = capsys.readouterr().out
+    assert "2 real and 2 fake files, 0 unreadable" in printed
+    with (tmp_path / "out" / "scores.csv").open(newline="") as file:
+        rows = [(int(row["label"]), float(row["log_odds"])) for row in csv.DictReader(file)]
+    pairs = [(fake, real) for one, fake in rows if one for other, real in rows if not other]
+    rank = np.mean([(fake > real) + 0.5 * (fake == real) for fake, real in pairs])
+    right = np.mean([(log_odds >= 0) == label for label, log_odds in rows])
+    shown = {title: line.split()[-1] for title in TITLES.values() for line in printed.splitlines()
+             if line.startswith(title)}  # fmt: skip
+    assert shown["AUC over frames"] == f"{rank:.3f}"
+    assert shown["Accuracy at probability one half"] == f"{right:.3f}"
+    assert set(shown) == set(TITLES.values()) - {"AUC over files"}
 
 
 def test_a_manifest_is_evaluated_checked_and_calibrated(pictures, chosen, capsys, tmp_path):  # noqa: F811

@@ -59,6 +59,8 @@ def test_deepfakebench_is_read_by_words_and_by_its_test_split(tmp_path):
         ("FF-FH", 1),
         ("UADFV_Fake", 1),
         ("DFD_real", 0),
+        ("unreal", 1),
+        ("Celeb-synthesis", 1),
     ],
 )
 def test_the_words_of_deepfakebench_have_their_meaning(tmp_path, word, label):
@@ -77,9 +79,15 @@ def test_a_list_of_paths_and_labels_is_read(tmp_path):
 
 
 def test_a_text_list_is_read_by_the_folder_of_its_source(tmp_path):
-    lines = ["datasets/CDFv2/Celeb-real/id0_0000/045.png", "datasets/FF/NT/000_003/000.png", ""]
+    lines = [
+        "datasets/CDFv2/Celeb-real/id0_0000/045.png",
+        "datasets/FF/NT/000_003/000.png",
+        "datasets/Y/unreal/v/000.png",
+        "",
+    ]
     (tmp_path / "list.txt").write_text("\n".join(lines))
-    real, fake = read_manifest(tmp_path / "list.txt")
+    real, fake, unreal = read_manifest(tmp_path / "list.txt")
+    assert unreal.label == 1
     assert (real.label, real.video, real.source) == (0, "Celeb-real/id0_0000", "CDFv2")
     assert (fake.label, fake.video, fake.kind) == (1, "NT/000_003", "NT")
 
@@ -133,8 +141,10 @@ def test_a_row_may_be_a_folder_of_frames(tmp_path):
         ("x.json", '[{"file": "a"}]', "entry 1 has no"),
         ("x.json", '[{"path": "a", "label": 7}]', "neither real nor fake"),
         ("x.json", '{"X": {"v": {"label": "class 2", "frames": ["a"]}}}', "neither real nor fake"),
-        ("x.json", '{"X": {"v": {"label": "unreal fake", "frames": ["a"]}}}', "neither real nor"),
+        ("x.json", '{"X": {"v": {"label": "surreal", "frames": ["a"]}}}', "neither real nor"),
+        ("x.json", '{"X": {"v": {"label": "real fake", "frames": ["a"]}}}', "neither real nor"),
         ("x.txt", "a/b.png", "line 1 is not"),
+        ("x.txt", "set/surreal/v/1.png", "neither real nor fake"),
         ("x.txt", "\n\n", "lists no files"),
         ("x.csv", "source,method,category,type,path\na,b,c,,x.mp4\n", "line 2 names"),
     ],
@@ -159,7 +169,7 @@ def test_benchmark_figures_are_those_of_a_slow_reference():
     labels, llrs = np.array([f[1] for f in frames]), np.array([f[2] for f in frames])
     chances = {v: [probabilities(np.array(x)) for n, _, x in frames if n == v] for v, *_ in frames}
     result = benchmark_figures(scores)
-    assert set(result) == set(TITLES)
+    assert set(result) == set(TITLES) - {"file_auc"}
     assert result["frame_auc"] == pytest.approx(roc_auc_score(labels, llrs))
     assert result["ap"] == pytest.approx(average_precision_score(labels, llrs))
     slow = roc_auc_score([int(v) % 2 for v in chances], [np.mean(c) for c in chances.values()])
@@ -168,6 +178,21 @@ def test_benchmark_figures_are_those_of_a_slow_reference():
     assert result["accuracy_fake"] == pytest.approx((llrs[labels == 1] > 0).mean())
 
 
-def test_whole_files_are_not_called_frames():
-    item = Item("a.mp4", Path(), 1)
-    assert benchmark_figures([Score(item, "Some signs", 0.9, 2.0, None, {})]) == {}
+def scored(*rows: tuple[str, int, float]) -> list[Score]:
+    return [
+        Score(Item(name, Path(), label), "Inconclusive", None, llr, None, {})
+        for name, label, llr in rows
+    ]
+
+
+@pytest.mark.parametrize("ending", ["png", "mp4"])
+def test_lists_of_images_and_of_whole_videos_get_figures_over_files(ending):
+    rows = [(f"a.{ending}", 1, 2.0), (f"b.{ending}", 0, 1.0), (f"c.{ending}", 0, -1.0)]
+    result = benchmark_figures(scored(*rows, (f"d.{ending}", 1, 0.5)))
+    assert set(result) == set(TITLES) - {"frame_auc", "video_auc"}
+    assert result["file_auc"] == 0.75 and result["accuracy"] == 0.75
+    assert result["accuracy_real"] == 0.5 and result["accuracy_fake"] == 1.0
+
+
+def test_one_class_alone_has_no_benchmark_figures():
+    assert benchmark_figures(scored(("a.mp4", 1, 2.0))) == {}

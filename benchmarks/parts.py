@@ -88,11 +88,12 @@ def compared(scale: Scale) -> tuple[Section, dict[str, float]]:
 
 def _plain_s(judged: Sequence[Result], frames: int) -> dict[str, float]:
     """CPU seconds of the plain pipeline for so many frames, by which networks it asks."""
-    return {
-        "plain pipeline": frames * median(result.cpu_s_a_frame() for result in judged),
-        "plain pipeline, spatial network alone": frames
-        * median(result.cpu_s_a_frame(spatial_only=True) for result in judged),
-    }
+    costs = {"plain pipeline": frames * median(result.cpu_s_a_frame() for result in judged)}
+    if "spatial" in judged[0].log_odds:
+        costs["plain pipeline, spatial network alone"] = frames * median(
+            result.cpu_s_a_frame(spatial_only=True) for result in judged
+        )
+    return costs
 
 
 def stages(scale: Scale) -> Section:

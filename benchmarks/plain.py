@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ class PlainPipeline:
     def __init__(self, settings: Settings, pool: Pool) -> None:
         names = [name for name in SINGLE_IMAGE if name in settings.detectors]
         self._detectors = {name: load_detector(name, settings, pool) for name in names}
-        self._spatial = _pipeline(self._detectors["spatial"])
+        self._judges = {name: _judge(detector) for name, detector in self._detectors.items()}
 
     def run(self, path: Path, frames: int) -> Result:
         """Judge each face in the first frames of a clip."""
@@ -93,20 +93,9 @@ class PlainPipeline:
 
     def _judge(self, crop: np.ndarray, result: Result) -> None:
         """Ask every network about one (320, 320, 3) uint8 crop."""
-        with result.part("spatial"):
-            side = crop_side_px(self._detectors["spatial"].checkpoint.card)
-            (fake,) = (
-                answer["score"]
-                for answer in self._spatial(Image.fromarray(align.center(crop, side)))
-                if answer["label"] == "fake"
-            )
-            fake = min(max(fake, 1e-6), 1 - 1e-6)
-            result.log_odds["spatial"].append(float(np.log(fake / (1 - fake))))
-        for name, detector in self._detectors.items():
-            if not isinstance(detector, ProbeDetector):
-                continue
+        for name, judge in self._judges.items():
             with result.part(name):
-                result.log_odds[name].append(float(detector.assess(crop[None])[0][0]))
+                result.log_odds[name].append(judge(crop))
 
     def _weighed(self, result: Result) -> Verdict:
         """The means of all faces, calibrated and fused as an analysis does it."""
@@ -116,6 +105,21 @@ class PlainPipeline:
             for name, values in result.log_odds.items()
         ]
         return fuse(tuple(findings), False, False)
+
+
+def _judge(detector: Detector) -> Callable[[np.ndarray], float]:
+    """What gives the log-odds of one (320, 320, 3) uint8 crop."""
+    if isinstance(detector, ProbeDetector):
+        return lambda crop: float(detector.assess(crop[None])[0][0])
+    ask, side = _pipeline(detector), crop_side_px(detector.checkpoint.card)
+
+    def judge(crop: np.ndarray) -> float:
+        answers = ask(Image.fromarray(align.center(crop, side)))
+        (fake,) = (answer["score"] for answer in answers if answer["label"] == "fake")
+        fake = min(max(fake, 1e-6), 1 - 1e-6)
+        return float(np.log(fake / (1 - fake)))
+
+    return judge
 
 
 def _pipeline(detector: Detector) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from analysis import Settings
 from benchmarks import clips, floor, parts, results
 from benchmarks.clips import Kind
+from benchmarks.plain import PlainPipeline
 from detectors.pool import Pool
 from media.clip import Clip
 from media.rates import MOTION_HZ
@@ -63,6 +64,13 @@ def test_whole_floor_and_plain_pipeline_stand_in_their_usual_ratio(small):
     assert 1.0 < ratios["whole / floor"] < 8
     assert ratios["plain pipeline / whole"] > 1
     assert "| whole analysis |" in section.markdown()
+
+
+def test_the_plain_pipeline_asks_only_the_networks_of_the_settings(small):
+    plain = PlainPipeline(Settings(detectors=("generation",)), Pool())
+    result = plain.run(clips.clip(SMALL.kind), 2)
+    assert {name: len(values) for name, values in result.log_odds.items()} == {"generation": 2}
+    assert set(result.cpu_s) == {"reading", "faces", "generation"}
 
 
 def test_reading_apart_costs_no_multiple_of_reading_here(small):

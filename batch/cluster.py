@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ from threads import set_threads
 
 FILES_A_TASK = 16  # what an actor that is killed examines again, at most
 CORES = 1  # of an actor: more of them wait for each other
+ACTOR_BYTES = 2_000_000_000  # of memory; 1.35 GB with all embedded detectors (docs/scale.md)
 
 
 class Examiner:
@@ -64,7 +65,7 @@ def examine_on_ray(
         todo: id and URI of the files.
         job: what to do with them.
         output: where the rows go; every machine must reach it.
-        workers: actors at most; None takes as many as the cluster has cores.
+        workers: actors at most; None takes as many as the cluster has cores, and memory for.
         part_rows: rows of a part, at least.
 
     Raises:
@@ -75,7 +76,7 @@ def examine_on_ray(
         names = f"{output.inner('files').path}/{run}.parquet"
         parquet.write_table(todo, names, filesystem=files)
         have = ray.cluster_resources()
-        actors = min(workers or int(have.get("CPU", 1)), len(todo))
+        actors = min(workers or int(have.get("CPU", 1)), len(todo), _fitting(have))
         gpus = 0.0 if job.settings.device == "cpu" else have.get("GPU", 0.0)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = sys.stderr.isatty()
@@ -93,6 +94,7 @@ def examine_on_ray(
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
             num_cpus=CORES,
+            memory=ACTOR_BYTES,
             num_gpus=min(1.0, gpus / actors),
         ).write_parquet(
             output.rows.path,
@@ -103,6 +105,21 @@ def examine_on_ray(
             compression=COMPRESSION,
         )
         files.delete_file(names)
+
+
+def _fitting(have: Mapping[str, float]) -> int:
+    """Actors that the memory of the cluster bears.
+
+    Raises:
+        UserError: ``cluster_failed`` where it bears none; Ray would wait for ever.
+    """
+    count = int(have.get("memory", 0.0) / ACTOR_BYTES)
+    if count < 1:
+        raise UserError(
+            "cluster_failed", f"The cluster has less than the {ACTOR_BYTES / 1e9:g} GB of memory "
+            "that one process needs to examine files."
+        )  # fmt: skip
+    return count
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from batch.job import Job
 from batch.rows import Row, error_row, verdict_row
-from batch.storage import Place, fetched
+from batch.storage import Place, address_of, fetched
 from errors import UserError, from_bug
 from evaluation.workers import KILLED, TRIES
 from stop import Stop
@@ -49,7 +49,7 @@ def killed(file: tuple[str, str]) -> Row:
 def _row(uri: str, job: Job) -> Row:
     path = None
     try:
-        with fetched(uri, job.query) as path:
+        with fetched(address_of(uri, job.source)) as path:
             try:
                 return verdict_row(job.analyze(path, job.settings, stop=Stop(job.limit_s)))
             except Exception as caught:  # one file must not end the run over all the others

@@ -29,7 +29,7 @@ class Job:
         settings: of each analysis; checkpoints of the Hub are named with their commits.
         fingerprint: of settings and checkpoints, as the program that began the run saw them.
         strikes: the folder for files at work, and those that killed a process.
-        query: what is added to the URIs of files to read them.
+        source: where the files were listed; its URI may hold settings of their storage.
         limit_s: seconds that one file may take.
         analyze: what examines a file; tests put others in.
     """
@@ -37,7 +37,7 @@ class Job:
     settings: Settings
     fingerprint: str
     strikes: Place
-    query: str
+    source: str
     limit_s: float
     analyze: Callable[..., Analysis] = analyze
 

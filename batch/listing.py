@@ -33,14 +33,14 @@ def id_of(uri: str) -> str:
     return hashlib.sha256(uri.encode()).hexdigest()[:ID_HEX]
 
 
-def listing(source: str) -> tuple[pa.Table, str]:
+def listing(source: str) -> pa.Table:
     """The files of a source, each once.
 
     Args:
         source: a folder, a manifest, or a URI of one of both.
 
     Returns:
-        A table of `FILES` in the order of the source, and the query of its URI.
+        A table of `FILES` in the order of the source.
 
     Raises:
         UserError: ``bad_listing`` or ``no_credentials``.
@@ -58,7 +58,7 @@ def listing(source: str) -> tuple[pa.Table, str]:
     uris = list(dict.fromkeys(uris))
     if not uris:
         raise UserError("bad_listing", f"“{name}” lists no files.")
-    return pa.table([[id_of(uri) for uri in uris], uris], FILES), place.query
+    return pa.table([[id_of(uri) for uri in uris], uris], FILES)
 
 
 def _in_folder(place: Place) -> Iterable[str]:

@@ -21,7 +21,7 @@ from pyarrow import compute, parquet
 from pyarrow.fs import FileSelector, FileType
 
 from batch.rows import SCHEMA, Row, table
-from batch.storage import Place, asking, place_of
+from batch.storage import CANNOT_FETCH, Place, asking, place_of
 from errors import UserError, writing
 
 COMPRESSION = "zstd"  # of every part, whoever writes it
@@ -29,6 +29,7 @@ PENDING = ".pending.parquet"  # how Ray calls what it has begun to write
 ROW_BYTES = 4_000  # of a row with seven findings, twice what was measured
 RESERVE_BYTES = 100_000_000  # must stay free beside the rows
 READERS = 16  # of parts at the same time
+OUTCOMES = pa.schema([SCHEMA.field("id"), SCHEMA.field("error")])
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,38 @@ class Output:
                     f"{self.place.path} has {free / 1e6:.0f} MB left.",
                 )
 
-    def without_a_row(self, files: pa.Table) -> pa.Table:
-        """Those of the files that have no row yet; what a killed run left half done is deleted.
+    def without_a_row(self, files: pa.Table) -> tuple[pa.Table, pa.ChunkedArray]:
+        """The files to examine; what a killed run left half done is deleted.
+
+        Returns:
+            Those of the files without a row, or whose row says that they could not be fetched; and
+            the ids of the latter.
 
         Raises:
             UserError: ``schema_differs`` when a part has another shape than this program writes.
         """
         self._tidy()
         with ThreadPoolExecutor(READERS) as readers:
-            parts = list(readers.map(self._ids, self._files("rows")))
-        ids = compute.SetLookupOptions(pa.chunked_array(parts, pa.string()))
-        done = compute.call_function("is_in", [files["id"]], ids)
-        return files.filter(compute.call_function("invert", [done]))
+            parts = list(readers.map(self._outcomes, self._files("rows")))
+        rows = pa.concat_tables([OUTCOMES.empty_table(), *parts])
+        errors = compute.call_function("coalesce", [rows["error"], ""])
+        may_come = compute.call_function("equal", [errors, CANNOT_FETCH])
+        done = rows.filter(compute.call_function("invert", [may_come]))["id"]
+        todo = files.filter(compute.call_function("invert", [_among(files["id"], done)]))
+        again = rows.filter(may_come)["id"]
+        return todo, again.filter(_among(again, todo["id"]))
+
+    def take_out(self, ids: pa.ChunkedArray) -> None:
+        """Delete the rows of files that are examined again.
+
+        Raises:
+            UserError: ``cannot_write``.
+        """
+        for path in self._files("rows") if len(ids) else ():
+            part = parquet.read_table(path, filesystem=self.place.files)
+            rest = part.filter(compute.call_function("invert", [_among(part["id"], ids)]))
+            if len(rest) < len(part):
+                self._write(rest, PurePosixPath(path).name)
 
     def _tidy(self) -> None:
         pending = [p for p in self._files("journal") if p.endswith(PENDING)]
@@ -93,11 +114,11 @@ class Output:
         if self.place.files.get_file_info(self.inner("journal").path).type != FileType.NotFound:
             self.place.files.delete_dir(self.inner("journal").path)
 
-    def _ids(self, path: str) -> pa.Array:
+    def _outcomes(self, path: str) -> pa.Table:
         try:
             with parquet.ParquetFile(path, filesystem=self.place.files) as part:
                 if part.schema_arrow.equals(SCHEMA):
-                    return part.read(["id"])["id"].combine_chunks()
+                    return part.read(OUTCOMES.names)
                 words = "has other columns than this program writes"
         except (pa.ArrowInvalid, OSError) as error:
             words = f"is no table ({' '.join(str(error).split())[:100]})"
@@ -112,11 +133,12 @@ class Output:
         Raises:
             UserError: ``cannot_write``.
         """
+        self._write(table(rows), name)
+
+    def _write(self, rows: pa.Table, name: str) -> None:
         hidden, final = f"{self.rows.path}/.{name}", f"{self.rows.path}/{name}"
         with writing("The rows"):
-            parquet.write_table(
-                table(rows), hidden, filesystem=self.place.files, compression=COMPRESSION
-            )
+            parquet.write_table(rows, hidden, filesystem=self.place.files, compression=COMPRESSION)
             self.place.files.move(hidden, final)
 
     def forgive(self) -> None:
@@ -165,3 +187,8 @@ def output_for(out: str, fingerprint: str) -> Output:
     """The folder below ``out`` for this fingerprint."""
     place = place_of(out)
     return Output(replace(place, path=f"{place.path.rstrip('/')}/verdicts-{fingerprint}"))
+
+
+def _among(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
+    """For each id whether it is one of the others."""
+    return compute.call_function("is_in", [ids], compute.SetLookupOptions(others))

@@ -22,6 +22,7 @@ from batch.job import Job, facts_of, fingerprint, pinned
 from batch.listing import listing
 from batch.output import Output, output_for
 from batch.rows import Row
+from batch.storage import ask_each
 from evaluation.run import Progress, set_up
 from evaluation.workers import share
 
@@ -58,7 +59,7 @@ def run_batch(
     on_progress: Progress = lambda done, total, text: None,
     look: Callable[..., Analysis] = analyze,
 ) -> Outcome:
-    """Examine all files of a source that have no row yet.
+    """Examine all files of a source that have no row yet, or could not be fetched.
 
     Args:
         source: see `batch.listing.listing`.
@@ -74,16 +75,18 @@ def run_batch(
         UserError: before the first file, when something is wrong with the listing, checkpoints,
             credentials, the disk, or rows that are there; ``cannot_write`` at any time.
     """
-    files, query = listing(source)
+    files = listing(source)
     setup = set_up(settings)
     facts = facts_of(setup, limit_s)
     POOL.clear()  # from now on the workers have their own
     output = output_for(out, fingerprint(facts))
     output.begin(facts, len(files))
     with output.alone():
-        todo = output.without_a_row(files)
+        todo, again = output.without_a_row(files)
+        ask_each(todo["uri"].to_pylist(), source)
+        output.take_out(again)
         former = len(files) - len(todo)
-        job = Job(pinned(setup), fingerprint(facts), output.inner("strikes"), query, limit_s, look)
+        job = Job(pinned(setup), fingerprint(facts), output.inner("strikes"), source, limit_s, look)
         part_rows = max(1, min(MOST_ROWS, len(todo) // PARTS))
         try:
             if engine == "ray" and len(todo):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from pyarrow.fs import FileSystem, FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from errors import UserError
 
+CANNOT_FETCH = "cannot_fetch"  # may be otherwise the next time
 REFUSED = (
     "credential", "access_denied", "access denied", "accessdenied", "forbidden", "unauthorized",
     "unauthenticated", "permission", "invalidaccesskeyid", "signaturedoesnotmatch", "401", "403",
@@ -36,13 +37,11 @@ class Place:
         files: the storage.
         path: in it.
         root: what makes a URI of a path without its first slash: ``file:///``, ``s3://``.
-        query: what the URI ended with: settings of the storage, which are not part of a name.
     """
 
     files: FileSystem
     path: str
     root: str
-    query: str = ""
 
     def uri(self, path: str) -> str:
         """The URI of a path in this storage."""
@@ -66,7 +65,42 @@ def place_of(address: str) -> Place:
     with asking(address):
         files, base, root = _storage(parts.scheme, parts.netloc, parts.query)
     path = base.rstrip("/") + unquote(parts.path)
-    return Place(files, path, root, f"?{parts.query}" if parts.query else "")
+    return Place(files, path, root)
+
+
+def storage_of(uri: str) -> str:
+    """Scheme and host: ``s3://bucket``."""
+    return "/".join(uri.partition("?")[0].split("/")[:3])
+
+
+def address_of(uri: str, source: str) -> str:
+    """The URI of a file with the settings of its storage, where the source names that storage."""
+    _, mark, settings = source.partition("?")
+    return uri + mark + settings if storage_of(uri) == storage_of(source) else uri
+
+
+def ask_each(uris: Iterable[str], source: str) -> None:
+    """Read the first byte of one file of each storage; one that is not there is no refusal.
+
+    Args:
+        uris: of files.
+        source: where they were listed; see `address_of`.
+
+    Raises:
+        UserError: ``no_credentials``, or ``bad_listing`` where a storage cannot be reached.
+    """
+    first: dict[str, str] = {}
+    for uri in uris:
+        first.setdefault(storage_of(uri), uri)
+    for uri in first.values():
+        place = place_of(address_of(uri, source))
+        if not place.local:
+            with (
+                asking(uri),
+                suppress(FileNotFoundError),
+                place.files.open_input_stream(place.path) as file,
+            ):
+                file.read(1)
 
 
 @lru_cache(maxsize=64)  # a client for each file would ask for the region each time
@@ -112,13 +146,16 @@ def asking(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def fetched(uri: str, query: str) -> Iterator[Path]:
+def fetched(address: str) -> Iterator[Path]:
     """A path of this machine with the content of a file; a copy is deleted afterwards.
 
     Raises:
         UserError: ``cannot_fetch`` where the storage does not give it.
     """
-    place = place_of(uri + query)
+    try:
+        place = place_of(address)
+    except UserError as error:
+        raise UserError(CANNOT_FETCH, error.sentence) from error
     if place.local:
         yield Path(place.path)
         return
@@ -129,5 +166,5 @@ def fetched(uri: str, query: str) -> Iterator[Path]:
                 shutil.copyfileobj(source, target, 1 << 20)
         except OSError as error:
             words = " ".join(str(error).split())[:300]
-            raise UserError("cannot_fetch", f"The file could not be fetched: {words}.") from error
+            raise UserError(CANNOT_FETCH, f"The file could not be fetched: {words}.") from error
         yield copy

@@ -37,6 +37,13 @@ def slow_look(path: Path, settings: Settings, stop: Stop) -> Analysis:
     return look(path, settings, stop)
 
 
+def resources(path: Path, settings: Settings, stop: Stop) -> Analysis:
+    """An error whose code is the memory that Ray has put aside for this actor, in bytes."""
+    import ray
+
+    raise UserError(f"{ray.get_runtime_context().get_assigned_resources()['memory']:.0f}", "")
+
+
 def files_in(folder: Path, count: int, *others: str) -> Path:
     """A folder with so many readable files, and others by name."""
     folder.mkdir(parents=True, exist_ok=True)

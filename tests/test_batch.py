@@ -18,12 +18,14 @@ from pyarrow import parquet
 
 import cli
 from batch import output
+from batch.cluster import ACTOR_BYTES, _fitting
 from batch.listing import id_of, listing
 from batch.output import PENDING
 from batch.rows import SCHEMA
 from batch.run import run_batch
+from batch.storage import address_of
 from errors import UserError
-from tests.batch_looks import NOTHING, files_in, look
+from tests.batch_looks import NOTHING, files_in, look, resources
 
 run = partial(run_batch, settings=NOTHING, look=look)
 
@@ -110,7 +112,7 @@ def test_a_manifest_lists_files_beside_it_elsewhere_and_each_once(tmp_path):
         f"path,label\na b/0000.jpg,1\n{tmp_path}/a b/0001.jpg,0\na b/0000.jpg,1\ns3://x/ü y.jpg,\n"
     )
     (tmp_path / "list.csv").write_text(text, "utf-8")
-    files, _ = listing(str(tmp_path / "list.csv"))
+    files = listing(str(tmp_path / "list.csv"))
     assert files["uri"].to_pylist() == [
         (tmp_path / "a b/0000.jpg").as_uri(), (tmp_path / "a b/0001.jpg").as_uri(),
         "s3://x/%C3%BC%20y.jpg",
@@ -120,25 +122,32 @@ def test_a_manifest_lists_files_beside_it_elsewhere_and_each_once(tmp_path):
 def test_a_folder_and_its_uri_list_the_same(tmp_path):
     folder = files_in(tmp_path / "a b", 3, ".hidden.jpg")
     uris = [(folder / f"{n:04}.jpg").as_uri() for n in range(3)]
-    assert listing(str(folder))[0]["uri"].to_pylist() == uris
-    assert listing(folder.as_uri())[0]["uri"].to_pylist() == uris
+    assert listing(str(folder))["uri"].to_pylist() == uris
+    assert listing(folder.as_uri())["uri"].to_pylist() == uris
 
 
 def test_what_only_fsspec_knows_is_read_too(tmp_path):
     fsspec = pytest.importorskip("fsspec")
     fsspec.filesystem("memory").pipe("/shelf/0001.jpg", b"x")
-    assert listing("memory://shelf")[0]["uri"].to_pylist() == ["memory://shelf/0001.jpg"]
+    assert listing("memory://shelf")["uri"].to_pylist() == ["memory://shelf/0001.jpg"]
+
+
+SHELF = {"shelf/a b.jpg": b"a", "shelf/damaged.png": b"d"}
 
 
 class Bucket(BaseHTTPRequestHandler):
     """As much of S3 as a listing and a download need; without a key nothing is told."""
 
-    files = {"shelf/a b.jpg": b"a", "shelf/damaged.png": b"d"}  # noqa: RUF012
+    files: dict[str, bytes] = {}  # noqa: RUF012
+    asked: list[str] = []  # noqa: RUF012
 
     def do_GET(self):
         parts = urlsplit(self.path)
         key = unquote(parts.path).removeprefix("/bucket").lstrip("/")
-        if "Credential=known" not in self.headers.get("Authorization", ""):
+        self.asked.append(key)
+        if key.startswith("locked") or "Credential=known" not in self.headers.get(
+            "Authorization", ""
+        ):
             self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
         elif key in self.files:
             self.answer(200, self.files[key])
@@ -168,11 +177,13 @@ class Bucket(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def bucket() -> Iterator[str]:
+def bucket(name: str = "shelf", **files: bytes) -> Iterator[str]:
+    """The URI of a folder or file in a bucket; further files have only names that Python knows."""
+    Bucket.files, Bucket.asked = {**SHELF, **files}, []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     where = f"endpoint_override=127.0.0.1:{server.server_port}&scheme=http&region=here"
-    yield f"s3://bucket/shelf?{where}"
+    yield f"s3://bucket/{name}?{where}"
     server.shutdown()
 
 
@@ -190,6 +201,41 @@ def test_a_bucket_is_examined_and_its_endpoint_is_no_part_of_a_name(tmp_path, ke
         "s3://bucket/shelf/a%20b.jpg", "s3://bucket/shelf/damaged.png",
     ]  # fmt: skip
     assert [row["error"] for row in rows] == [None, "decode_failed"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "read_by"),
+    [
+        ("s3://x/a.jpg", "s3://x/a.jpg?region=here"),
+        ("s3://y/a.jpg", "s3://y/a.jpg"),
+        ("gs://x/a.jpg", "gs://x/a.jpg"),
+        ("file:///x/a.jpg", "file:///x/a.jpg"),
+    ],
+)
+def test_settings_of_a_storage_are_its_own(uri, read_by):
+    assert address_of(uri, "s3://x/list.csv?region=here") == read_by
+
+
+def test_a_manifest_in_a_bucket_lists_files_of_this_machine_too(tmp_path, key):
+    here = files_in(tmp_path / "in", 1) / "0000.jpg"
+    with bucket("list", list=f"path\nshelf/a b.jpg\n{here.as_uri()}\n".encode()) as uri:
+        run(uri, str(tmp_path / "out"))
+    assert [row["error"] for row in rows_in(tmp_path / "out")] == [None, None]
+
+
+def test_a_file_that_could_not_be_fetched_is_tried_again_and_keeps_one_row(tmp_path, key):
+    out = tmp_path / "out"
+    with bucket("list", list=b"path\nshelf/a b.jpg\nlate\n") as uri:
+        run(uri, str(out))
+        before = rows_in(out)
+        assert [row["error"] for row in before] == ["cannot_fetch", None]
+        run(uri, str(out))
+        assert [row["error"] for row in rows_in(out)] == ["cannot_fetch", None]
+        Bucket.files["late"] = b"l"
+        assert run(uri, str(out)).former == 1
+    after = rows_in(out)
+    assert [row["error"] for row in after] == [None, None]
+    assert after[1] == before[1]
 
 
 # ------------------------------------------------------------------ before the first file
@@ -213,6 +259,13 @@ def test_a_missing_credential_is_told_before_the_first_file(tmp_path, monkeypatc
     with bucket() as uri:
         sentence = refused("no_credentials", uri, tmp_path)
     assert "AWS_ACCESS_KEY_ID" in sentence
+
+
+def test_a_manifest_of_files_that_are_refused_is_told_after_one_of_them(tmp_path, key):
+    with bucket("list", list=b"path\nlocked/a.jpg\nlocked/b.jpg\nshelf/a b.jpg\n") as uri:
+        sentence = refused("no_credentials", uri, tmp_path)
+    assert sentence.startswith("s3://bucket/locked/a.jpg does not let you in")
+    assert set(Bucket.asked) == {"list", "locked/a.jpg"}
 
 
 @pytest.mark.parametrize(
@@ -278,18 +331,41 @@ def test_the_command_says_what_is_wrong_and_ends_with_one(tmp_path, capsys):
 # ------------------------------------------------------------------ Ray
 
 
-def test_ray_writes_the_same_rows(tmp_path, monkeypatch):
-    """One poison file among them; and the other engine finds nothing left to do."""
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of this machine that has memory for two actors and a half."""
     ray = pytest.importorskip("ray", reason="Ray is an extra: pip install .[batch]")
-    monkeypatch.setenv("RAY_worker_niceness", "0")  # others wait for a test, too
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # others wait for a test, too
+        memory = int(2.5 * ACTOR_BYTES)
+        ray.init(num_cpus=4, include_dashboard=False, object_store_memory=10**8, _memory=memory)
+        yield
+        ray.shutdown()
+
+
+def test_ray_writes_the_same_rows(tmp_path, cluster):
+    """One poison file among them; and the other engine finds nothing left to do."""
     source = files_in(tmp_path / "in", 20, "damaged.png", "poison.mp4")
     run(str(source), str(tmp_path / "here"))
-    try:
-        ray.init(num_cpus=2, include_dashboard=False, object_store_memory=10**8)
-        run(str(source), str(tmp_path / "there"), engine="ray", workers=2)
-    finally:
-        ray.shutdown()
+    run(str(source), str(tmp_path / "there"), engine="ray", workers=2)
     here, there = rows_in(tmp_path / "here"), rows_in(tmp_path / "there")
     fixed = ("id", "uri", "level", "log_odds", "findings", "error", "sha256")
     assert [[row[c] for c in fixed] for row in there] == [[row[c] for c in fixed] for row in here]
     assert run(str(source), str(tmp_path / "there")).former == len(there)
+
+
+def test_ray_puts_aside_the_memory_that_an_actor_needs(tmp_path, cluster):
+    source = files_in(tmp_path / "in", 3)
+    run(str(source), str(tmp_path / "out"), engine="ray", look=resources)
+    assert {row["error"] for row in rows_in(tmp_path / "out")} == {str(ACTOR_BYTES)}
+
+
+@pytest.mark.parametrize(("memory", "actors"), [(ACTOR_BYTES, 1), (2.9 * ACTOR_BYTES, 2)])
+def test_a_cluster_gets_as_many_actors_as_its_memory_bears(memory, actors):
+    assert _fitting({"memory": memory}) == actors
+
+
+def test_a_cluster_without_memory_for_one_actor_is_told_before_the_first_file():
+    with pytest.raises(UserError, match="2 GB of memory") as caught:
+        _fitting({"memory": 0.9 * ACTOR_BYTES})
+    assert caught.value.code == "cluster_failed"

@@ -141,6 +141,23 @@ def test_the_timeline_moves_the_player_and_boxes_follow_the_face(browser, addres
     box, video = (page.locator(s).bounding_box() for s in ("#player .boxes > div", "#player video"))
     assert video["x"] <= box["x"] and box["x"] + box["width"] <= video["x"] + video["width"]
     assert page.inner_text("#player .boxes span").startswith("Face A")
+    cell = page.locator("#timeline .cell.for, #timeline .cell.against").last
+    cell.scroll_into_view_if_needed()
+    place = cell.bounding_box()
+    middle = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.mouse.move(*middle)
+    assert page.inner_text("#timeline .value") == cell.get_attribute("title")
+    tip = page.locator("#timeline .value").bounding_box()
+    assert tip["y"] + tip["height"] <= place["y"]  # nothing of the cell is covered
+    page.mouse.click(*middle)
+    track = page.locator("#timeline .track").first.bounding_box()
+    share = (middle[0] - track["x"]) / track["width"]
+    page.wait_for_function(
+        "(t) => Math.abs(document.querySelector('#player video').currentTime - t) < 0.2",
+        arg=share * float(page.get_attribute("#timeline .seek", "max")),
+    )
+    page.mouse.move(*middle[:1], 0)
+    assert not page.is_visible("#timeline .value")
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
     assert page.locator("#player video").bounding_box()["y"] >= 0  # still in view
     page.locator("[data-seek]").last.click()

@@ -108,6 +108,20 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("#timeline .seek")) seekTo(Number(event.target.value));
   });
+  // What the cell under the pointer says; the slider lies over all of them.
+  document.addEventListener("pointermove", (event) => {
+    const tip = document.querySelector("#timeline .value");
+    if (!tip) return;
+    const under = event.target.matches("#timeline .seek") ? document.elementsFromPoint(event.clientX, event.clientY) : [];
+    const cell = under.find((one) => one.matches(".cell"));
+    tip.hidden = !cell;
+    if (!cell) return;
+    const area = tip.parentElement.getBoundingClientRect(), place = (100 * (event.clientX - area.left)) / area.width;
+    tip.textContent = cell.title;
+    tip.style.bottom = `${area.bottom - cell.getBoundingClientRect().top + 4}px`;
+    tip.style.left = `${place}%`;
+    tip.style.transform = `translateX(-${place}%)`; // never beyond the ends of the timeline
+  });
   document.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
     if (!step || !event.target.matches || !event.target.matches("#timeline .seek")) return;

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import shutil
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -24,10 +25,11 @@ from errors import UserError
 from hub.spacefile import read_spacefile
 from media.clip import Clip
 from report.export import schema
-from report.language import languages
+from report.language import ENGLISH, languages
+from stop import Stop
 from tests.conftest import ROOT, write_clip
 from tests.tiny_models import write_model
-from ui import analyze, batch, results, session, source
+from ui import analyze, batch, playable, results, session, source
 from ui.registry import TABS
 from ui.tab import Tab
 from verdict.levels import Level
@@ -758,6 +760,49 @@ def test_what_a_browser_cannot_play_gets_a_copy_on_the_same_clock(tmp_path):
     assert source.plays(copy)
     with Clip(copy) as now, Clip(clip) as before:
         assert now.duration_s == pytest.approx(before.duration_s, abs=0.1)
+
+
+def test_a_copy_that_cannot_be_made_leaves_the_still_and_a_sentence(tmp_path):
+    clip = write_clip(tmp_path / "old.avi", [np.zeros((64, 64, 3), np.uint8)] * 5, codec="mpeg4")
+    shown = playable.playable(str(clip), ENGLISH, Stop(-1.0))
+    assert shown is not None and "data:image" in shown and source.NO_COPY in shown
+
+
+def test_the_copy_of_a_file_that_is_no_longer_chosen_is_given_up_and_never_shown(
+    browser, address, tmp_path, monkeypatch
+):
+    first, second = (
+        write_clip(tmp_path / f"{side}.avi", [np.zeros((side, side, 3), np.uint8)] * 5,
+                   codec="mpeg4")
+        for side in (64, 96)
+    )  # fmt: skip
+    really, made, stops = source.proxy, {}, []
+
+    def late(path: str, folder: Path, stop: Stop) -> str:
+        """The first copy is done just when it is given up."""
+        made[Path(path).name] = folder.name
+        while Path(path).name == first.name and not stop.asked:
+            time.sleep(0.01)
+        stops.append(stop.asked)
+        return really(path, folder)
+
+    monkeypatch.setattr(source, "proxy", late)
+    watched = Watched(browser, address, SIZES["wide"])
+    page = watched.page
+    page.evaluate(
+        "window.seen = []; new MutationObserver(() => document.querySelectorAll('#player video')"
+        ".forEach((one) => window.seen.push(one.src)))"
+        ".observe(document.querySelector('#player'), {subtree: true, childList: true})"
+    )
+    watched.upload(first)
+    page.wait_for_selector("#player .stage img")
+    page.click("#upload button[aria-label=Clear]")
+    watched.upload(second)
+    page.wait_for_selector("#player .stage video")
+    assert stops == [True, False]
+    assert {url.split("/")[-2] for url in page.evaluate("window.seen")} == {made[second.name]}
+    assert watched.errors == []
+    page.close()
 
 
 def test_the_text_about_a_wrong_answer_is_only_written_to_a_file():

@@ -21,6 +21,7 @@ from ui import camera, source, web
 from ui.jobs import is_hosted, streamed
 from ui.keeping import KEEP_S, fresh_folder
 from ui.line import Wait
+from ui.playable import Current, copied
 from ui.results import Keep, keep_column, stored
 from ui.running import Board, in_line, waiting
 from ui.session import (
@@ -126,9 +127,11 @@ def wire(
 ) -> None:  # fmt: skip
     """What happens when."""
     picked = [choices.path, places.player, places.timeline, places.answer, places.go]
+    choose = chooser(space, choices, places)
+    current = gr.State(Current())
     for one in sources:
-        one.change(chooser(space, choices, places), one, picked, **QUIET).then(
-            playable, choices.path, places.player, **QUIET
+        one.change(choose, [one, current], picked, **QUIET).then(
+            copied, current, places.player, trigger_mode="always_last", **QUIET
         )
     places.answer.pick(take_example, None, sources[0], **QUIET)  # type: ignore[attr-defined]
     outputs = [done, choosing, *places.all(), *choices.answers.values()]
@@ -193,9 +196,9 @@ def fetcher(space: Space, chosen: gr.File, places: Places) -> Callable:
 def chooser(space: Space, choices: Choices, places: Places) -> Callable:
     """The function behind the drop zone."""
 
-    def choose(path: str | None, request: gr.Request) -> dict[Any, Any]:
+    def choose(path: str | None, current: Current, request: gr.Request) -> dict[Any, Any]:
         """Show the file at once, or say at once why it cannot be read."""
-        say = language_of(request)
+        say, current.path = language_of(request), None
         shown: dict[Any, Any] = {
             choices.path: None, places.player: "", places.timeline: "",
             places.answer: source.welcome(say), places.go: gr.Button(interactive=False),
@@ -207,17 +210,11 @@ def chooser(space: Space, choices: Choices, places: Places) -> Callable:
             image = source.preview(path, say)
         except UserError as error:
             return shown | {places.player: alert(error, say)}
+        current.path = path
         ready = {choices.path: path, places.player: image}
         return shown | ready | {places.go: gr.Button(interactive=True)}
 
     return choose
-
-
-def playable(path: str | None, request: gr.Request) -> Any:
-    """What the browser cannot play is copied into something that it can, at its own pace."""
-    if path is None or source.is_shown(path):
-        return gr.skip()
-    return source.player(source.proxy(path, fresh_folder()), language_of(request))
 
 
 def take_example(event: gr.EventData) -> Any:

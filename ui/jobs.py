@@ -143,7 +143,7 @@ async def _job(
                 if (what := await asyncio.wait_for(data.get(), LOOK_EVERY_S)) is None:
                     break
                 yield what
-            if not _is_awaited():
+            if not is_awaited():
                 stop.ask()
         yield (running.result(),)
     finally:  # done, or the visitor pressed Stop or left
@@ -170,7 +170,7 @@ async def _turn(ticket: Ticket) -> AsyncIterator[Wait]:
             known = news
             yield wait
         await asyncio.sleep(LOOK_EVERY_S)
-        if not _is_awaited():
+        if not is_awaited():
             gone = Stop()
             gone.ask()
             gone.check()
@@ -196,8 +196,8 @@ def give_way(tell: Callable[[Wait], None] = lambda wait: None) -> None:
     stop.extend(time.monotonic() - begun_s)
 
 
-def _is_awaited() -> bool:
-    """Is the client that began this job still connected? Gradio marks events without a client."""
+def is_awaited() -> bool:
+    """Is the client that began this event still there? Gradio marks events without a client."""
     blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
     if blocks is None or event_id is None:
         return True

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-from errors import UserError
+from errors import UserError, writing
 from hub.spacefile import Space
 from media.clip import Clip
 from media.reader import coding_of, open_reader
@@ -21,6 +21,7 @@ from report.draw import data_uri
 from report.language import ENGLISH, Language
 from report.preview import write_preview
 from report.render import render
+from stop import Stop
 from ui.checks import given
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -41,6 +42,10 @@ NOTES = {
     ),
     MediaKind.IMAGE: "",
 }
+NO_COPY = (
+    "Your browser cannot play this file, and a copy could not be made; it can be examined all the "
+    "same."
+)
 FORMATS = "MP4, MOV, MKV, WebM, AVI, GIF, JPEG, PNG, WebP, MP3, WAV, M4A, OGG, Opus, FLAC"
 BROWSER_IMAGES = ("JPEG", "PNG", "GIF", "WebP", "BMP", "AVIF")
 
@@ -100,6 +105,11 @@ def preview(path: str, language: Language = ENGLISH) -> str:
         return player(path, language)
     if kind.kind == MediaKind.IMAGE and kind.name in BROWSER_IMAGES:
         return render("stage", language, kind="image", address=address(path), note="")
+    return still(path, language)
+
+
+def still(path: str, language: Language = ENGLISH, note: str | None = None) -> str:
+    """The first image of what the browser cannot play, with a note: that a copy is being made."""
     with open_reader(path) as clip:
         frame = next(iter(clip.frames()), None)
         shown = clip.kind
@@ -107,7 +117,8 @@ def preview(path: str, language: Language = ENGLISH) -> str:
         return ""
     return render(
         "stage", language, kind="image" if frame is not None else "",
-        address=data_uri(frame[1], STILL_PX) if frame is not None else "", note=NOTES[shown],
+        address=data_uri(frame[1], STILL_PX) if frame is not None else "",
+        note=NOTES[shown] if note is None else note,
     )  # fmt: skip
 
 
@@ -159,8 +170,13 @@ def is_shown(path: str) -> bool:
     return sniff(Path(path)).kind == MediaKind.IMAGE or plays(path)
 
 
-def proxy(path: str, folder: Path) -> str:
-    """A small copy that every browser plays, on the same clock; audio as the analysis hears it."""
+def proxy(path: str, folder: Path, stop: Stop | None = None) -> str:
+    """A small copy that every browser plays, on the same clock; audio as the analysis hears it.
+
+    Raises:
+        UserError: what `write_preview` says; ``cannot_write``.
+    """
     target = folder / "preview.mp4"
-    write_preview(path, target)
+    with writing("The copy"):
+        write_preview(path, target, stop)
     return str(target)

@@ -91,7 +91,8 @@ def run_search(chosen: argparse.Namespace) -> int:
     for source in search(" ".join(chosen.words), chosen.detector):
         state = "" if source.usable else "  [cannot be used]"
         show(f"{source.detector}={source.spec}  {source.title}, {source.architecture}{state}")
-        for fact in (*source.notes, *source.bad):
+        facts = f"input {source.input}; outputs {source.outputs}; license {source.license}"
+        for fact in (facts, *source.notes, *source.bad):
             show(f"    {fact}")
     return ASSESSED
 

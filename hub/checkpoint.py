@@ -74,7 +74,9 @@ class Source:
             or None, which means unpinned.
         commit: first digits of the commit that was looked at; another one is refused.
         folder: name of the folder under ``hub/defaults`` for embedded weights.
-        architecture: family and input size, for people.
+        architecture: family and size of the network, for people.
+        input: what it is given at once, for people: "face, 224 px".
+        outputs: what its outputs are called, by index, for people: "0 Real, 1 Fake".
         crop: what the model was trained to see: ``face``, ``frame`` or ``mouth``.
         margin: share of the tight crop's side added around it, or None when nobody knows.
         labels: a correction of the label map, with its evidence.
@@ -93,6 +95,8 @@ class Source:
     commit: str | None = None
     folder: str | None = None
     architecture: str = ""
+    input: str = "unknown"
+    outputs: str = "unknown"
     crop: str = "face"
     margin: float | None = None
     labels: LabelOverride | None = None
@@ -217,6 +221,16 @@ class Card:
         _check_words(self)
         _check_numbers(self)
         _check_indices(self.fake_indices, self.real_indices)
+
+    def input_words(self) -> str:
+        """What the network is given at once, for people."""
+        if self.audio_s is not None:
+            scaled = ", brought to mean 0 and deviation 1" if self.standardize else ""
+            rate = f"{(self.rate_hz or 0) / 1000:g} kHz"
+            return f"{self.audio_s:g} s of sound at a time, {rate} mono{scaled}"
+        frames = f"{self.frames} pictures at a time" if self.frames > 1 else "one picture at a time"
+        margin = f", {self.margin:.0%} margin" if self.crop == "face" else ""
+        return f"{self.crop}{margin}, {self.size_px} px, {frames}"
 
     @classmethod
     def from_json(cls, text: str) -> Card:

@@ -21,7 +21,10 @@ from report.roles import title
 from report.words import STATUS, clock, sentence, signed, size, strength
 
 DIRECTIONS = {"right": "good", "inverted": "caution", "blind": "caution", "too_few": ""}
-CATALOG_HEADS = ("Checkpoint", "Name to type", "Role", "Architecture", "State", "Known")
+CATALOG_HEADS = (
+    "Checkpoint", "Name to type", "Role", "Architecture", "Input", "Outputs", "License", "State",
+    "Known",
+)  # fmt: skip
 
 
 def panel(language: Language = ENGLISH, **parts: Any) -> str:
@@ -41,6 +44,9 @@ def catalog_rows(sources: Sequence[Source]) -> list[list[str]]:
             source.spec,
             title(source.detector),
             source.architecture,
+            source.input,
+            source.outputs,
+            source.license,
             ", ".join(
                 ["usable" if source.usable else "refused"]
                 + ([] if source.pinned else ["not pinned"])
@@ -63,6 +69,8 @@ def source_facts(source: Source, language: Language = ENGLISH) -> str:
         ("Role", language(title(source.detector))),
         ("Architecture", source.architecture or "–"),
         ("Looks at", f"{language(source.crop)}{margin}"),
+        ("Input", source.input),
+        ("Outputs", source.outputs),
         ("License", source.license),
     ]
     if source.labels is not None:
@@ -91,7 +99,7 @@ def checkpoint_facts(checkpoint: Checkpoint) -> str:
         ("SHA-256 of the weights", checkpoint.sha256),
         ("Title", card.title),
         ("License", card.license),
-        ("Input", _input_words(checkpoint)),
+        ("Input", card.input_words()),
         ("Which output means fake", card.labels_known_by),
         ("Calibration", _calibration_words(checkpoint)),
         ("Trained on", "; ".join(card.trained_on) or "not stated"),
@@ -168,17 +176,6 @@ def _cell(finding: Finding | None) -> str:
     status = STATUS[finding.status]
     words = f"{signed(finding.value)}, {strength(finding.value)}; {status}."
     return f"{words} {windows}" if windows else words
-
-
-def _input_words(checkpoint: Checkpoint) -> str:
-    card = checkpoint.card
-    if card.audio_s is not None:
-        scaled = ", brought to mean 0 and deviation 1" if card.standardize else ""
-        rate = f"{(card.rate_hz or 0) / 1000:g} kHz"
-        return f"{card.audio_s:g} s of sound at a time, {rate} mono{scaled}"
-    frames = f"{card.frames} pictures at a time" if card.frames > 1 else "one picture at a time"
-    margin = f", {card.margin:.0%} margin" if card.crop == "face" else ""
-    return f"{card.crop}{margin}, {card.size_px} px, {frames}"
 
 
 def _calibration_words(checkpoint: Checkpoint) -> str:

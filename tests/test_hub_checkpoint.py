@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+import cli
 from detectors.registry import role_of, roles
 from errors import UserError
 from hub import catalog
 from hub.checkpoint import Calibration, Card, Source
 from hub.facts import card_from_config, stated_license
-from hub.labels import LabelMap, resolve_labels
+from hub.labels import LabelMap, label_names, resolve_labels
 from hub.selfcheck import auc, check_sign
+from report.checkpoints import CATALOG_HEADS, catalog_rows
+from ui.api import list_models
 
 CARD = {
     "detector": "spatial",
@@ -150,6 +154,50 @@ def test_every_correction_in_the_catalog_resolves_and_has_evidence():
             assert source.labels.evidence in result.known_by
     inverted = catalog.find("prithivMLmods/Deep-Fake-Detector-v2-Model")
     assert resolve_labels(("Realism", "Deepfake"), override=inverted.labels).fake_indices == (0,)
+
+
+def test_what_the_catalog_says_of_outputs_resolves_as_it_is_used():
+    """A row reads "0 Fake, 1 Real": those words, in that order, are what the resolver gets."""
+    orders = {}
+    for source in catalog.HUB_SOURCES:
+        names = re.findall(r"\d (\w+)", source.outputs)
+        if names:
+            orders[source.repo_id] = resolve_labels(names, override=source.labels).fake_indices
+    assert orders["prithivMLmods/Deep-Fake-Detector-v2-Model"] == (0,)  # known to be inverted
+    assert orders["prithivMLmods/AI-vs-Deepfake-vs-Real"] == (0, 1)
+    assert orders["dima806/deepfake_vs_real_image_detection"] == (1,)
+    assert len(orders) > 15
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "outputs", "fake"),
+    [
+        ("prithivMLmods/Deepfake-Detect-Siglip2", ("Fake", "Real"), (0,)),
+        ("prithivMLmods/AI-vs-Deepfake-vs-Real-Siglip2", ("AI", "Deepfake", "Real"), (0, 1)),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_the_two_siglip2_have_their_fake_outputs_first(repo_id, outputs, fake, named):
+    source = catalog.find(repo_id)
+    assert source.outputs == ", ".join(f"{i} {name}" for i, name in enumerate(outputs))
+    config = {"id2label": {str(i): name for i, name in enumerate(outputs)}}
+    names = label_names(config if named else {"num_labels": len(outputs)})
+    result = resolve_labels(names, override=source.labels)
+    assert result.fake_indices == fake and result.real_indices == (len(outputs) - 1,)
+
+
+def test_license_input_and_outputs_are_shown_wherever_the_catalog_is(capsys):
+    source = catalog.find("gend-clip")
+    facts = ("face, 224 px", "0 real, 1 fake", "mit")
+    row = catalog_rows([source])[0]
+    assert facts == tuple(row[CATALOG_HEADS.index(h)] for h in ("Input", "Outputs", "License"))
+    (entry,) = list_models("yermandy/gend_clip")
+    assert facts == (entry["input"], entry["outputs"], entry["license"])
+    assert cli.main(["models", "search", "GenD_CLIP_L_14", "yermandy"]) == 0
+    assert "input face, 224 px; outputs 0 real, 1 fake; license mit" in capsys.readouterr().out
+    embedded = catalog.find("sync")
+    assert embedded.license.startswith("research use") and "96 px" in embedded.input
+    assert source in catalog.search("mit")
 
 
 def test_a_source_without_place_or_with_two_is_our_own_mistake():

@@ -49,6 +49,9 @@ class Entry(BaseModel):
     spec: str = Field(description="what to give as a checkpoint of the detector")
     detector: str
     architecture: str
+    input: str = Field(description="what it is given at once")
+    outputs: str = Field(description="what its outputs are called, by index")
+    license: str
     usable: bool
     pinned: bool
     terms_to_accept: bool

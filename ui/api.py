@@ -94,7 +94,8 @@ def list_models(query: str = "", detector: str | None = None) -> list[dict[str, 
     return [
         {
             "name": source.title, "spec": source.spec, "detector": source.detector,
-            "architecture": source.architecture, "usable": source.usable, "pinned": source.pinned,
+            "architecture": source.architecture, "input": source.input, "outputs": source.outputs,
+            "license": source.license, "usable": source.usable, "pinned": source.pinned,
             "terms_to_accept": source.gated, "known": [*source.bad, *source.notes],
         }
         for source in catalog.search(query, detector or None)

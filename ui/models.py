@@ -45,7 +45,7 @@ def models_tab(space: Space) -> None:
     table = gr.Dataframe(
         value=shown.catalog_rows(sources), headers=list(shown.CATALOG_HEADS),
         datatype="str", interactive=False, wrap=True, show_search="filter", elem_id="catalog",
-        max_height=420, column_widths=["18%", "20%", "13%", "13%", "10%", "26%"],
+        max_height=420, column_widths=["14%", "15%", "9%", "10%", "10%", "10%", "7%", "7%", "18%"],
         label=label("Catalog"),
     )  # fmt: skip
     with gr.Row(equal_height=True):

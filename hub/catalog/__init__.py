@@ -8,14 +8,13 @@ hub.checkpoint.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from hub.catalog.images import IMAGES
 from hub.catalog.sync import SYNC
 from hub.catalog.videos import VIDEOS
 from hub.catalog.voices import VOICES
-from hub.checkpoint import Source
+from hub.checkpoint import Card, Source
 
 DEFAULTS = Path(__file__).parent.parent / "defaults"
 BACKBONES = Path(__file__).parent.parent / "backbones"  # frozen networks that several heads share
@@ -28,15 +27,18 @@ def embedded_sources() -> tuple[Source, ...]:
 
 
 def _embedded(file: Path) -> Source:
-    card, name = json.loads(file.read_text("utf-8")), file.parent.name
+    card, name = Card.from_json(file.read_text("utf-8")), file.parent.name
     return Source(
         name=name,
         detector=name,
         title=f"The {name} checkpoint that comes with the program",
         folder=name,
         architecture="see its model card",
-        crop=card.get("crop", "face"),
-        margin=0.0,
+        input=card.input_words(),
+        outputs="see its model card",
+        crop=card.crop,
+        margin=card.margin,
+        license=card.license,
         notes=("Works without a network.",),
     )
 
@@ -73,4 +75,5 @@ def search(text: str, detector: str | None = None) -> tuple[Source, ...]:
 
 def _searchable(source: Source) -> str:
     parts = (source.name, source.detector, source.title, source.repo_id or "embedded")
-    return " ".join((*parts, source.architecture, *source.notes, *source.bad)).lower()
+    facts = (source.architecture, source.input, source.outputs, source.license)
+    return " ".join((*parts, *facts, *source.notes, *source.bad)).lower()

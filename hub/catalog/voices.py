@@ -11,18 +11,21 @@ _AWAY = (
     "reached AUC 0.41 to 0.80 on others: calibrate it on files of your own kind."
 )
 
+_INPUT = "4 s of sound, 16 kHz"
+
 VOICES = (
     Source(
         name="wav2vec2-asv19",
         detector="voice",
         title="wav2vec 2.0 base, ASVspoof 2019 (abhishtagatya)",
         repo_id="abhishtagatya/wav2vec2-base-960h-asv19-deepfake",
-        architecture="wav2vec 2.0 base, 12 layers of 768, waveform at 16 kHz",
+        architecture="wav2vec 2.0 base, 12 layers of 768",
+        input=_INPUT,
+        outputs="bonafide and spoof, in the order of its config",
         crop="frame",
         margin=0.0,
         license="apache-2.0",
         notes=(
-            "Labels are called bonafide and spoof; their order is read from its config.",
             "Trained on ASVspoof 2019, whose synthesizers are older than 2020.",
             _HOW,
             _AWAY,
@@ -33,7 +36,8 @@ VOICES = (
         detector="voice",
         title="wav2vec 2.0 large XLSR (Gustking)",
         repo_id="Gustking/wav2vec2-large-xlsr-deepfake-audio-classification",
-        architecture="wav2vec 2.0 large, 24 layers of 1024, waveform at 16 kHz",
+        architecture="wav2vec 2.0 large, 24 layers of 1024",
+        input=_INPUT,
         crop="frame",
         margin=0.0,
         license="apache-2.0",
@@ -49,7 +53,8 @@ VOICES = (
         detector="voice",
         title="WavLM base, In-the-Wild (abhishtagatya)",
         repo_id="abhishtagatya/wavlm-base-960h-itw-deepfake",
-        architecture="WavLM base, waveform at 16 kHz",
+        architecture="WavLM base",
+        input=_INPUT,
         crop="frame",
         margin=0.0,
         notes=("Named after the In-the-Wild set of public figures.", UNTESTED, _HOW, _AWAY),
@@ -59,7 +64,8 @@ VOICES = (
         detector="voice",
         title="Deepfake audio detection V2 (MelodyMachine)",
         repo_id="MelodyMachine/Deepfake-audio-detection-V2",
-        architecture="wav2vec 2.0 base, waveform at 16 kHz",
+        architecture="wav2vec 2.0 base",
+        input=_INPUT,
         crop="frame",
         margin=0.0,
         notes=("Its card states an accuracy of 99.7 % on its own data.", _HOW),
@@ -74,6 +80,7 @@ VOICES = (
         title="AST, ASVspoof 5 (MattyB95)",
         repo_id="MattyB95/AST-ASVspoof5-Synthetic-Voice-Detection",
         architecture="Audio Spectrogram Transformer",
+        input="spectrograms",
         crop="frame",
         bad=("It takes spectrograms, and only networks for waveforms are read, so it is refused.",),
         usable=False,

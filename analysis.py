@@ -346,7 +346,7 @@ def _examine(
     for index, (window, progress) in enumerate(windows):
         recorder.add(window, _share(KEYFRAMES_IN_REPORT, index, count))
         for step, detector in enumerate(detectors):
-            progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.role.title.lower()}")
+            progress(0.4 + 0.6 * step / len(detectors), f"Examining: {detector.role.title}")
             for track in evidence.subjects(detector, window):
                 with watch.stage(detector.role.name):
                     evidence.look(detector, window, track)
@@ -367,7 +367,7 @@ def _part(on_progress: Progress, index: int, count: int) -> Progress:
     """Progress of one window as a part of the whole."""
 
     def report(part: float, text: str) -> None:
-        on_progress(0.05 + 0.9 * (index + part) / count, f"{text} ({index + 1} of {count})")
+        on_progress(0.05 + 0.9 * (index + part) / count, f"{text} (window {index + 1} of {count})")
 
     return report
 

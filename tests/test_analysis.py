@@ -13,8 +13,11 @@ from detectors.base import Finding
 from detectors.registry import names, role_of
 from errors import UserError
 from report.export import to_json
+from report.language import languages
 from report.seal import FIELD, report_hash
 from tests.conftest import ROOT, moving_portrait, write_clip
+from ui.running import Board
+from ui.session import Step
 
 CLIP = ROOT / "examples" / "animated.mp4"  # two windows of a face that speaks
 
@@ -24,19 +27,19 @@ class Run:
     """One analysis and what was told while it ran."""
 
     analysis: Analysis
-    fractions: list[float]
+    steps: list[tuple[float, str]]
     findings: list[tuple[Finding, float]]
 
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    fractions, findings = [], []
+    steps, findings = [], []
     analysis = analyze(
         CLIP,
-        on_progress=lambda fraction, text: fractions.append(fraction),
+        on_progress=lambda fraction, text: steps.append((fraction, text)),
         on_finding=lambda finding, share: findings.append((finding, share)),
     )
-    return Run(analysis, fractions, findings)
+    return Run(analysis, steps, findings)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +71,23 @@ def test_the_same_file_gives_the_same_json_twice(analysis, fresh_probes):
 
 
 def test_progress_rises_to_the_end(run):
-    assert run.fractions == sorted(run.fractions)
-    assert run.fractions[0] == 0.0 and 0.9 < run.fractions[-1] <= 1.0
+    fractions = [fraction for fraction, _ in run.steps]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0.0 and 0.9 < fractions[-1] <= 1.0
+
+
+def test_a_visitor_reads_stage_and_window_in_every_language(run):
+    read = {
+        code: [
+            Board(lambda html: None, names(), language).html(Step(*step), 1.0).split("h2>")[1][:-2]
+            for step in run.steps
+        ]
+        for code, language in languages().items()
+    }
+    assert read["en"] == [text for _, text in run.steps]
+    assert "Examining: Motion of the face (window 2 of 2)" in read["en"]
+    assert "Wird untersucht: Bewegung des Gesichts (Fenster 2 von 2)" in read["de"]
+    assert not set(read["en"]) & set(read["de"])
 
 
 def test_findings_are_told_one_after_the_other_and_end_as_they_are_weighed(run):

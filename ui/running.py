@@ -55,7 +55,7 @@ class Board:
         """The progress and what every detector says so far."""
         say = self._language
         return render(
-            "working", say, text=say(step.text.split(" (")[0]) if step.text else say("Starting"),
+            "working", say, text=say(step.text) if step.text else say("Starting"),
             percent=round(100 * step.fraction), left=_left(step.fraction, elapsed_s, say),
             rows=[self._row(name) for name in self._names],
         )  # fmt: skip

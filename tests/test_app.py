@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ import pytest
 from pydantic import AnyUrl
 
 import app
+from analysis import Settings
 from errors import UserError
 from hub.spacefile import read_spacefile
 from media.clip import Clip
+from media.mode import Mode
 from report.export import schema
 from report.language import ENGLISH, languages
 from stop import Stop
@@ -728,6 +731,23 @@ def test_visitors_of_a_space_cannot_name_folders(monkeypatch):
     with pytest.raises(UserError) as data:
         session.chosen_settings("quick", None, True, {"spatial": "/etc"})
     assert data.value.code == "weights_refused"
+
+
+def test_the_seconds_of_a_borrowed_gpu_follow_the_windows_of_the_files(tmp_path):
+    """20 s to start and 6 s a window of 3 s, two minutes at most."""
+    pictures = [np.zeros((32, 32, 3), np.uint8)] * 25
+    clip = str(write_clip(tmp_path / "25s.mp4", pictures, Fraction(1)))
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+
+    def seconds(path: str | Path, mode: str, *references: str) -> int:
+        return session.gpu_seconds(str(path), Settings(Mode(mode)), Stop(), references)
+
+    assert seconds(PICTURE, "thorough") == 20 + 6 * 1
+    assert seconds(clip, "quick") == 20 + 6 * 4
+    assert seconds(clip, "thorough") == 20 + 6 * 8
+    assert seconds(PICTURE, "quick", clip, str(PICTURE)) == 20 + 6 * (1 + 4 + 1)
+    assert seconds(tmp_path / "broken.mp4", "thorough") == 20
+    assert seconds(clip, "thorough", *[clip] * 5) == 120
 
 
 def test_a_zip_is_unpacked_under_its_files_own_names_and_up_to_the_limit(tmp_path):

@@ -22,6 +22,7 @@ from hub.spacefile import Space
 from hub.store import EMBEDDED, NONE, looks_like_folder
 from media.mode import Mode
 from media.reader import open_reader
+from media.windows import plan
 from report.export import to_json
 from report.language import ENGLISH, Language
 from report.render import render
@@ -40,7 +41,7 @@ JOB: dict[str, Any] = {
     "api_visibility": "private",
     "concurrency_limit": None,
 }  # ui.line has its own
-GPU_BASE_S, GPU_WINDOW_S, GPU_WINDOWS_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
+GPU_BASE_S, GPU_WINDOW_S, GPU_MOST_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,19 @@ Listener = Callable[[Step], None]
 
 
 def gpu_seconds(path: str, settings: Settings, stop: Stop, references: Sequence[str] = ()) -> int:
-    """ZeroGPU time to ask for: what the window plan needs, no more."""
-    windows = (4 if settings.mode == Mode.QUICK else 16) + 4 * len(references)
-    return min(GPU_WINDOWS_S, GPU_BASE_S + GPU_WINDOW_S * windows)
+    """ZeroGPU time to ask for, s: what the windows of the file and its references need, no more."""
+    windows = window_count(path, settings.mode)
+    windows += sum(window_count(reference, Mode.QUICK) for reference in references)
+    return min(GPU_MOST_S, GPU_BASE_S + GPU_WINDOW_S * windows)
+
+
+def window_count(path: str, mode: Mode) -> int:
+    """How many windows of a file are examined; none of one that cannot be read."""
+    try:
+        with open_reader(path) as clip:
+            return len(plan(clip.duration_s, mode))
+    except UserError:  # told by the analysis
+        return 0
 
 
 def on_gpu(function: Callable) -> Callable:

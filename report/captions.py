@@ -16,6 +16,7 @@ from media.windows import Stretch
 from report.language import ENGLISH, Language
 from report.roles import title
 from report.words import signed
+from verdict.explain import name_of
 
 MOST_PEOPLE, MOST_NUMBERS = 3, 3  # in one caption: more cannot be read in three seconds
 SAME_S = 0.01  # two moments this close are one
@@ -61,7 +62,7 @@ def _line(
     ]
     values.sort(key=lambda pair: -abs(pair[0]))
     numbers = [f"{language(title(name))} {signed(v)}" for v, name in values[:MOST_NUMBERS]]
-    name = (person or language("whole file")).replace("Face", language("Face"))
+    name = language("whole file") if person is None else name_of(person, language)
     return f"{name}: {' · '.join(numbers)}" if numbers else ""
 
 

@@ -16,7 +16,8 @@ from report.language import ENGLISH, Language
 from report.roles import title
 from report.seal import FIELD
 from report.words import MOST_SHOWN, clock, measure, percent, signed, size, status
-from verdict.fusion import Verdict
+from verdict.explain import explain, name_of
+from verdict.fusion import Opinion, Verdict
 
 CREDENTIALS = {
     "none": "none in the file",
@@ -26,6 +27,7 @@ CREDENTIALS = {
     "invalid": "present, but they do not hold",
     "unreadable": "could not be read",
 }
+OUR_WORDS = ("JPEG quality", "content credentials")  # facts in our words; all others are the file's
 Facts = tuple[tuple[str, str], ...]
 
 
@@ -75,17 +77,17 @@ class Details:
 
 def details(analysis: Analysis, language: Language = ENGLISH) -> Details:
     """Everything that is folded away, in the reader's language."""
-    people, declared = analysis.verdict.people, analysis.provenance.declared()
+    people = analysis.verdict.people
     return Details(
         terms=_terms(analysis, language),
-        people=tuple((o.person or "", language(o.level), _sum(o.log_odds)) for o in people)
-        if len(people) > 1
-        else (),
+        people=tuple(_person(o, language) for o in people) if len(people) > 1 else (),
         findings=tuple(_finding(f, analysis.verdict, language) for f in analysis.findings),
-        sentences=tuple(s for s in analysis.explanation if s not in declared),
+        sentences=explain(
+            analysis.verdict, analysis.findings, analysis.duration_s, analysis.examined_s, language
+        ),
         file=_file(analysis, language),
         made_with=_made_with(analysis, language),
-        notes=tuple(analysis.provenance.notes),
+        notes=tuple(language(note) for note in analysis.provenance.notes),
         calibration=_calibration(analysis, language),
     )
 
@@ -113,6 +115,10 @@ def _term(name: str, weight: str, value: float) -> Term:
     return Term(name, weight, signed(value), round(left, 2), round(width, 2), side)
 
 
+def _person(opinion: Opinion, language: Language) -> tuple[str, str, str]:
+    return name_of(opinion.person or "", language), language(opinion.level), _sum(opinion.log_odds)
+
+
 def _finding(
     finding: Finding, verdict: Verdict, language: Language
 ) -> tuple[str, str, str, str, str, str]:
@@ -120,8 +126,8 @@ def _finding(
     counts = language(status(finding, verdict))
     if finding.reason is not None:
         counts = f"{language(finding.reason.sentence)} [{finding.reason.code}]"
-    measures = "; ".join(measure(n, v) for n, v in finding.measures.items()) or "–"
-    person = finding.person or language("whole file")
+    measures = "; ".join(measure(n, v, language) for n, v in finding.measures.items()) or "–"
+    person = name_of(finding.person, language) if finding.person else language("whole file")
     return language(title(finding.detector)), person, value, counts, measures, finding.checkpoint
 
 
@@ -150,26 +156,30 @@ def _file(analysis: Analysis, language: Language) -> Facts:
             a=clock(analysis.examined_s), b=clock(analysis.duration_s),
         )  # fmt: skip
         rate = f", {analysis.fps:.2f} fps" if analysis.fps else ""
-        facts += [("Length", examined + rate), ("Audio", _audio(analysis))]
+        facts += [("Length", examined + rate), ("Audio", _audio(analysis, language))]
     state = analysis.provenance.content_credentials
     facts.append(("Content credentials (C2PA)", language(CREDENTIALS.get(state, state))))
     known = {"container", "size on disk"}
     facts += [
-        (k.capitalize(), str(v)) for k, v in analysis.provenance.facts.items() if k not in known
+        (k.capitalize(), language(v) if k in OUR_WORDS else str(v))
+        for k, v in analysis.provenance.facts.items()
+        if k not in known
     ]
     return tuple((language(name), value) for name, value in facts)
 
 
-def _audio(analysis: Analysis) -> str:
+def _audio(analysis: Analysis, language: Language) -> str:
     if not analysis.has_audio:
-        return "none"
+        return language("none")
     spoken = sum(stop - start for start, stop in analysis.speech_s)
-    return f"yes, speech for {clock(spoken)} of what was examined"
+    return language("yes, speech for {time} of what was examined", time=clock(spoken))
 
 
 def _made_with(analysis: Analysis, language: Language) -> Facts:
     chosen, fitted = analysis.settings, analysis.verdict.parameters
-    facts: list[tuple[str, str]] = [("Analyzed", when(analysis)), ("Mode", chosen.mode)]
+    facts: list[tuple[str, str]] = [
+        ("Analyzed", when(analysis)), ("Mode", language(chosen.mode)),
+    ]  # fmt: skip
     facts += [(language(title(n)), label) for n, label in analysis.checkpoints.items()]
     facts += list(analysis.versions.items())
     facts.append(("SHA-256 of the JSON report", to_json(analysis)[FIELD]))

@@ -17,6 +17,7 @@ from report.captions import cues
 from report.draw import data_uri, face_of
 from report.language import ENGLISH, Language
 from report.words import STYLES, LevelStyle, clock, percent
+from verdict.explain import name_of
 from verdict.fusion import Opinion
 from verdict.levels import Level
 
@@ -70,7 +71,7 @@ def _card(analysis: Analysis, person: Any, opinion: Opinion | None, language: La
     if quality.problem:
         words += ", " + language(quality.problem.replace("_", " "))
     return FaceCard(
-        name=person.name.replace("Face", language("Face")),
+        name=name_of(person.name, language),
         image=_portrait(analysis, person.name),
         level=language(level),
         style=STYLES[level],
@@ -125,7 +126,7 @@ def _level(opinions: Mapping[str | None, Opinion], person: str) -> str:
 
 
 def _label(opinion: Opinion | None, person: str, language: Language) -> str:
-    name = person.replace("Face", language("Face"))
+    name = name_of(person, language)
     if opinion is None:
         return name
     text = f"{name} · {language(STYLES[opinion.level].short)}"

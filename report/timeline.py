@@ -16,6 +16,7 @@ from detectors.base import Finding, WindowScore
 from report.language import ENGLISH, Language
 from report.roles import title
 from report.words import MOST_SHOWN, clock, signed, strength
+from verdict.explain import name_of
 
 WITHOUT_ROW = ("no_pictures", "no_checkpoint")  # what is said once, of the whole file
 MOST_PEOPLE = 3  # rows of one detector; the most suspicious people
@@ -119,7 +120,7 @@ def _row(finding: Finding, counted: bool, several: bool, end_s: float, language:
     person = (finding.person or "").removeprefix("Face ") if several else ""
     cells = tuple(_cell(w, end_s, language) for w in finding.windows)
     note = language(finding.reason.sentence) if finding.reason is not None else ""
-    who = f" ({finding.person})" if person else ""
+    who = f" ({name_of(finding.person, language)})" if finding.person and several else ""
     words = note or strength(finding.value or 0.0, language)
     return Row(name, person, cells, counted, note, f"{name}{who}: {words}")
 

@@ -27,7 +27,7 @@ from report.words import (
     signed,
     support,
 )
-from verdict.explain import by_reason, sees_nothing
+from verdict.explain import by_reason, name_of, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 from verdict.levels import Level, Thresholds, in_conflict
 
@@ -107,8 +107,8 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
         faces=face_cards(analysis, language),
         cards=evidence_cards(analysis, language),
         silent=tuple(
-            (", ".join(language(title(name)) for name in names), language(why))
-            for why, names in by_reason(findings).items()
+            (", ".join(language(one) for one in titles), language(why))
+            for why, titles in by_reason(findings).items()
         ),
         timeline=timeline(analysis, language),
         warnings=tuple(language(t) for t in analysis.warnings if not t.endswith(ON_CARDS)),
@@ -146,14 +146,10 @@ def _who(analysis: Analysis, language: Language) -> str:
     if person is None:
         return language("The file as a whole")
     if number <= 1:
-        return language("{person}, the only person seen", person=_name(person, language))
+        return language("{person}, the only person seen", person=name_of(person, language))
     return language(
-        "{person}, the most suspicious of {n} people", person=_name(person, language), n=number
+        "{person}, the most suspicious of {n} people", person=name_of(person, language), n=number
     )
-
-
-def _name(person: str, language: Language) -> str:
-    return person.replace("Face", language("Face"))
 
 
 def heaviest(opinion: Opinion, findings: Sequence[Finding], side: int) -> Finding | None:

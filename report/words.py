@@ -171,7 +171,7 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def measure(name: str, value: float) -> str:
+def measure(name: str, value: float, language: Language = ENGLISH) -> str:
     """("lag_ms", 120.0) → "lag: 120 ms"; the unit is the last word of the name."""
     units = {"ms": "ms", "s": "s", "hz": "Hz", "px": "px", "deg": "°", "db": "dB"}
     words = name.split("_")
@@ -179,4 +179,4 @@ def measure(name: str, value: float) -> str:
     if words[-1] in units:
         unit = f" {units[words.pop()]}"
     number = f"{value:.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
-    return f"{' '.join(words)}: {number}{unit}".replace("-", "\u2212")
+    return f"{language(' '.join(words))}: {number}{unit}".replace("-", "\u2212")

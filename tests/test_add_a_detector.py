@@ -119,7 +119,7 @@ def test_its_report_is_valid_and_its_page_names_it(toy, face):
 
 def test_the_command_line_knows_it(toy, face, capsys):
     assert cli.main(["analyze", str(face), "--detector", TOY]) == 0
-    assert TOY in capsys.readouterr().out
+    assert Toy.role.title in capsys.readouterr().out
     assert cli.main(["models", "list", "--detector", TOY]) == 0
     assert capsys.readouterr().out.startswith(f"{TOY}=embedded")
 
@@ -160,7 +160,7 @@ def test_without_a_weight_it_is_shown_without_a_vote(toy, face, monkeypatch, tmp
     analysis = analyze(face, Settings(detectors=(TOY,)), pool=Pool())
     assert analysis.findings[0].value is not None
     assert analysis.verdict.opinion.contributions == {}
-    assert any(f"{TOY} detector has no vote" in line for line in analysis.explanation)
+    assert any(f"“{Toy.role.title}” has no vote" in line for line in analysis.explanation)
 
 
 def test_two_heads_share_one_backbone_that_is_loaded_once(tmp_path):

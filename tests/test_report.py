@@ -7,6 +7,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import av
@@ -240,6 +241,16 @@ def test_level_sentence_and_probability_say_the_same():
     assert observed.probability is not None and int(observed.probability.split()[0]) > 50
 
 
+def test_a_detector_goes_by_one_name_wherever_people_read():
+    result = made_analysis()
+    text = re.sub(r"\S+@[0-9a-f]{12}", "", render.to_html(result))  # names of checkpoints
+    text += " ".join((*result.explanation, *result.warnings, *result.verdict.against))
+    text = re.sub(r"<style>.*?</style>|data:image\S+", "", text, flags=re.S)
+    for name in ("spatial", "temporal", "frequency", "landmarks", "sync"):
+        assert not re.search(rf"\b{name}\b", text), name
+        assert escape(f"“{title(name)}”") in text
+
+
 def test_a_level_that_does_not_follow_the_sum_comes_without_a_number():
     result = made_analysis()
     opinion = replace(result.verdict.opinion, level="Inconclusive")
@@ -454,7 +465,8 @@ def texts_of_the_program() -> set[str]:
     for path in (ROOT / "report" / "templates").glob("*.j2"):
         looked_up |= set(re.findall(r'\bt\("([^"]+)"', path.read_text("utf-8")))
         looked_up |= set(re.findall(r"\bt\('([^']+)'", path.read_text("utf-8")))
-    for path in (*(ROOT / "report").glob("*.py"), *(ROOT / "ui").glob("*.py")):
+    rooms = (*(ROOT / "report").glob("*.py"), *(ROOT / "ui").glob("*.py"))
+    for path in (ROOT / "verdict" / "explain.py", *rooms):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             if called and node.func.id in ("language", "say", "label") and node.args:

@@ -6,6 +6,7 @@ Imports fusion and the detectors' types.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from detectors.base import Finding, Status
 from verdict.fusion import NOTABLE, Opinion, Verdict
@@ -17,54 +18,90 @@ LIMITS = (
     "A detector sees only what it was trained for: new generators, scenes without faces, "
     "cloned voices and honest footage shown out of context can pass unnoticed.",
 )
+UNCOUNTED = {Status.UNCALIBRATED: "not calibrated", Status.EXPERIMENTAL: "experimental"}
+
+
+class Say(Protocol):
+    """Says a text of the program with its ``{names}`` filled in, in some language."""
+
+    def __call__(self, text: str, **values: object) -> str:
+        """The text, filled in."""
+        ...
+
+
+def english(text: str, **values: object) -> str:
+    """The text as it is written, with its ``{names}`` filled in."""
+    return text.format(**values)
 
 
 def explain(
-    verdict: Verdict, findings: Sequence[Finding], duration_s: float, examined_s: float
+    verdict: Verdict,
+    findings: Sequence[Finding],
+    duration_s: float,
+    examined_s: float,
+    say: Say = english,
 ) -> tuple[str, ...]:
-    """Sentences for the user: verdict, who and when, evidence, counter-evidence, gaps, limits."""
+    """Sentences for the user: verdict, who and when, evidence, counter-evidence, gaps, limits.
+
+    Args:
+        verdict: on the findings.
+        findings: of all detectors and people.
+        duration_s, examined_s: of the file, and how much of it was examined.
+        say: the reader's language.
+    """
     chosen = verdict.opinion
-    sentences = [_headline(chosen, verdict)]
-    sentences += _evidence(chosen, findings)
-    sentences += _other_people(verdict)
-    sentences += _not_judged(verdict, findings)
+    sentences = [_headline(chosen, verdict, say)]
+    sentences += _evidence(chosen, findings, say)
+    sentences += _other_people(verdict, say)
+    sentences += _not_judged(verdict, findings, say)
     if 0 < examined_s < duration_s - 0.5:
-        sentences.append(
-            f"{examined_s:.0f} of {duration_s:.0f} seconds were examined, spread over the clip; "
-            "“thorough” examines all of it."
-        )
-    return (*sentences, *LIMITS)
+        text = say(
+            "{a} of {b} seconds were examined, spread over the clip; “thorough” examines all "
+            "of it.", a=f"{examined_s:.0f}", b=f"{duration_s:.0f}",
+        )  # fmt: skip
+        sentences.append(text)
+    return (*sentences, *map(say, LIMITS))
 
 
-def _headline(opinion: Opinion, verdict: Verdict) -> str:
-    who = opinion.person or "the file"
+def name_of(person: str, say: Say = english) -> str:
+    """ "Face A" in the reader's language."""
+    return person.replace("Face", say("Face"))
+
+
+def _headline(opinion: Opinion, verdict: Verdict, say: Say) -> str:
+    who = say("the file") if opinion.person is None else name_of(opinion.person, say)
     if opinion.level == Level.STRONG:
-        return f"Strong signs of manipulation were found in {who}."
+        return say("Strong signs of manipulation were found in {who}.", who=who)
     if opinion.level == Level.SOME:
-        return f"Some signs of manipulation were found in {who}; they are not enough to be sure."
+        return say(
+            "Some signs of manipulation were found in {who}; they are not enough to be sure.",
+            who=who,
+        )
     if opinion.level == Level.NONE:
-        return "No signs of manipulation were found. That is not a proof that the file is genuine."
+        return say(
+            "No signs of manipulation were found. That is not a proof that the file is genuine."
+        )
     if opinion.level == Level.INCONCLUSIVE and opinion.log_odds is None:
-        return (
+        return say(
             "Inconclusive: the numbers that there are come from checkpoints that are not counted."
         )
     if opinion.level == Level.INCONCLUSIVE and verdict.is_held_back(opinion):
-        return (
+        return say(
             "Inconclusive: no signs were found, but the face is unlike those that the detectors "
             "learned from."
         )
     if opinion.level == Level.INCONCLUSIVE:
-        return "Inconclusive: the evidence is too weak or contradicts itself."
-    return "Not assessed: none of the detectors could judge this file."
+        return say("Inconclusive: the evidence is too weak or contradicts itself.")
+    return say("Not assessed: none of the detectors could judge this file.")
 
 
-def _evidence(opinion: Opinion, findings: Sequence[Finding]) -> list[str]:
+def _evidence(opinion: Opinion, findings: Sequence[Finding], say: Say) -> list[str]:
     """One sentence for each counted detector, the heaviest first."""
     by_name = {
         f.detector: f for f in findings if f.person in (opinion.person, None) and f.llr is not None
     }
     order = sorted(opinion.contributions.items(), key=lambda item: -abs(item[1]))
-    return [_one(name, value, by_name[name], opinion) for name, value in order if name in by_name]
+    return [_one(value, by_name[name], opinion, say) for name, value in order if name in by_name]
 
 
 def sees_nothing(finding: Finding, opinion: Opinion) -> bool:
@@ -74,95 +111,121 @@ def sees_nothing(finding: Finding, opinion: Opinion) -> bool:
     return value is not None and abs(value) < NOTABLE and llr <= -UNTOUCHED
 
 
-def _one(name: str, value: float, finding: Finding, opinion: Opinion) -> str:
+def _one(value: float, finding: Finding, opinion: Opinion, say: Say) -> str:
+    title, number = say(finding.role.title), f"{value:+.1f}"
     if sees_nothing(finding, opinion):
-        return (
-            f"The {name} evidence finds no trace of what it looks for ({finding.llr:+.1f}), "
-            f"which says little about other ways to fake a file ({value:+.1f} in the sum)."
-        )
+        return say(
+            "“{title}” finds no trace of what it looks for ({llr}), which says little about other "
+            "ways to fake a file ({value} in the sum).",
+            title=title, llr=f"{finding.llr:+.1f}", value=number,
+        )  # fmt: skip
     if abs(value) < NOTABLE:
-        return f"The {name} evidence does not lean to either side ({value:+.1f})."
+        return say("“{title}” leans to neither side ({value}).", title=title, value=number)
     strength = next(word for least, word in STRENGTH if abs(value) >= least)
     sign = finding.role.phrase_for if value > 0 else finding.role.phrase_against
     side = "for" if value > 0 else "against"
-    text = f"The {name} evidence speaks {strength} {side} manipulation ({value:+.1f}): {sign}"
-    return f"{text}{_when(finding, value)}{_measured(finding)}."
+    return say(
+        "“{title}” {how} ({value}): {sign}.",
+        title=title, how=say(f"speaks {strength} {side} manipulation"), value=number,
+        sign=say(sign) + _when(finding, value, say) + _measured(finding, say),
+    )  # fmt: skip
 
 
-def _when(finding: Finding, value: float) -> str:
+def _when(finding: Finding, value: float, say: Say) -> str:
     """The strongest moment, where the windows differ."""
     if len(finding.windows) < 2 or value <= 0:
         return ""
     top = max(finding.windows, key=lambda w: w.value)
-    return f", most at {top.start_s:.1f}–{top.stop_s:.1f} s"
+    return say(", most from {a} to {b}", a=f"{top.start_s:.1f} s", b=f"{top.stop_s:.1f} s")
 
 
-def _measured(finding: Finding) -> str:
+def _measured(finding: Finding, say: Say) -> str:
     """The measures that people understand, as the role words them."""
     try:
-        words = finding.role.measured.format(**finding.measures)
+        words = say(finding.role.measured, **finding.measures)
     except KeyError:  # not measured this time
         return ""
     return f" ({words})" if words else ""
 
 
-def _other_people(verdict: Verdict) -> list[str]:
+def _other_people(verdict: Verdict, say: Say) -> list[str]:
     sentences = [
-        f"{o.person}: {o.level.lower()} ({o.log_odds:+.1f})."
+        f"{name_of(o.person or '', say)}: {say(o.level)} ({o.log_odds:+.1f})."
         for o in verdict.people[1:]
         if o.log_odds is not None
     ]
     if verdict.judged > 1:
         lower = verdict.parameters.intercept - verdict.intercept
-        sentences.append(
-            f"{verdict.judged} people were judged, and each is a chance of a false alarm, so every "
-            f"sum starts {lower:.1f} lower."
-        )
+        text = say(
+            "{n} people were judged, and each is a chance of a false alarm, so every sum starts "
+            "{lower} lower.", n=verdict.judged, lower=f"{lower:.1f}",
+        )  # fmt: skip
+        sentences.append(text)
     return sentences
 
 
 def by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:
-    """The detectors that gave no number, by the sentence that says why."""
+    """Titles of the detectors that gave no number, by the sentence that says why."""
     result: dict[str, list[str]] = {}
     for finding in findings:
         if finding.reason is not None:
-            result.setdefault(finding.reason.sentence, []).append(finding.detector)
+            result.setdefault(finding.reason.sentence, []).append(finding.role.title)
     return result
 
 
-def _not_judged(verdict: Verdict, findings: Sequence[Finding]) -> list[str]:
+def _quoted(titles: Sequence[str], say: Say) -> str:
+    return ", ".join(say("“{title}”", title=say(title)) for title in titles)
+
+
+def _not_judged(verdict: Verdict, findings: Sequence[Finding], say: Say) -> list[str]:
     """Which detectors gave no number or did not count, and why."""
     opinion = verdict.opinion
     subset = [f for f in findings if f.person in (opinion.person, None)]
     sentences = [
-        f"Not judged by the {names[0]} detector: {why}"
-        if len(names) == 1
-        else f"Not judged by the detectors {', '.join(names[:-1])} and {names[-1]}: {why}"
-        for why, names in by_reason(subset).items()
+        say("Not judged by {names}: {why}", names=_quoted(titles, say), why=say(why))
+        for why, titles in by_reason(subset).items()
     ]
-    for finding in subset:
-        if finding.reason is not None:
-            continue
-        if finding.status != Status.COUNTED:
-            sentences.append(
-                f"The {finding.detector} detector's number ({finding.value:+.1f}) is not "
-                f"counted: its checkpoint is {finding.status}."
-            )
-        elif finding.detector not in opinion.contributions:
-            sentences.append(f"The {finding.detector} detector has no vote in the fusion.")
-    weights = verdict.parameters.weights
-    used = [f"{n} {weights.get(n, 0):.2f} → {w:.2f}" for n, w in opinion.weights.items()]
-    if used:
-        sentences.append(
-            f"Weights in this sum: {', '.join(used)}. An absent detector adds nothing, and the "
-            "others count no more for it."
-        )
-    if len({f.role.way for f in findings if f.detector in opinion.weights}) > 1:
-        sentences.append(
+    sentences += [_uncounted(f, opinion, say) for f in subset if f.reason is None]
+    sentences = [sentence for sentence in sentences if sentence]
+    sentences += _weights(verdict, findings, say)
+    if opinion.level == Level.NOT_ASSESSED and not sentences:
+        sentences.append(say("No detector was asked."))
+    return sentences
+
+
+def _uncounted(finding: Finding, opinion: Opinion, say: Say) -> str:
+    """Why a number is no part of the sum; empty where it is."""
+    title = say(finding.role.title)
+    if finding.status != Status.COUNTED:
+        return say(
+            "The number of “{title}” ({value}) is not counted: its checkpoint is {state}.",
+            title=title, value=f"{finding.value:+.1f}", state=say(UNCOUNTED[finding.status]),
+        )  # fmt: skip
+    if finding.detector not in opinion.contributions:
+        return say("“{title}” has no vote: its number is shown and not counted.", title=title)
+    return ""
+
+
+def _weights(verdict: Verdict, findings: Sequence[Finding], say: Say) -> list[str]:
+    """With which weights the sum was made, and why they are not the fitted ones."""
+    used, fitted = verdict.opinion.weights, verdict.parameters.weights
+    roles = {f.detector: f.role for f in findings if f.detector in used}
+    words = [
+        f"{say(role.title)} {fitted.get(name, 0):.2f} → {used[name]:.2f}"
+        for name, role in roles.items()
+    ]
+    sentences = []
+    if words:
+        text = say(
+            "Weights in this sum: {weights}. An absent detector adds nothing, and the others count "
+            "no more for it.", weights=", ".join(words),
+        )  # fmt: skip
+        sentences.append(text)
+    if len({role.way for role in roles.values()}) > 1:
+        text = say(
             "A face can be exchanged or drawn, a mouth drawn again, a voice be another's: each way "
             "counts by its share of the evidence, so that a spotless picture does not clear a "
             "foreign voice."
         )
-    if opinion.level == Level.NOT_ASSESSED and not sentences:
-        sentences.append("No detector was asked.")
+        sentences.append(text)
     return sentences

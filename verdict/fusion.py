@@ -183,7 +183,7 @@ def fuse(
         intercept=start,
         thresholds=thresholds,
         unstable=unstable,
-        against=_against(chosen),
+        against=_against(chosen, findings),
         warnings=_warnings(chosen, findings, unstable),
         parameters=numbers,
     )
@@ -278,15 +278,16 @@ def _probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
 
 
-def _against(opinion: Opinion) -> tuple[str, ...]:
+def _against(opinion: Opinion, findings: Sequence[Finding]) -> tuple[str, ...]:
     """Sentences for each notable contribution that speaks against the sum."""
     if opinion.log_odds is None:
         return ()
     side = 1 if opinion.log_odds >= 0 else -1
+    titles = {f.detector: f.role.title for f in findings}
     other = {n: c for n, c in opinion.contributions.items() if c * side < -NOTABLE}
     toward = "no manipulation" if side > 0 else "manipulation"
     return tuple(
-        f"The {name} evidence speaks for {toward} ({value:+.1f} log-odds)."
+        f"“{titles[name]}” speaks for {toward} ({value:+.1f} log-odds)."
         for name, value in sorted(other.items(), key=lambda item: -abs(item[1]))
     )
 
@@ -303,6 +304,6 @@ def _warnings(opinion: Opinion, findings: Sequence[Finding], unstable: bool) -> 
         (Status.UNCALIBRATED, "is not calibrated yet: its number is shown but not counted"),
         (Status.EXPERIMENTAL, "is experimental: its number is shown but not counted"),
     ):
-        names = dict.fromkeys(f.detector for f in findings if f.status == status)
-        warnings += [f"The {name} checkpoint {words}." for name in names]
+        titles = dict.fromkeys(f.role.title for f in findings if f.status == status)
+        warnings += [f"The checkpoint of “{title}” {words}." for title in titles]
     return tuple(warnings)

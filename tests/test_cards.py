@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.test_fit_fusion import write_results
 from training.cards import figures as cards
 from training.cards import page
 from training.cards.calibrate import calibrate_card
+from verdict.fusion import fusion_parameters
 
 DEFAULTS = Path(cards.DEFAULTS)
 
@@ -97,6 +99,25 @@ def test_a_model_card_is_one_page_that_says_what_card_and_table_say(detector):
         assert figure in rows
     assert all(limit in readme for limit in card.limits)
     assert len(readme.split()) < 700 and sum(x.startswith("|") for x in readme.splitlines()) == 8
+
+
+SETS = ("devset", "outside", "faces-val", "faces-train", "talking-ar", "talking-en", "wild")
+
+
+@pytest.mark.parametrize("detector", [r.name for r in roles() if not r.empty])
+def test_a_card_is_read_without_knowing_our_names_of_sets(detector):
+    readme = (DEFAULTS / detector / "README.md").read_text("utf-8")
+    card = Card.from_json((DEFAULTS / detector / "card.json").read_text("utf-8"))
+    named = " ".join(figure["name"] for figure in card.figures)
+    for word in SETS:
+        assert not re.search(rf"\b{word}\b", f"{readme} {named}"), word
+
+
+def test_the_sum_says_on_how_many_sources_it_was_fitted():
+    numbers = fusion_parameters()
+    for limits in (numbers.image, numbers.video):
+        assert f"from {limits.real_sources} and {limits.fake_sources} sources" in numbers.fitted_on
+    assert not any(word in numbers.fitted_on for word in (*SETS, "studio"))
 
 
 def test_figures_survive_the_way_through_their_table(tmp_path):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from detectors.registry import names
+from detectors.registry import roles
 from hub.checkpoint import Card
 from training.cards import page
 from training.cards.writer import auc_figure, share_figure
@@ -84,7 +84,8 @@ def figures(detector: str, results: Results) -> Iterator[dict]:
         yield from _ranked(name, swaps, protocol)
     for source, part in table[table.label == 0].groupby("source"):
         alarms = part.value.fillna(-1.0) > 0
-        name = f"False alarms, real {source}, {FACE_SETS.get(results.name, results.name)}"
+        state = f", {FACE_SETS[results.name]}" if results.name in FACE_SETS else ""
+        name = f"False alarms, real {source}{state}"
         yield share_figure(name, alarms, part.group, 0, protocol + ", log-odds above 0")
         judged = part.value.notna()
         if results.name in FACE_SETS and judged.mean() < 0.9:
@@ -149,7 +150,7 @@ def main() -> None:
     parser.add_argument("--defaults", type=Path, default=DEFAULTS, help="checkpoint folders")
     arguments = parser.parse_args()
     results = [read_results(folder) for folder in arguments.results]
-    for detector in names():
+    for detector in (role.name for role in roles() if not role.empty):
         result = []
         for one in results:
             subset = list(figures(detector, one))

@@ -209,7 +209,7 @@ def export(network: FrequencyNet, data: np.ndarray, rows: pd.DataFrame, folder: 
     calibration = fit_calibration(
         fitted["label"].to_numpy(),
         fitted["raw"].to_numpy(),
-        "the half of the held-out groups of faces-val and portraits that chose nothing",
+        "held-out faces of DFDC, FFHQ, StyleGAN and portraits, those that chose nothing",
     )
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
     config = {"model_type": MODEL_TYPE, "hidden": HIDDEN, "gate": asdict(GATE)}

@@ -352,13 +352,13 @@ def fit_all(table: Table, words: str, keep: Sequence[str] | None) -> tuple[Fusio
     return numbers, measured
 
 
-def describe(table: Table, folders: Sequence[Path]) -> str:
+def describe(table: Table) -> str:
     """The data in words, for ``fitted_on``."""
     n_fake = int(table.labels.sum())
     kinds = sorted(set(table.kinds[table.labels == 1]))
     return (
-        f"{', '.join(folder.name for folder in folders)}: {len(table.labels) - n_fake} real and "
-        f"{n_fake} fake files ({', '.join(kinds)}), cross-validated by leaving out one kind of fake"
+        f"{len(table.labels) - n_fake} real and {n_fake} fake files ({', '.join(kinds)}), "
+        "cross-validated by leaving out one kind of fake"
     )
 
 
@@ -383,7 +383,7 @@ def main() -> None:
     }
     table = read_table(chosen.results, held_out)
     keep = chosen.keep.split(",") if chosen.keep else None
-    numbers, measured = fit_all(table, describe(table, chosen.results), keep)
+    numbers, measured = fit_all(table, describe(table), keep)
     chosen.out.write_text(json.dumps(asdict(numbers), indent=2) + "\n", "utf-8")
     if chosen.figures:
         chosen.figures.write_text(json.dumps(measured, indent=2) + "\n", "utf-8")

@@ -33,7 +33,7 @@ PAIRS_EVERY = {  # one pair of so many real faces, and one hard pair
     "faces-train": (24, NO_HARD),
 }
 WILD = (
-    "wild: crops of 37 tools (swaps, lip-sync, talking heads, image and video diffusion, GANs) and "
+    "Crops of 37 tools (swaps, lip-sync, talking heads, image and video diffusion, GANs) and "
     "of 40 sources, real ones of many cameras, ages and skin tones (research use)"
 )
 EXPERTS = {
@@ -42,7 +42,7 @@ EXPERTS = {
             "generation",
             "Generated face: linear head on frozen CLIP features",
             0.3,
-            (WILD, "faces-train: a quarter of the DFDC groups, FFHQ and StyleGAN (research use)"),
+            (WILD, "A quarter of the DFDC groups, FFHQ and StyleGAN (research use)"),
             (
                 "Tools that redraw only the mouth pass; expression transfer often does.",
                 "Retouched or heavily made-up studio portraits can look generated to it.",
@@ -58,7 +58,7 @@ EXPERTS = {
             "Mouth and chin: linear head on frozen CLIP features",
             0.3,
             (
-                "real faces of wild, of talking clips, web portraits, FFHQ and DFDC (research "
+                "Real faces of tools' pages, of talking clips, web portraits, FFHQ and DFDC (research "
                 "use), each with a self-made lip-sync of itself; no fake of any tool",
             ),
             (

@@ -161,7 +161,7 @@ def export(expert: Expert, judged: Table, always: Table, known: pd.DataFrame, fo
     learned, folds = dealt(judged, always)
     bank, trusted = familiar.bank_of(learned, folds, familiar.columns(PARTS))
     scores = (out_of_fold(learned, folds, expert.recipe) * trusted)[: len(judged.labels)]
-    fitted_on = f"{len(set(judged.sources))} sources of wild, each held out"
+    fitted_on = f"faces of {len(set(judged.sources))} sources, each held out"
     calibration = line(
         scores, judged.labels, balanced_weights(judged.labels, judged.sources), fitted_on
     )

@@ -42,8 +42,9 @@ TRAINED_ON = (
 )
 LIMITS = (
     "Looks at single images: wrong motion or changed sound is not seen.",
-    "Talking heads made from one photo are often missed (AUC, devset).",
-    "Images and clips that a generator of today drew as a whole are often missed (AUC, outside); "
+    "Talking heads made from one photo are often missed (AUC, talking heads of four tools).",
+    "Images and clips that a generator of today drew as a whole are often missed (AUC, fakes by "
+    "today's generators); "
     "it saw 120 of them, by other makers.",
     "A GAN that it never saw can look real to it: ProGAN faces of 128 pixels rank no higher than "
     "real photos (AUC 0.41 against photos of origins never seen, 0.67 against studio portraits).",

@@ -15,7 +15,17 @@ from report.export import to_json
 from report.language import ENGLISH, Language
 from report.roles import title
 from report.seal import FIELD
-from report.words import MOST_SHOWN, clock, measure, percent, signed, size, status
+from report.words import (
+    MOST_SHOWN,
+    clock,
+    measure,
+    percent,
+    ratio,
+    signed,
+    size,
+    status,
+    support,
+)
 from verdict.explain import explain, name_of
 from verdict.fusion import Opinion, Verdict
 
@@ -187,6 +197,9 @@ def _made_with(analysis: Analysis, language: Language) -> Facts:
     opinion = analysis.verdict.opinion
     if opinion.probability is not None:
         facts.append(("Probability at equal odds", percent(opinion.probability)))
+    if opinion.llr is not None:
+        facts.append(("Likelihood ratio", ratio(opinion.llr, language)))
+        facts.append(("Verbal scale (ENFSI 2015)", support(opinion.llr, language)))
     return tuple((language(name), value) for name, value in facts)
 
 

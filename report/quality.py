@@ -58,11 +58,12 @@ def shown() -> dict[str, list[dict[str, str]]]:
 
 def quality(language: Language = ENGLISH) -> str:
     """The part of the tab About on how good it is, as HTML."""
-    parts = {
-        part: [_figure(entry, part == "alarms", language) for entry in entries]
-        for part, entries in shown().items()
-    }
-    return render("quality", language, **parts)
+    return render("quality", language, **{part: figures(part, language) for part in shown()})
+
+
+def figures(part: str, language: Language = ENGLISH) -> list[Figure]:
+    """The figures of one part of the page."""
+    return [_figure(entry, part == "alarms", language) for entry in shown()[part]]
 
 
 def _figure(entry: dict[str, str], is_share: bool, language: Language) -> Figure:

@@ -21,18 +21,19 @@ from report.words import (
     STYLES,
     LevelStyle,
     clock,
-    likelihood,
     percent,
+    ratio,
     sentence,
     signed,
     support,
 )
 from verdict.explain import by_reason, name_of, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
-from verdict.levels import Level, Thresholds, in_conflict
+from verdict.levels import Level, Thresholds, in_conflict, verbal_step
 
 GAUGE_LEVELS = (Level.NONE, Level.INCONCLUSIVE, Level.SOME, Level.STRONG)
 ON_CARDS = "its number is shown but not counted."  # the detector's own card says so already
+NO_CHECKPOINT = "no_checkpoint"  # a role of which none comes with the program, and none was chosen
 OUTER_LOG_ODDS = 3.0  # beyond the outer thresholds, where the gauge ends
 
 
@@ -60,9 +61,9 @@ class View:
         style: how that level looks.
         who: whose face decided, or that it is the file as a whole.
         reason: the one sentence below the level.
-        likelihood, support, probability: how sure, in a sentence, on the verbal scale of forensic
-            reports, and in percent; empty and None where nothing calibrated was counted, or where
-            the level does not follow the sum.
+        support, probability, ratio: how sure, on the verbal scale of forensic reports, in percent,
+            and as a likelihood ratio in a sentence; empty and None where nothing calibrated was
+            counted, or where the level does not follow the sum.
         gauge: the sum between the thresholds, or None without a sum.
         sentences: at most three; a fourth where there are references.
         faces, cards: of people and of evidence; the heaviest first.
@@ -75,9 +76,9 @@ class View:
     style: LevelStyle
     who: str
     reason: str
-    likelihood: str
     support: str
     probability: str | None
+    ratio: str
     gauge: Gauge | None
     sentences: tuple[str, ...]
     faces: tuple[FaceCard, ...]
@@ -97,11 +98,11 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
         style=STYLES[opinion.level],
         who=_who(analysis, language),
         reason=_reason(analysis, findings, language),
-        likelihood=likelihood(opinion.llr or 0.0, language) if follows else "",
         support=support(opinion.llr or 0.0, language) if follows else "",
         probability=percent(opinion.probability)
         if follows and opinion.probability is not None
         else None,
+        ratio=ratio(opinion.llr or 0.0, language) if follows else "",
         gauge=_gauge(opinion, verdict.thresholds, language) if follows else None,
         sentences=_sentences(analysis, findings, language),
         faces=face_cards(analysis, language),
@@ -118,6 +119,15 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
 def _by_sum(opinion: Opinion, limits: Thresholds) -> bool:
     """The level is the one that the sum alone gives: not lowered by conflict or by instability."""
     return opinion.level == limits.level_of(opinion.log_odds or 0.0)
+
+
+def leaning(opinion: Opinion, limits: Thresholds) -> int:
+    """Whom the shown numbers favor: +1 manipulation, -1 a real file, 0 nobody or not shown."""
+    shown = opinion.log_odds is not None and _by_sum(opinion, limits)
+    llr = opinion.llr or 0.0
+    if not shown or verbal_step(llr) is None:
+        return 0
+    return 1 if llr > 0 else -1
 
 
 def gauge_place(log_odds: float, limits: Thresholds) -> float:
@@ -187,7 +197,12 @@ def _reason(analysis: Analysis, findings: Sequence[Finding], language: Language)
         return language("The strongest evidence did not survive re-encoding at half size.")
     if in_conflict(opinion.contributions) or (for_it is not None and against is not None):
         return language("The evidence contradicts itself.")
-    return language("The evidence is too weak to favor a side.")
+    side = leaning(opinion, analysis.verdict.thresholds)
+    if side == 0:
+        return language("The evidence is too weak to favor a side.")
+    if side > 0:
+        return language("The evidence leans to manipulation, too weakly to be called a sign.")
+    return language("The evidence leans to a real file, too weakly to say “No signs found”.")
 
 
 def _most(finding: Finding, language: Language) -> str:
@@ -205,7 +220,7 @@ def _sentences(
     opinion = analysis.verdict.opinion
     says = []
     if opinion.log_odds is not None:
-        says.append(_other_side(opinion, findings, language))
+        says.append(_other_side(opinion, findings, analysis.verdict.thresholds, language))
     if analysis.references:
         says.append(_references(analysis, findings, language))
     says.append(_coverage(analysis, findings, language))
@@ -213,7 +228,9 @@ def _sentences(
     return tuple(says)
 
 
-def _other_side(opinion: Opinion, findings: Sequence[Finding], language: Language) -> str:
+def _other_side(
+    opinion: Opinion, findings: Sequence[Finding], limits: Thresholds, language: Language
+) -> str:
     for_it, against = (heaviest(opinion, findings, side) for side in (1, -1))
     if opinion.level == Level.INCONCLUSIVE and for_it is not None and against is not None:
         return language(
@@ -223,8 +240,11 @@ def _other_side(opinion: Opinion, findings: Sequence[Finding], language: Languag
     if opinion.level == Level.INCONCLUSIVE:
         one = for_it or against
         if one is None:
-            return language("No detector that counts leans clearly to either side.")
-        return language("It leans this way: {a}.", a=language(phrase(one, one is for_it)))
+            return language("No detector that votes leans clearly to either side.")
+        says = language(phrase(one, one is for_it))
+        if leaning(opinion, limits) == (1 if one is for_it else -1):
+            return language("It leans this way: {a}.", a=says)
+        return language("The most that was seen: {a}.", a=says)
     other = against if opinion.level in (Level.STRONG, Level.SOME) else for_it
     if (
         other is None
@@ -252,12 +272,17 @@ def _references(analysis: Analysis, findings: Sequence[Finding], language: Langu
 
 
 def _coverage(analysis: Analysis, findings: Sequence[Finding], language: Language) -> str:
-    """How many detectors could judge, and how much of the clip was examined."""
-    counted = len(
-        {f.detector for f in findings if f.detector in analysis.verdict.opinion.contributions}
-    )
-    total = len({f.detector for f in findings})
-    text = language("{n} of {total} detectors could be counted", n=counted, total=total)
+    """How many of the detectors that vote could judge, and how much of the clip was examined."""
+    verdict = analysis.verdict
+    voters = {
+        f.detector for f in findings
+        if verdict.parameters.weights.get(f.detector, 0) > 0
+        and (f.reason is None or f.reason.code != NO_CHECKPOINT)
+    }  # fmt: skip
+    text = language(
+        "Of {total} detectors that vote, {n} could judge it",
+        n=len(voters & set(verdict.opinion.contributions)), total=len(voters),
+    )  # fmt: skip
     if 0 < analysis.examined_s < analysis.duration_s - 0.5:
         return text + language(
             ", on {a} of {b} seconds; “thorough” examines all of it.",

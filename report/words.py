@@ -16,7 +16,6 @@ from verdict.fusion import Opinion, Verdict
 from verdict.levels import Level, verbal_step
 
 MOST_SHOWN = 4.0  # log-odds at which every scale is full: 98 to 2, more adds nothing for the eye
-HARDLY = 1.5  # to one: a likelihood ratio below this favors nobody
 MUCH = 20.0  # to one: from here on "much more"
 ROUND_ODDS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500)
 
@@ -55,7 +54,7 @@ STYLES: dict[str, LevelStyle] = {
     ),
     Level.INCONCLUSIVE: LevelStyle(
         "inconclusive", "#64707D", "#FFFFFF", (2, 2), "◆", "Inconclusive",
-        "Neither side is favored: look for the source, or try a better copy of the file.",
+        "Look for the source, or try a better copy of the file.",
     ),
     Level.NONE: LevelStyle(
         "none", "#0072B2", "#FFFFFF", (1, 0), "○", "No signs",
@@ -101,14 +100,13 @@ def strength(log_odds: float, language: Language = ENGLISH) -> str:
 
 def odds(log_odds: float) -> int:
     """The likelihood ratio as a round number to one, 2 to 500, whichever side it favors."""
-    ratio = math.exp(min(abs(log_odds), 10.0))
-    return min(ROUND_ODDS, key=lambda n: abs(math.log(n) - math.log(ratio)))
+    log_ratio = min(abs(log_odds), 10.0)
+    return min(ROUND_ODDS, key=lambda n: abs(math.log(n) - log_ratio))
 
 
 def likelihood(log_odds: float, language: Language = ENGLISH) -> str:
     """The likelihood ratio in a sentence, as forensic reports word it, without jargon."""
-    ratio = math.exp(min(abs(log_odds), 10.0))
-    if ratio < HARDLY:
+    if verbal_step(log_odds) is None:
         return language("Real and manipulated files show such evidence about equally often.")
     if log_odds > 0:
         return language(
@@ -122,18 +120,23 @@ def likelihood(log_odds: float, language: Language = ENGLISH) -> str:
 
 
 def support(log_odds: float, language: Language = ENGLISH) -> str:
-    """The step of the verbal scale of ENFSI (2015), whom it supports, and the decimal logarithm.
+    """The step of the verbal scale of ENFSI (2015), and whom it supports.
 
     Args:
         log_odds: natural log-likelihood ratio; positive speaks for manipulation.
         language: of the reader.
     """
     step = verbal_step(log_odds)
-    number = f"log₁₀ LR {signed(log_odds / math.log(10))}"
     if step is None:
-        return f"{language('no support for either side')} ({number})"
+        return language("no support for either side")
     side = "{step} support for manipulation" if log_odds > 0 else "{step} support for a real file"
-    return f"{language(side, step=language(step))} ({number})"
+    return language(side, step=language(step))
+
+
+def ratio(log_odds: float, language: Language = ENGLISH) -> str:
+    """The likelihood ratio as a sentence and as its decimal logarithm; arguments as `support`."""
+    number = signed(log_odds / math.log(10))
+    return f"{likelihood(log_odds, language)} (log₁₀ LR {number})"
 
 
 def sentence(text: str) -> str:

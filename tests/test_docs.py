@@ -26,6 +26,7 @@ import cli
 from analysis import Settings, analyze
 from hub.checkpoint import Card
 from hub.spacefile import read_spacefile
+from report import quality
 from report.export import to_json
 from tests.conftest import ROOT
 from tests.test_evaluation_run import write_checkpoint
@@ -218,6 +219,13 @@ FILE = re.compile(
 def test_every_file_that_is_named_is_there(page):
     named = {name for name in FILE.findall(page.read_text("utf-8")) if "NAME" not in name}
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_readme_shows_the_two_figures_of_the_page_about():
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    for figure in quality.figures("headline"):
+        assert f"**AUC {figure.value}** ({figure.interval})" in text
+    assert text.count("**AUC") == len(quality.figures("headline"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -15,7 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from detectors.base import WindowScore
+from detectors.base import Reason, WindowScore
 from detectors.exhibits import Axis, Curve
 from errors import UserError
 from media.clip import Clip
@@ -46,12 +46,16 @@ from report.words import support
 from tests.conftest import ROOT
 from tests.made_analysis import (
     DURATION_S,
+    NUMBERS,
     SIZE_WH,
     drawn_picture,
     face_image,
+    finding,
     made_analysis,
     made_picture,
+    no_finding,
 )
+from verdict.fusion import fuse
 from verdict.levels import ENFSI, Level
 
 CASES = {"two people": made_analysis, "nothing assessable": made_picture}
@@ -237,8 +241,49 @@ def test_level_sentence_and_probability_say_the_same():
     observed = view.view(made_analysis())
     assert observed.level == "Some signs"
     assert observed.reason.startswith("Single pictures of the face look manipulated")
-    assert "manipulated files" in observed.likelihood
+    assert observed.support.endswith("support for manipulation")
+    assert "in manipulated files" in observed.ratio
     assert observed.probability is not None and int(observed.probability.split()[0]) > 50
+
+
+@pytest.mark.parametrize("value", [-8.0, -1.9, -1.4, -0.4, 0.0, 0.4, 1.2, 1.9, 3.0, 8.0])
+def test_level_reason_scale_probability_and_sentences_lean_to_one_side(value):
+    result = made_analysis()
+    one = finding("spatial", "Face A", (value, value))
+    verdict = fuse([one], image=False, numbers=NUMBERS)
+    result = replace(result, findings=(one,), verdict=verdict)
+    observed = view.view(result)
+    text = " ".join((observed.reason, *observed.sentences))
+    assert observed.probability is not None
+    percent = int(observed.probability.split()[0])
+    if "no support" in observed.support:
+        assert 34 <= percent <= 66
+        assert "too weak to favor a side" in text and "leans this way" not in text
+        assert "about equally often" in observed.ratio
+        return
+    assert (percent > 50) == ("for manipulation" in observed.support)
+    assert "too weak to favor" not in text and "Neither side" not in text
+    if observed.level == "Inconclusive":
+        side = "to manipulation" if percent > 50 else "to a real file"
+        assert f"The evidence leans {side}" in observed.reason
+
+
+def test_one_number_stands_in_the_open_and_the_ratio_in_its_tooltip_and_in_details():
+    text = render.answer(made_analysis())
+    verdict, folded = text.split("</section>")[0], text.split('class="folded"')[1]
+    assert "log₁₀ LR" in folded
+    tips = re.compile(r'<span class="tip".*?</span>', re.S)
+    assert "log₁₀ LR" in verdict and "log₁₀ LR" not in tips.sub("", verdict)
+    assert len(re.findall(r"\d+ %", tips.sub("", re.sub(r"<[^>]*style=[^>]*>", "", verdict)))) == 1
+
+
+def test_detectors_without_a_vote_or_a_checkpoint_are_not_among_those_that_could_judge():
+    result = made_analysis()
+    empty = replace(no_finding("voice", None, "no_audio"), reason=Reason("no_checkpoint", "None."))
+    result = replace(result, findings=(*result.findings, finding("mouth", "Face A", (1.0,)), empty))
+    numbers = replace(result.verdict.parameters, weights={"spatial": 0.6, "sync": 0.5, "voice": 1})
+    result = replace(result, verdict=fuse(result.findings, image=False, numbers=numbers))
+    assert "Of 2 detectors that vote, 2 could judge it." in view.view(result).sentences
 
 
 def test_a_detector_goes_by_one_name_wherever_people_read():
@@ -256,7 +301,7 @@ def test_a_level_that_does_not_follow_the_sum_comes_without_a_number():
     opinion = replace(result.verdict.opinion, level="Inconclusive")
     result = replace(result, verdict=replace(result.verdict, opinion=opinion, unstable=True))
     observed = view.view(result)
-    assert observed.gauge is None and observed.probability is None and observed.likelihood == ""
+    assert observed.gauge is None and observed.probability is None and observed.ratio == ""
     assert "re-encoding" in observed.reason
 
 
@@ -275,7 +320,7 @@ def test_what_is_counted_against_is_said_once_and_in_both_places():
 def test_at_most_three_sentences_and_no_code_word_are_read_first(analysis):
     observed = view.view(analysis)
     assert len(observed.sentences) <= 3
-    first = " ".join((observed.reason, observed.likelihood, *observed.sentences)).lower()
+    first = " ".join((observed.reason, observed.support, *observed.sentences)).lower()
     for word in ("devset", "spatial", "log-odds", "prior", "landmarks"):
         assert word not in first
 
@@ -436,17 +481,18 @@ def test_every_language_fills_in_the_same_names():
 @pytest.mark.parametrize(
     ("ratio", "said"),
     [
-        (1.9, "no support for either side (log₁₀ LR +0.3)"),
-        (5.0, "weak support for manipulation (log₁₀ LR +0.7)"),
-        (0.05, "moderate support for a real file (log₁₀ LR −1.3)"),
-        (300.0, "moderately strong support for manipulation (log₁₀ LR +2.5)"),
-        (5e3, "strong support for manipulation (log₁₀ LR +3.7)"),
-        (1 / 5e4, "very strong support for a real file (log₁₀ LR −4.7)"),
-        (2e6, "extremely strong support for manipulation (log₁₀ LR +6.3)"),
+        (1.9, "no support for either side"),
+        (5.0, "weak support for manipulation"),
+        (0.05, "moderate support for a real file"),
+        (300.0, "moderately strong support for manipulation"),
+        (5e3, "strong support for manipulation"),
+        (1 / 5e4, "very strong support for a real file"),
+        (2e6, "extremely strong support for manipulation"),
     ],
 )
 def test_the_verbal_scale_is_that_of_the_guideline_and_says_for_which_side(ratio, said):
     assert support(math.log(ratio)) == said
+    assert f"log₁₀ LR {words.signed(math.log10(ratio))}" in words.ratio(math.log(ratio))
 
 
 def test_every_step_of_the_verbal_scale_is_said_in_german():

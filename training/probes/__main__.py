@@ -58,8 +58,8 @@ EXPERTS = {
             "Mouth and chin: linear head on frozen CLIP features",
             0.3,
             (
-                "Real faces of tools' pages, of talking clips, web portraits, FFHQ and DFDC (research "
-                "use), each with a self-made lip-sync of itself; no fake of any tool",
+                "Real faces of tools' pages, of talking clips, web portraits, FFHQ and DFDC "
+                "(research use), each with a self-made lip-sync of itself; no fake of any tool",
             ),
             (
                 "Lip-sync tools that draw at 256 px and more leave a trace that it does not know.",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from detectors.registry import names, roles
+from detectors.registry import names
 from hub.checkpoint import Card
 from tests.test_fit_fusion import write_results
 from training.cards import figures as cards
@@ -86,7 +86,7 @@ def test_a_new_line_stands_in_the_card_and_on_its_page(tmp_path):
     assert page.read_figures(folder) == rows
 
 
-@pytest.mark.parametrize("detector", [r.name for r in roles() if not r.empty])
+@pytest.mark.parametrize("detector", page.PAGES)
 def test_a_model_card_is_one_page_that_says_what_card_and_table_say(detector):
     folder = DEFAULTS / detector
     card = Card.from_json((folder / "card.json").read_text("utf-8"))

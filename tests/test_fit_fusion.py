@@ -92,7 +92,7 @@ def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
 
 def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
-    weights, prior = np.array([0.8, 0.3, 0.0, 0.6, 0.2, 0.9, 0.4, 0.5])[: len(DETECTORS)], -0.2
+    weights, prior = rng.permutation(np.linspace(0, 0.9, len(DETECTORS))), -0.2
     data = dict(zip(DETECTORS, weights, strict=True))
     numbers = FusionParameters(prior, data, 4.0, LIMITS, LIMITS, "", "", WAY_SHARES)
     for _ in range(60):

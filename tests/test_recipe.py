@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from detectors.registry import roles
+from detectors.registry import names
+from hub import catalog
 from training import recipe
 
-
-def test_there_is_a_recipe_for_each_detector():
-    assert set(recipe.RECIPES) == {role.name for role in roles() if not role.empty}
+TRAINED_BY = re.compile(r"python -m training\.recipe (\w+)")
 
 
-@pytest.mark.parametrize("detector", [r.name for r in roles() if not r.empty])
+def test_there_is_a_recipe_for_each_checkpoint_that_says_so_and_for_detectors_only():
+    cards = catalog.DEFAULTS.glob("*/README.md")
+    said = {name for card in cards for name in TRAINED_BY.findall(card.read_text("utf-8"))}
+    assert said == set(recipe.RECIPES) <= set(names())
+
+
+@pytest.mark.parametrize("detector", recipe.RECIPES)
 def test_no_place_is_left_open_and_every_module_is_there(detector: str, tmp_path: Path):
     for command in recipe.commands(detector, tmp_path / "data", tmp_path / "out"):
         _, _, module, *arguments = command

@@ -103,10 +103,11 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
 
 
 def _verdict(analysis: Analysis) -> dict[str, Any]:
-    fitted = analysis.verdict.parameters
+    fitted, intercept = analysis.verdict.parameters, float(analysis.verdict.intercept)
     return {
         **_opinion(analysis.verdict.opinion),
-        "prior_log_odds": float(analysis.verdict.intercept),
+        "intercept": intercept,
+        "prior_log_odds": intercept,
         "thresholds": asdict(analysis.verdict.thresholds),
         "against": list(analysis.verdict.against),
         "warnings": list(analysis.verdict.warnings),

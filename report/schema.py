@@ -18,7 +18,7 @@ from media.mode import Mode
 from media.sniff import MediaKind
 from verdict.levels import Level
 
-SCHEMA_VERSION = "1.6"
+SCHEMA_VERSION = "1.7"
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 
@@ -115,7 +115,7 @@ class Opinion(Part):
         description="of manipulation, at equal odds beforehand; null where nothing calibrated "
         "could be counted"
     )
-    log_odds: Number = Field(description="prior_log_odds plus the sum of the contributions")
+    log_odds: Number = Field(description="intercept plus the sum of the contributions")
     llr: Number = Field(
         description="natural log-likelihood ratio: log_odds, no larger than the number of "
         "independent sources behind the thresholds allows"
@@ -162,8 +162,12 @@ class CalibratedOn(Part):
 class Verdict(Opinion):
     """The opinion on the most suspicious person."""
 
+    intercept: float = Field(
+        description="what every sum starts from, log-odds; less where several people were judged"
+    )
     prior_log_odds: float = Field(
-        description="what every sum starts from; less where several people were judged"
+        description="alias of intercept, its name before 1.7",
+        json_schema_extra={"deprecated": True},
     )
     thresholds: Thresholds
     against: list[str]
@@ -252,7 +256,7 @@ class Settings(Part):
 class Content(Part):
     """Everything in a report but its own hash."""
 
-    schema_version: Literal["1.6"] = SCHEMA_VERSION
+    schema_version: Literal["1.7"] = SCHEMA_VERSION
     analyzed_at: str = Field(description="date and time of the analysis, UTC, ISO 8601")
     file: File
     verdict: Verdict

@@ -92,9 +92,9 @@ def test_the_table_limits_partial_detectors_as_the_verdict_does(table):
 
 def test_the_fitted_sum_is_the_sum_of_the_verdict():
     rng = np.random.default_rng(5)
-    weights, prior = rng.permutation(np.linspace(0, 0.9, len(DETECTORS))), -0.2
+    weights, intercept = rng.permutation(np.linspace(0, 0.9, len(DETECTORS))), -0.2
     data = dict(zip(DETECTORS, weights, strict=True))
-    numbers = FusionParameters(prior, data, 4.0, LIMITS, LIMITS, "", "", WAY_SHARES)
+    numbers = FusionParameters(intercept, data, 4.0, LIMITS, LIMITS, "", "", WAY_SHARES)
     for _ in range(60):
         values = rng.normal(0, 3, (rng.integers(1, 4), len(DETECTORS)))
         values[rng.random(values.shape) < 0.4] = np.nan
@@ -116,7 +116,7 @@ def test_the_fitted_sum_is_the_sum_of_the_verdict():
             for name, v in zip(DETECTORS, people, strict=True)
         ]
         data = fuse(findings, image=False, numbers=numbers).opinion.log_odds
-        mine = sums(values, np.zeros(len(values), int), weights, prior)[0]
+        mine = sums(values, np.zeros(len(values), int), weights, intercept)[0]
         assert np.isnan(mine) if data is None else mine == pytest.approx(data, abs=1e-9)
 
 

@@ -77,10 +77,11 @@ def test_json_keeps_to_its_published_schema(analysis):
     jsonschema.Draft202012Validator(export.schema()).validate(json.loads(export.to_text(analysis)))
 
 
-def test_prior_and_contributions_add_up_to_the_verdict():
+def test_intercept_and_contributions_add_up_to_the_verdict():
     verdict = export.to_json(made_analysis())["verdict"]
-    total = verdict["prior_log_odds"] + math.fsum(verdict["contributions"].values())
+    total = verdict["intercept"] + math.fsum(verdict["contributions"].values())
     assert total == pytest.approx(verdict["log_odds"], abs=1e-6)
+    assert verdict["prior_log_odds"] == verdict["intercept"]  # its name before 1.7
 
 
 def test_the_published_schema_is_the_one_that_the_models_generate():

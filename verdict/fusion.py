@@ -1,10 +1,18 @@
 """What does all the evidence mean together?
 
-Evidence is added in log-odds: ``log_odds = prior + sum of weight * finding``. The contributions are
-therefore the explanation, and no second story can drift from the sum. A file can be faked in its
-image or in its audio, as a whole or at the mouth: a spotless image does not clear a foreign voice,
-nor a voice in step a swapped face (see `ways`). Weights and thresholds are in
-``fusion.json``. Imports detectors.base (its types) only, never torch.
+Late fusion of calibrated log-likelihood ratios (LLR, natural), each limited to ±``llr_clip``:
+
+1. A detector that sees the share s of all fakes says ``L = log(s r + 1 - s)``, where r is its
+   likelihood ratio (`FusionParameters.evidence`).
+2. The L of one way to fake are summed with their weights, ``P = Σ w L``. A fake is made in one of
+   several ways, each with its share q: ``log Σ q exp(P)``. So a spotless image does not clear a
+   foreign voice, nor a voice in step a swapped face (`ways`).
+3. Of k people any one may be the altered one: ``log(Σ exp(S) / k)`` of their sums S
+   (`one_of_many`).
+
+The intercept of the logistic fit is added. What each detector adds to the sum is the explanation
+(``log_odds = intercept + Σ contributions``), so that no second story can drift from it. Weights and
+thresholds are in ``fusion.json``. Imports detectors.base (its types) only, never torch.
 """
 
 from __future__ import annotations
@@ -87,10 +95,10 @@ class Opinion:
     Attributes:
         person: "Face A", or None when only the whole image could be judged.
         level: the word for it.
-        log_odds: prior plus contributions, or None when nothing could be counted.
+        log_odds: intercept plus contributions, or None when nothing could be counted.
         llr: the same, no larger than the data behind it can carry (see `Thresholds.bounded`).
         probability: ``llr`` as 0..1, at equal odds beforehand; None where nothing was calibrated.
-        contributions: log-odds by detector; with the prior they add up to ``log_odds`` exactly.
+        contributions: log-odds by detector; with the intercept they add up to ``log_odds`` exactly.
         weights: the weight that each counted detector had in the end (see `used_weights`).
         unfamiliar: a counted detector says that the face is unlike those it learned from.
     """

@@ -1,7 +1,7 @@
 """How much does each detector's evidence weigh, and where do the levels begin?
 
 ``python -m training.fusion.fit RESULTS…`` reads folders that ``cli.py evaluate`` wrote, fits
-non-negative weights and the prior jointly, cross-validated over kinds of fakes, chooses the
+non-negative weights and the intercept jointly, cross-validated over kinds of fakes, chooses the
 thresholds, shows with and without each detector, and writes ``verdict/fusion.json``. The sum that
 is fitted is the sum of ``verdict.fusion``: a missing detector adds nothing, and fakes are made in
 one of several ways. Only the weights of detectors of faces are fitted:
@@ -32,7 +32,7 @@ from verdict.levels import Thresholds
 DETECTORS = names()
 MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
 RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # pulls towards no weight that are tried
-PRIOR_LIMIT = 2.0  # log-odds
+INTERCEPT_LIMIT = 2.0  # log-odds
 STRONG_MARGIN = 0.25  # log-odds above the most suspicious real file
 STRONG_FLOOR, SOME_FLOOR, NONE_CEILING = 2.95, 0.8, -0.5  # 95 %, 69 % and 38 % fake
 LEAST_OF_ORIGIN = 10  # files of one folder and medium, below which they set no share
@@ -54,7 +54,7 @@ WORTH = 0.001  # mean log loss that a detector must save to keep its vote
 # ------------------------------------------------------------------------------- the sum
 
 
-def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float) -> np.ndarray:
+def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, intercept: float) -> np.ndarray:
     """(files,) fused log-odds of whole files, NaN where nothing could be counted.
 
     The same as `verdict.fusion.fuse`, for all files at once (tests compare the two).
@@ -68,7 +68,7 @@ def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, prior: float
     starts = np.flatnonzero(np.diff(file, prepend=-1))
     judged = np.add.reduceat(observed.any(0).astype(float), starts)
     with np.errstate(divide="ignore", invalid="ignore"):  # files without a number become NaN
-        result = prior + np.logaddexp.reduceat(people, starts) - np.log(judged)
+        result = intercept + np.logaddexp.reduceat(people, starts) - np.log(judged)
     return np.where(judged > 0, result, np.nan)
 
 
@@ -81,14 +81,14 @@ def _side(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True)
 class Fitted:
-    """Weights in the order of `DETECTORS`, and the prior."""
+    """Weights in the order of `DETECTORS`, and the intercept."""
 
     weights: np.ndarray
-    prior: float
+    intercept: float
 
     def apply(self, table: Table) -> np.ndarray:
         """(files,) fused log-odds."""
-        return sums(table.values, table.file, self.weights, self.prior)
+        return sums(table.values, table.file, self.weights, self.intercept)
 
 
 def loss(labels: np.ndarray, log_odds: np.ndarray, weights: np.ndarray) -> float:
@@ -98,7 +98,7 @@ def loss(labels: np.ndarray, log_odds: np.ndarray, weights: np.ndarray) -> float
 
 
 def fit(table: Table, ridge: float) -> Fitted:
-    """Weights 0..1 of the image's detectors and prior of least penalised log loss.
+    """Weights 0..1 of the image's detectors and intercept of least penalized log loss.
 
     Detectors without enough files of each class have no weight. Numeric gradients: the sum has
     kinks where a finding reaches its limit.
@@ -117,13 +117,13 @@ def fit(table: Table, ridge: float) -> Fitted:
         return loss(table.labels, result.apply(table), table.weights) + penalty
 
     count = int(judged.sum())
-    bounds = [(-PRIOR_LIMIT, PRIOR_LIMIT)] + [(0.0, 1.0)] * count
+    bounds = [(-INTERCEPT_LIMIT, INTERCEPT_LIMIT)] + [(0.0, 1.0)] * count
     tries = [
         minimize(cost, np.r_[0.0, np.full(count, start)], bounds=bounds, method="L-BFGS-B")
         for start in (0.2, 0.6)
     ]
     result = unpacked(min(tries, key=lambda t: t.fun).x)
-    return Fitted(np.where(result.weights < 0.01, 0.0, result.weights), result.prior)
+    return Fitted(np.where(result.weights < 0.01, 0.0, result.weights), result.intercept)
 
 
 # ------------------------------------------------------------------------------- cross-validation
@@ -331,7 +331,7 @@ def fit_all(table: Table, words: str, keep: Sequence[str] | None) -> tuple[Fusio
     outcome = best_ridge(chosen)
     final = fit(chosen, outcome.ridge)
     numbers = FusionParameters(
-        intercept=round(final.prior, 4),
+        intercept=round(final.intercept, 4),
         weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)}
         | TAKEN_AT_THEIR_WORD,
         llr_clip=MOST_LOG_ODDS,

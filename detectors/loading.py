@@ -40,7 +40,7 @@ ABSURD_LOGIT = 1e6
 class ProcessorFacts:
     """What a network's input looks like.
 
-    Args:
+    Attributes:
         size_px: side of the square input.
         mean, std: per channel RGB, for values in 0…1.
         frames: frames of one clip, 1 for images.

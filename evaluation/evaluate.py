@@ -22,11 +22,12 @@ from evaluation.benchmark import benchmark_figures
 from evaluation.manifest import Item, read_manifest, write_manifest
 from evaluation.protocol import protocol
 from evaluation.report import write_report
-from evaluation.run import Progress, ScoreRecord, Setup, score_files, score_of, set_up
+from evaluation.run import Progress, ScoreRecord, score_files, score_of, set_up
 from evaluation.scores import Score, write_scores
 from evaluation.summary import compare, summarize
 from evaluation.tiers import TIERS, copies
 from hub.checkpoint import Checkpoint
+from verdict.fusion import fusion_parameters
 
 SCHEMA_VERSION = "1.0"
 LINES = "measured.jsonl"
@@ -62,13 +63,14 @@ def evaluate(
     write_manifest(folder / "items.csv", items)
     measure = partial(score_files, items, setup, pool=pool, workers=workers)
     records = measure(folder / LINES, on_progress)
-    scores = [score_of(item, record, setup) for item, record in zip(items, records, strict=True)]
+    fuse = partial(score_of, setup=setup, numbers=(numbers := fusion_parameters()))
+    scores = list(map(fuse, items, records))
     write_scores(folder / "scores.csv", scores)
     kinds = [str(record.facts.get("kind", "")) for record in records]
     metrics: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "date": date.today().isoformat(),
-        "protocol": protocol(Path(manifest).name, items, setup),
+        "protocol": protocol(Path(manifest).name, items, setup, numbers),
         **summarize(scores, kinds),
         "benchmark": benchmark_figures(scores),
         "baselines": metadata_baseline(items, records),
@@ -79,7 +81,7 @@ def evaluate(
         "seconds": seconds_by_stage(records),
     }
     if tiers:
-        metrics["tiers"] = _tiers(items, setup, folder, scores, measure, on_progress)
+        metrics["tiers"] = _tiers(items, fuse, folder, scores, measure, on_progress)
     (folder / "metrics.json").write_text(json.dumps(strict(metrics), indent=2) + "\n", "utf-8")
     write_report(folder / "report.html", metrics, scores)
     return metrics
@@ -87,7 +89,7 @@ def evaluate(
 
 def _tiers(
     items: Sequence[Item],
-    setup: Setup,
+    fuse: Callable[[Item, ScoreRecord], Score],
     folder: Path,
     clean: Sequence[Score],
     measure: Callable[..., list[ScoreRecord]],
@@ -102,9 +104,7 @@ def _tiers(
             on_progress(done, total, f"{tier}: {text}")
 
         records = measure(lines, named, copies(tier))
-        scores = [
-            score_of(item, record, setup) for item, record in zip(items, records, strict=True)
-        ]
+        scores = list(map(fuse, items, records))
         write_scores(folder / f"scores-{tier.name}.csv", scores)
         result[tier.name] = compare(scores, clean)
     return result

@@ -176,7 +176,7 @@ def file_features(
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Probe:
-    """Logistic regression on standardised features; ridge by AUC on folds that keep groups whole.
+    """Logistic regression on standardized features; ridge by AUC on folds that keep groups whole.
 
     Args:
         features: (n, d) float.

@@ -13,16 +13,17 @@ from evaluation.bootstrap import RESAMPLES
 from evaluation.manifest import Item
 from evaluation.run import Setup
 from media.windows import QUICK_WINDOWS, WINDOW_S, Mode
-from verdict.fusion import fusion_parameters
+from verdict.fusion import FusionParameters
 
 
-def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
+def protocol(name: str, items: Sequence[Item], setup: Setup, numbers: FusionParameters) -> str:
     """The line for one run.
 
     Args:
         name: of the manifest or folder.
         items: its files.
         setup: what they were measured with.
+        numbers: what their findings were fused with.
     """
     n_fake = sum(item.label for item in items)
     windows = (
@@ -30,7 +31,6 @@ def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
         if setup.settings.mode == Mode.QUICK
         else f"windows of {WINDOW_S:g} s end to end"
     )
-    fusion = fusion_parameters()
     return "; ".join(
         (
             f"data {name}: {len(items) - n_fake} real and {n_fake} fake files",
@@ -44,7 +44,7 @@ def protocol(name: str, items: Sequence[Item], setup: Setup) -> str:
             "no face or nothing assessable: no number, left out of the ranking and counted in the "
             "coverage",
             f"checkpoints: {_checkpoints(setup)}",
-            f"fusion fitted on: {fusion.fitted_on} ({fusion.date})",
+            f"fusion fitted on: {numbers.fitted_on} ({numbers.date})",
             f"intervals: 95 %, {RESAMPLES} bootstrap draws of whole groups",
         )
     )

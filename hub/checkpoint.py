@@ -50,7 +50,7 @@ _LISTS = (
 class LabelOverride:
     """What a checkpoint's outputs mean where its own config is silent or wrong.
 
-    Args:
+    Attributes:
         names: the meaning of each output, in index order, in words that the resolver knows.
         evidence: how we know; shown to the user.
         only_if_unnamed: apply it only when the config says ``LABEL_0`` and the like.
@@ -65,7 +65,7 @@ class LabelOverride:
 class Source:
     """Where a checkpoint comes from and what is known about it before it is loaded.
 
-    Args:
+    Attributes:
         name: short name, unique in the catalog.
         detector: name of the role that it plays.
         title: one line for people.
@@ -129,7 +129,7 @@ class Source:
 class Calibration:
     """A fitted line from raw score to log-odds of *fake* (Platt, 1999).
 
-    Args:
+    Attributes:
         scale: slope, unitless, positive when the label map points the right way.
         offset: log-odds at raw score 0, at equal numbers of real and fake.
         fitted_on: the data, in words.
@@ -173,7 +173,7 @@ class Calibration:
 class Card:
     """How a checkpoint must be used: the content of ``card.json``.
 
-    Args:
+    Attributes:
         detector: name of the role that it plays.
         crop: ``face``, ``frame`` or ``mouth``.
         margin: share of the tight side added around the face, 0 = tight, 0.43 = wide.
@@ -276,7 +276,7 @@ class Card:
 class Checkpoint:
     """Verified files in one local folder, and how to use them.
 
-    Args:
+    Attributes:
         name: ``owner/repo``, the folder's name, or the detector's for embedded weights.
         role: what it is used for.
         folder: has config.json, model.safetensors and perhaps card.json.

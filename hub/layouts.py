@@ -33,7 +33,7 @@ SYNCNET_MARGIN = 0.43
 class Layout:
     """One way of publishing weights.
 
-    Args:
+    Attributes:
         name: short name, which the network's builder goes by.
         detector: the role.
         title: for people.

@@ -33,7 +33,7 @@ _ledger_lock = threading.Lock()
 class Fetched:
     """A verified snapshot in the cache.
 
-    Args:
+    Attributes:
         folder: the snapshot's folder.
         commit: full commit, 40 hex digits.
         warning: a sentence when the Hub could not be asked, else None.
@@ -48,7 +48,7 @@ class Fetched:
 class Listing:
     """What the Hub says of one repo at one commit.
 
-    Args:
+    Attributes:
         commit: full commit, 40 hex digits.
         sizes: path in the repo → bytes.
         checksum: the stated sha256 of the weights, if any.

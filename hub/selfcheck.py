@@ -23,7 +23,7 @@ SHUFFLES = 2000
 class SignCheck:
     """What a few labeled files say about the direction of a score.
 
-    Args:
+    Attributes:
         auc: share of (fake, real) pairs in which the fake scores higher, 0…1; None if too few.
         chance: how often a score that knows nothing comes as far from 0.5, 0…1; None if too few.
         verdict: ``right``, ``inverted``, ``blind`` or ``too_few``.

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 class Space:
     """The content of ``Spacefile``.
 
-    Args:
+    Attributes:
         checkpoints: role → ``embedded``, ``owner/repo@commit``, or ``none`` for an empty role.
         max_upload_mb: largest file a visitor may send, in MB.
         max_minutes: longest clip that is examined whole, in minutes.

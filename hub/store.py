@@ -43,7 +43,7 @@ empty_cache = remote.empty_cache
 class Asker:
     """Who wants a checkpoint, and what that person may reach through this program.
 
-    Args:
+    Attributes:
         token: a Hub token, None for this machine's own (``HF_TOKEN``), False for none at all.
         folders: may name folders of this machine.
     """

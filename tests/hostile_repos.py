@@ -31,7 +31,7 @@ REFUSED, MISSING, UNCLEAR = "weights_refused", "weights_missing", "labels_ambigu
 class Case:
     """One repository.
 
-    Args:
+    Attributes:
         name: what is wrong with it.
         make: changes the files of an honest repository.
         code: how it must be refused, or None when it must load with the evil part ignored.

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from evaluation.calibrate import calibrate
 from evaluation.evaluate import LINES, evaluate
 from evaluation.manifest import Item, read_manifest
 from evaluation.metrics import METRICS, Metric
+from evaluation.protocol import protocol
 from evaluation.run import raw_of, read_lines, score_files, set_up
 from evaluation.scores import columns
 from evaluation.tiers import TIERS, copies
@@ -138,6 +140,14 @@ def test_the_fused_log_odds_follow_from_the_only_detector(measured):
     limited = np.clip(float(row["spatial_log_odds"]), -fitted.llr_clip, fitted.llr_clip)
     expected = fitted.intercept + fitted.weights["spatial"] * limited
     assert float(row["log_odds"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_protocol_names_the_fusion_that_the_files_were_fused_with(tiny):
+    from verdict.fusion import fusion_parameters
+
+    numbers = replace(fusion_parameters(), fitted_on="a test", date="2026-11-28")
+    words = protocol("files", (), set_up(settings(tiny), Pool()), numbers)
+    assert "fusion fitted on: a test (2026-11-28)" in words
 
 
 def test_metrics_hold_every_figure_of_the_protocol(measured):

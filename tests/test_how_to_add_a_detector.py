@@ -1,4 +1,4 @@
-"""Is docs/add-a-detector.md all that there is to do? It is done in a copy, whose tests then pass."""
+"""Is docs/add-a-detector.md all that there is to do? Done in a copy, whose tests then pass."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_a_repo_is_listed_pinned_to_its_full_commit_and_fetched(hub: HubServer, 
     assert hub.posted() == []
 
 
-def test_a_revision_is_honoured_and_a_full_commit_is_not_called_unpinned(
+def test_a_revision_is_honored_and_a_full_commit_is_not_called_unpinned(
     hub: HubServer, models: Path
 ):
     repo = hub.add(REPO, models / "vit")

@@ -53,7 +53,7 @@ CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 
 
 def slow_windows(samples: np.ndarray) -> list[np.ndarray]:
-    """Windows of 400 samples every 160, of the emphasised 16-bit signal."""
+    """Windows of 400 samples every 160, of the emphasized 16-bit signal."""
     x = [float(value) * 32768 for value in samples]
     y = [x[0]] + [x[i] - 0.97 * x[i - 1] for i in range(1, len(x))]
     count = 1 + math.ceil((len(y) - 400) / 160)

@@ -7,7 +7,9 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -51,9 +53,10 @@ IN_PROSE = {  # in comments, docstrings and docs: what is retired, and what to s
     r"licence": "license",
     r"neighbour": "neighbor",
     r"catalogue": "catalog",
-    r"normalis|initialis|optimis|recognis|summaris|quantis|regularis|generalis": "…iz…",
+    r"(normal|initial|optim|recogn|summar|quant|regular|general|penal|standard|synchron)is": "…iz…",
     r"analys(e|ed|ing)\b": "analyze",
-    r"behaviour": "behavior",
+    r"emphasis(e|ing)": "emphasize",
+    r"(behavi|fav|hon)our": "…or",
     r"labell|modell": "label…, model…",
     r"artefact": "artifact",
 }
@@ -140,3 +143,24 @@ def test_the_log_is_read_without_scrolling_sideways():
     long = [n for n, line in enumerate(lines, 1) if len(line) > 100 and not line.startswith("|")]
     assert not long
     assert len(lines) > 100
+
+
+def test_a_title_of_the_log_is_one_line_with_its_date_and_outcome():
+    """A title that is broken over two lines is cut where it is listed."""
+    lines = (ROOT / "training" / "LOG.md").read_text("utf-8").splitlines()
+    titles = [(line, after) for line, after in pairwise(lines) if line.startswith("## ")]
+    assert len(titles) > 40
+    dated = re.compile(r"## \d{4}-\d\d-\d\d [^()]+(\([^()]+\)[^()]*)?")
+    assert [line for line, after in titles if after or not dated.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_dataclass_has_attributes_and_not_arguments(path: Path):
+    classes = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if is_dataclass(n)]
+    assert not [n.name for n in classes if "Args:" in (ast.get_docstring(n) or "")]
+
+
+def is_dataclass(node: ast.AST) -> TypeGuard[ast.ClassDef]:
+    return isinstance(node, ast.ClassDef) and any(
+        "dataclass" in ast.unparse(decorator) for decorator in node.decorator_list
+    )

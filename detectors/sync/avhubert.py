@@ -47,7 +47,7 @@ _WANTED = re.compile(
 class Shape:
     """Sizes of an encoder.
 
-    Args:
+    Attributes:
         width: of the transformer.
         layers, heads: of the transformer.
         inner: width within a feed-forward layer.

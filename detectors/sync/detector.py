@@ -36,7 +36,7 @@ class Sync(Detector):
         name="sync",
         title="Lips and voice",
         question="Do the lips move in step with what is heard?",
-        blind_to="a cloned voice on well-synchronised lips, and anything in a silent file",
+        blind_to="a cloned voice on well-synchronized lips, and anything in a silent file",
         modality=Modality.BOTH,
         way=Way.VOICE,
         phrase_for="the lips do not move in step with the voice",

@@ -2,9 +2,9 @@
 
 Builds it with the Auto classes from local files only, without remote code, and tries it once on a
 blank input, so that a random head, broken numbers or a wrong input size are found before the first
-verdict. A network is a pure function of its input: label map, crop and calibration stay in the
-Checkpoint, so that sharing a network carries nothing from one visitor to another. Imports errors,
-hub and torch.
+verdict. Heads on the frozen backbone are `detectors.frozen`. A network is a pure function of its
+input: label map, crop and calibration stay in the Checkpoint, so that sharing a network carries
+nothing from one visitor to another. Imports errors, hub and torch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from typing import Any
 
 import torch
 
+from detectors.frozen.attention import load_attention
+from detectors.frozen.layout import ATTENTION, RECURRENT
+from detectors.frozen.recurrent import load_recurrent
 from detectors.gend import build_gend
 from errors import UserError
 from hub import layouts
@@ -50,6 +53,43 @@ class ProcessorFacts:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     frames: int
+
+
+def load_image_network(checkpoint: Checkpoint, device: str) -> torch.nn.Module:
+    """Load attention queries on the frozen backbone, or any other image classifier.
+
+    Args:
+        checkpoint: resolved by ``hub.store.resolve``.
+        device: where the network goes, ``cpu`` or ``cuda``.
+
+    Returns:
+        The network in eval mode on the device, fp32.
+
+    Raises:
+        UserError: ``weights_refused`` with what is wrong.
+    """
+    return _network(checkpoint, device, {ATTENTION: load_attention}, load_image_classifier)
+
+
+def load_video_network(checkpoint: Checkpoint, device: str) -> torch.nn.Module:
+    """Load a recurrent head on the frozen backbone, or any other video classifier.
+
+    Arguments, result and errors are those of `load_image_network`.
+    """
+    return _network(checkpoint, device, {RECURRENT: load_recurrent}, load_video_classifier)
+
+
+def _network(
+    checkpoint: Checkpoint,
+    device: str,
+    heads: Mapping[str, Callable[[Checkpoint, str], torch.nn.Module]],
+    classifier: Callable[[Checkpoint], tuple[torch.nn.Module, ProcessorFacts]],
+) -> torch.nn.Module:
+    """The head that ``model_type`` names, if it is one of these; else a classifier."""
+    load_head = heads.get(str(checkpoint.config.get("model_type")))
+    if load_head is not None:
+        return load_head(checkpoint, device)
+    return classifier(checkpoint)[0].to(device).eval()
 
 
 def load_image_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, ProcessorFacts]:

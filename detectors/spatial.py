@@ -17,7 +17,7 @@ from detectors import deletion
 from detectors.base import Backbone, Detector, Measurement
 from detectors.exhibits import FaceImage
 from detectors.frozen.layout import ATTENTION
-from detectors.frozen.probe import named_backbone
+from detectors.frozen.probe import backbone_under
 from detectors.preprocess import crop_side_px, spread, to_input
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
@@ -52,19 +52,14 @@ class Spatial(Detector):
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
         """An image classifier of transformers, or attention queries, on the device."""
-        if _is_attention(checkpoint):
-            from detectors.frozen.attention import load_attention
+        from detectors.loading import load_image_network
 
-            return load_attention(checkpoint, device)
-        from detectors.loading import load_image_classifier
-
-        model, _ = load_image_classifier(checkpoint)
-        return model.to(device).eval()
+        return load_image_network(checkpoint, device)
 
     @classmethod
     def backbone(cls, checkpoint: Checkpoint) -> Backbone | None:
         """The frozen network under attention queries."""
-        return named_backbone(checkpoint) if _is_attention(checkpoint) else None
+        return backbone_under(checkpoint, ATTENTION)
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of up to eight images; the map of the strongest one.
@@ -122,10 +117,6 @@ class Spatial(Detector):
             maps = patch_log_odds(self.network, output.hidden_states, card)
         logits = output.logits.float().cpu().numpy()
         return log_odds_from_logits(logits, card.fake_indices, card.real_indices), maps
-
-
-def _is_attention(checkpoint: Checkpoint) -> bool:
-    return checkpoint.config.get("model_type") == ATTENTION
 
 
 def _chosen(

@@ -13,7 +13,7 @@ import numpy as np
 
 from detectors.base import Backbone, Detector, Measurement
 from detectors.frozen.layout import RECURRENT
-from detectors.frozen.probe import named_backbone
+from detectors.frozen.probe import backbone_under
 from detectors.preprocess import crop_side_px, to_input
 from hub.checkpoint import Card, Checkpoint
 from hub.labels import log_odds_from_logits
@@ -47,19 +47,14 @@ class Temporal(Detector):
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
         """A video classifier of transformers, or a recurrent head, on the device."""
-        if _is_recurrent(checkpoint):
-            from detectors.frozen.recurrent import load_recurrent
+        from detectors.loading import load_video_network
 
-            return load_recurrent(checkpoint, device)
-        from detectors.loading import load_video_classifier
-
-        model, _ = load_video_classifier(checkpoint)
-        return model.to(device).eval()
+        return load_video_network(checkpoint, device)
 
     @classmethod
     def backbone(cls, checkpoint: Checkpoint) -> Backbone | None:
         """The frozen network under a recurrent head."""
-        return named_backbone(checkpoint) if _is_recurrent(checkpoint) else None
+        return backbone_under(checkpoint, RECURRENT)
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Mean raw log-odds of up to three runs of frames."""
@@ -81,10 +76,6 @@ class Temporal(Detector):
         raw = log_odds_from_logits(numbers, card.fake_indices, card.real_indices)
         measures = {"runs": float(len(raw)), "strongest_run_log_odds": float(raw.max())}
         return Measurement(float(raw.mean()), measures=measures)
-
-
-def _is_recurrent(checkpoint: Checkpoint) -> bool:
-    return checkpoint.config.get("model_type") == RECURRENT
 
 
 def runs_of(window: Window, track: FaceTrack | None, card: Card) -> list[np.ndarray]:

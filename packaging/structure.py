@@ -68,9 +68,29 @@ def _imported(tree: ast.AST, known: set[str]) -> set[str]:
     return modules & known
 
 
+def twins(trees: dict[Path, ast.AST]) -> list[list[str]]:
+    """Groups of functions of the same shape, ``path:name``; short ones are alike by chance."""
+    shapes: dict[str, list[str]] = defaultdict(list)
+    for path, tree in trees.items():
+        for function in functions(tree):
+            if sum(isinstance(node, ast.stmt) for node in ast.walk(function)) >= LEAST_STATEMENTS:
+                shapes[shape(function)].append(f"{path}:{function.name}")
+    return [places for places in shapes.values() if len(places) > 1]
+
+
+def parsed() -> dict[Path, ast.AST]:
+    """The syntax trees of `sources`, by path below the root."""
+    return {path: ast.parse((ROOT / path).read_text("utf-8")) for path in sources()}
+
+
+def product(trees: dict[Path, ast.AST]) -> dict[Path, ast.AST]:
+    """All but the tests."""
+    return {path: tree for path, tree in trees.items() if room(path) != "tests"}
+
+
 def main() -> None:
     """Print the numbers."""
-    trees: dict[Path, ast.AST] = {p: ast.parse((ROOT / p).read_text("utf-8")) for p in sources()}
+    trees = parsed()
     rooms: dict[str, list[Path]] = defaultdict(list)
     for path in trees:
         rooms[room(path)].append(path)
@@ -80,15 +100,9 @@ def main() -> None:
         lines = sum(len((ROOT / path).read_text("utf-8").splitlines()) for path in paths)
         middle, most = (statistics.median(lengths), max(lengths)) if lengths else (0, 0)
         print(f"{name:<12}{len(paths):>7}{lines:>8}{len(lengths):>11}{middle:>8.0f}{most:>9}")
-    rest = {path: tree for path, tree in trees.items() if room(path) != "tests"}
-    shapes: dict[str, list[str]] = defaultdict(list)
-    for path, tree in rest.items():
-        for function in functions(tree):
-            if sum(isinstance(node, ast.stmt) for node in ast.walk(function)) >= LEAST_STATEMENTS:
-                shapes[shape(function)].append(f"{path}:{function.name}")
-    twins = [places for places in shapes.values() if len(places) > 1]
-    print(f"import cycles: {len(cycles(rest))}", *cycles(rest))
-    print(f"functions of the same shape: {len(twins)}", *twins, sep="\n  ")
+    ours = product(trees)
+    print(f"import cycles: {len(cycles(ours))}", *cycles(ours))
+    print(f"functions of the same shape: {len(twins(ours))}", *twins(ours), sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -46,15 +46,7 @@ def batch_tab(space: Space) -> None:
                 go = gr.Button(label("Analyze all"), variant="primary", elem_id="batch-go")
                 stop = gr.Button(label("Stop"), visible=False)
         with gr.Column(scale=5, min_width=320):
-            note = gr.HTML("", apply_default_css=False, elem_id="batch-note")
-            table = gr.Dataframe(
-                headers=list(HEADS), value=[], interactive=False, wrap=True,
-                datatype="str", elem_id="batch-table", column_widths=["26%", "22%", "14%", "38%"],
-                label=label("Results"),
-            )  # fmt: skip
-            with gr.Row(visible=False) as ready:
-                as_csv = gr.DownloadButton("CSV", elem_id="batch-csv")
-                as_zip = gr.DownloadButton(label("All reports (zip)"), elem_id="batch-zip")
+            note, table, ready, as_csv, as_zip = _results()
     outputs = [note, table, ready, as_csv, as_zip, go, stop]
 
     def check(chosen: list[str] | None, request: gr.Request) -> Any:
@@ -99,6 +91,20 @@ def batch_tab(space: Space) -> None:
         streamed(run, wait), {files, mode}, outputs, show_progress="hidden", **JOB
     )  # fmt: skip
     stop.click(end, None, outputs, cancels=[begun, started], **QUIET)
+
+
+def _results() -> tuple[gr.HTML, gr.Dataframe, gr.Row, gr.DownloadButton, gr.DownloadButton]:
+    """A note, the table, and below it what can be downloaded once all rows are there."""
+    note = gr.HTML("", apply_default_css=False, elem_id="batch-note")
+    table = gr.Dataframe(
+        headers=list(HEADS), value=[], interactive=False, wrap=True,
+        datatype="str", elem_id="batch-table", column_widths=["26%", "22%", "14%", "38%"],
+        label=label("Results"),
+    )  # fmt: skip
+    with gr.Row(visible=False) as ready:
+        as_csv = gr.DownloadButton("CSV", elem_id="batch-csv")
+        as_zip = gr.DownloadButton(label("All reports (zip)"), elem_id="batch-zip")
+    return note, table, ready, as_csv, as_zip
 
 
 def _choices(most: int, space: Space) -> tuple[gr.File, gr.Radio]:

@@ -195,6 +195,11 @@ def named_backbone(checkpoint: Checkpoint) -> Backbone:
     return Backbone(known[name], _load_backbone)
 
 
+def backbone_under(checkpoint: Checkpoint, kind: str) -> Backbone | None:
+    """The embedded backbone of a head whose ``model_type`` is ``kind``; None for all others."""
+    return named_backbone(checkpoint) if checkpoint.config.get("model_type") == kind else None
+
+
 def _backbones() -> dict[str, Path]:
     return {file.parent.name: file.parent for file in BACKBONES.glob("*/model.safetensors")}
 

@@ -142,6 +142,10 @@ def main() -> None:
     """Serve the page until it is stopped."""
     silence_native_logs()
     set_threads()
+    if sys.platform == "linux" and spaces is None:  # ZeroGPU's processes share their memory
+        from confine import keep_to_itself
+
+        keep_to_itself()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted at the end
     if spaces is not None:  # ZeroGPU wants networks on the device before the first visitor
         for role in roles():

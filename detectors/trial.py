@@ -107,12 +107,16 @@ def main() -> None:
 
 def _try(question: dict[str, Any]) -> dict[str, Any]:
     """Load what is described, as its detector does; raises what that raises."""
+    from confine import read_only  # not everywhere
+
+    folder = Path(question["folder"])
+    read_only(folder, *(path.resolve() for path in folder.rglob("*")))  # the Hub's are links
     set_threads(1)  # a forked process has none of the threads of its parent
     kind = import_module(question["module"])
     for name in question["kind"].split("."):
         kind = getattr(kind, name)
     checkpoint = Checkpoint(
-        name=question["name"], role=kind.role, folder=Path(question["folder"]),
+        name=question["name"], role=kind.role, folder=folder,
         card=Card.from_json(question["card"]), config=question["config"],
         revision=question["revision"], sha256=question["sha256"], embedded=False,
     )  # fmt: skip

@@ -6,12 +6,14 @@ Imports the rest of media but `worker`.
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from confine import Limits
+from confine import Limits, read_only
 from media.nursery import raise_cells
 from media.provenance import Provenance
 from media.reader import LocalReader, local_coding_of
@@ -26,6 +28,7 @@ NEEDED = ("c2pa", "pywt", "scipy.fft", "mediapipe.tasks.python.vision")
 def main() -> None:
     """Be the nursery until the program closes the connection."""
     set_threads()
+    mimetypes.init()  # c2pa asks it, and its files lie all over a machine
     raise_cells(NEEDED, LIMITS, lambda: Cell().answer)
 
 
@@ -53,10 +56,12 @@ class Cell:
         return self._reader
 
     def _coding(self, path: str) -> dict[str, Any]:
+        read_only(Path(path))
         kind, codec = local_coding_of(path)
         return {"kind": kind, "codec": codec}
 
     def _open(self, path: str) -> dict[str, Any]:
+        read_only(Path(path))
         self._reader = LocalReader(path)
         facts = {name: getattr(self._reader, name) for name in FACTS}
         return {**facts, "fps": [self._reader.fps.numerator, self._reader.fps.denominator]}

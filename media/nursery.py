@@ -26,7 +26,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from confine import Limits, allow_cpu, confine, die_with_parent
+from confine import (
+    Limits,
+    allow_cpu,
+    confine,
+    die_with_parent,
+    landlock_version,
+    stand_alone,
+)
 from errors import UserError, from_bug, printable
 from media import wire
 from stop import Stop, in_words
@@ -38,6 +45,7 @@ ANSWER_S = 900.0  # wall-clock time of one answer; its limit of computing time i
 ANSWER_CPU_S = 600  # computing time of one answer on all cores; the longest decoding takes 200 s
 LOOK_EVERY_S = 0.05  # whether the work was asked to stop
 START_S = 120.0  # for a nursery, on a busy machine; two seconds are usual
+NETWORK, FILES = "the network", "other files"  # what a cell gives up where the kernel allows it
 MOST_CELLS = 8  # at the same time; further files wait
 KEPT = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", *VARIABLES,
@@ -86,8 +94,8 @@ class Nursery:
         theirs.close()
         atexit.register(self.close)
 
-    def network_cut(self) -> bool:
-        """The kernel took its network away. Waits until it is there.
+    def without(self) -> frozenset[str]:
+        """What the kernel took away from its cells: `NETWORK`, `FILES`. Waits until it is there.
 
         Raises:
             wire.Gone, wire.Garbled: it did not start.
@@ -95,13 +103,14 @@ class Nursery:
         with self._order:
             return self._ready()
 
-    def _ready(self) -> bool:
+    def _ready(self) -> frozenset[str]:
         """What it said when it was there; called under the lock."""
         if self._said is None:
             self._said = wire.receive(self._line)
-            if not self._said.get("network_cut"):
-                LOG.warning("files are read by a process that this kernel lets keep the network")
-        return self._said.get("network_cut") is True
+            for what in (NETWORK, FILES):
+                if not self._said.get(what):
+                    LOG.warning("files are read by a process that this kernel lets keep %s", what)
+        return frozenset(what for what in (NETWORK, FILES) if self._said.get(what) is True)
 
     def cell(self) -> tuple[socket.socket, int]:
         """A new cell: the line to it and its process.
@@ -164,14 +173,14 @@ class Nurseries:
                 self._held = Nursery(*self._program)
             return self._held
 
-    def network_is_cut(self) -> bool:
-        """Its cells have no network.
+    def without(self) -> frozenset[str]:
+        """What its cells do not have: `NETWORK`, `FILES`.
 
         Raises:
             UserError: ``reader_crashed`` when it cannot be started.
         """
         try:
-            return self.get().network_cut()
+            return self.get().without()
         except (wire.Gone, wire.Garbled) as error:
             raise UserError("reader_crashed", NOT_STARTED) from error
 
@@ -295,9 +304,9 @@ def raise_cells(modules: tuple[str, ...], limits: Limits, new: Callable[[], Answ
     program = socket.socket(fileno=int(sys.argv[-1]))
     for name in modules:
         import_module(name)
-    network_cut = confine(limits)
+    without = {NETWORK: confine(limits), FILES: landlock_version() > 0}
     gc.freeze()  # so that collecting garbage in a cell copies no memory of the nursery
-    wire.send(program, {"network_cut": network_cut})
+    wire.send(program, without)
     while True:
         order, files, _, _ = socket.recv_fds(program, wire.ORDER.size, 1)
         if len(order) < wire.ORDER.size:
@@ -319,6 +328,7 @@ def _live(program: socket.socket, cpu_s: int, new: Callable[[], Answerer]) -> No
     code = 1
     try:
         die_with_parent()
+        stand_alone()
         answerer = new()
         while True:
             allow_cpu(cpu_s)

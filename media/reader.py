@@ -151,15 +151,24 @@ def isolation() -> str:
     """Where files are read on this machine, as a sentence for people."""
     if sys.platform != "linux":
         return "Files are read in the program's own process: only Linux can confine one that reads."
+    from media.nursery import FILES, NETWORK
     from media.worker import READERS
 
     try:
-        cut = READERS.network_is_cut()
+        without = READERS.without()
     except UserError as error:
         return error.sentence
-    if cut:
-        return "Files are read in a process of their own, with limits and without network."
+    if without == {NETWORK, FILES}:
+        return (
+            "Each file is read in a process of its own, with limits, without network, and without "
+            "other files."
+        )
+    if without == {NETWORK}:
+        return (
+            "Each file is read in a process of its own, with limits and without network; this "
+            "kernel did not let it give up other files."
+        )
     return (
-        "Files are read in a process of their own, with limits; this kernel did not let it give "
+        "Each file is read in a process of its own, with limits; this kernel did not let it give "
         "up the network."
     )

@@ -18,7 +18,9 @@ import psutil
 import pytest
 
 import cli
+import confine
 from analysis import Settings, analyze
+from confine import landlock_version
 from errors import UserError
 from media import nursery, wire, worker
 from media.nursery import Nurseries
@@ -33,7 +35,7 @@ PORTRAIT, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animat
 
 # A reader that a hostile file has taken over: it does what the file is called.
 TAKEN_OVER = """
-import ctypes, os, socket, subprocess, time
+import ctypes, os, platform, resource, signal, socket, subprocess, sys, threading, time
 import numpy as np
 from media import cell, wire
 from media.provenance import Provenance
@@ -44,6 +46,84 @@ def attempt(call):
     except OSError as error:
         return type(error).__name__
     return "done"
+
+LIBC, PARENT = ctypes.CDLL(None, use_errno=True), os.getppid()  # the program itself
+COLUMN = ("x86_64", "aarch64").index(platform.machine())
+
+def raw(*numbers, arguments=(0, 0, 0, 0, 0, 0)):
+    # a call by its number on this machine, where the C library has no name for it
+    if LIBC.syscall(ctypes.c_long(numbers[COLUMN]), *map(ctypes.c_long, arguments)) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+
+def thread():
+    begun = threading.Thread(target=int)
+    begun.start()
+    begun.join()
+
+def look_in(path):
+    with open(path, "rb") as file:
+        file.read(1)
+
+PROCESSES = {  # what reaches beyond this process
+    "kill": lambda: os.kill(PARENT, 0),
+    "tkill": lambda: raw(200, 130, arguments=(PARENT, 0, 0)),
+    "tgkill": lambda: raw(234, 131, arguments=(PARENT, PARENT, 0)),
+    "rt_sigqueueinfo": lambda: raw(129, 138, arguments=(PARENT, 0, 0)),
+    "rt_tgsigqueueinfo": lambda: raw(297, 240, arguments=(PARENT, PARENT, 0, 0)),
+    "pidfd_open": lambda: os.pidfd_open(PARENT),
+    "pidfd_send_signal": lambda: signal.pidfd_send_signal(0, 0),
+    "pidfd_getfd": lambda: raw(438, 438, arguments=(0, 0, 0)),
+    "ptrace": lambda: raw(101, 117, arguments=(16, PARENT, 0, 0)),
+    "process_vm_readv": lambda: raw(310, 270, arguments=(PARENT, 0, 0, 0, 0, 0)),
+    "process_vm_writev": lambda: raw(311, 271, arguments=(PARENT, 0, 0, 0, 0, 0)),
+    "process_madvise": lambda: raw(440, 440),
+    "process_mrelease": lambda: raw(448, 448),
+    "kcmp": lambda: raw(312, 272, arguments=(PARENT, PARENT, 0, 0, 0)),
+    "prlimit": lambda: resource.prlimit(PARENT, resource.RLIMIT_CPU),
+    "fork": fork,
+    "vfork": lambda: raw(58, 220, arguments=(17,)),  # on ARM: clone
+    "clone": lambda: raw(56, 220, arguments=(17,)),
+    "unshare": lambda: raw(272, 97, arguments=(0x40000000,)),
+    "setns": lambda: raw(308, 268),
+    "perf_event_open": lambda: raw(298, 241),
+    "bpf": lambda: raw(321, 280),
+    "userfaultfd": lambda: raw(323, 282),
+    "chmod": lambda: os.chmod(__import__("tempfile").gettempdir(), 0o1777),
+    "utime": lambda: os.utime(OWN),
+}
+ALLOWED = {  # what it needs itself
+    "thread": thread,
+    "raise": lambda: (signal.signal(signal.SIGUSR1, signal.SIG_IGN),
+                      signal.raise_signal(signal.SIGUSR1)),
+    "limit": lambda: resource.getrlimit(resource.RLIMIT_CPU),
+    "memory": lambda: os.close(os.memfd_create("a")),
+    "file": lambda: look_in(OWN),
+    "library": lambda: look_in(os.__file__),
+    "program": lambda: look_in(cell.__file__),
+}
+FILES = {  # that are not its own
+    "passwd": lambda: look_in("/etc/passwd"),
+    "beside": lambda: look_in(OWN.with_name("beside.txt")),
+    "folder": lambda: os.listdir(OWN.parent),
+    "root": lambda: os.listdir("/"),
+    "environment": lambda: look_in(f"/proc/{PARENT}/environ"),
+    "memory": lambda: look_in(f"/proc/{PARENT}/mem"),
+    "write": lambda: open(OWN, "r+b").close(),
+    "cut": lambda: os.truncate(OWN, 1),
+    "make": lambda: open(OWN.with_name("made"), "xb").close(),
+    "make in the program": lambda: open(cell.__file__ + ".made", "xb").close(),
+    "delete": lambda: os.unlink(OWN),
+    "move": lambda: os.rename(OWN, OWN.with_name("moved")),
+    "link": lambda: os.symlink(OWN, OWN.with_name("link")),
+    "make a folder": lambda: os.mkdir(OWN.with_name("made")),
+}
+
+def tried(deeds):
+    return tuple(f"{name}: {attempt(deed)}" for name, deed in deeds.items())
 
 def ask():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
@@ -62,15 +142,19 @@ class Taken(cell.LocalReader):
         if deed == "eat":
             self.eaten = [np.empty(1_000_000_000, np.uint8) for _ in range(100)]
         if deed == "fill":
-            with open(self.path.with_name("filled"), "wb") as out:
-                out.truncate(cell.LIMITS.output_bytes + 1)
+            os.truncate(os.memfd_create("filled"), cell.LIMITS.output_bytes + 1)
         found = super().provenance()
-        tried = (
+        global OWN
+        OWN = self.path
+        for kind in (PROCESSES, ALLOWED, FILES):
+            if deed in [kind_name for kind_name, one in globals().items() if one is kind]:
+                return Provenance(found.facts, tried(kind), found.content_credentials)
+        answers = (
             attempt(ask), attempt(lambda: subprocess.run(["true"])), attempt(lambda: os.kill(1, 0)),
             "torch" if "torch" in __import__("sys").modules else "no torch",
             "\\x1b[2J" + str(sorted(name for name in os.environ if "TOKEN" in name)),
         )
-        return Provenance(found.facts, tried, found.content_credentials)
+        return Provenance(found.facts, answers, found.content_credentials)
 
     def own_audio(self, start_s, stop_s):
         if self.path.stem == "garble":
@@ -87,7 +171,7 @@ def taken():
     """The nursery of the readers that were taken over; it is started once."""
     os.environ["HF_TOKEN"] = "secret"
     held = Nurseries("-c", TAKEN_OVER)
-    held.network_is_cut()
+    held.without()
     del os.environ["HF_TOKEN"]
     yield held
     held.close()
@@ -136,7 +220,7 @@ def test_the_coding_is_known_without_decoding():
 
 
 def test_it_is_said_where_files_are_read():
-    assert "process of their own" in isolation()
+    assert "process of its own" in isolation()
 
 
 def test_the_sentences_are_there_in_german():
@@ -245,6 +329,41 @@ def test_it_has_no_network_no_programs_no_other_process_no_torch_and_no_token(tm
         tried = reader.provenance().notes
     assert tried[:4] == ("PermissionError", "PermissionError", "PermissionError", "no torch")
     assert tried[4] == "\ufffd[2J[]"  # no variable with a token, and no escape for a terminal
+
+
+def deeds(path) -> dict[str, str]:
+    """What came of the deeds that a file is called after."""
+    with open_reader(path) as reader:
+        return dict(note.split(": ") for note in reader.provenance().notes)
+
+
+def test_it_reaches_no_other_process_by_any_call_and_makes_none(tmp_path, taken_over):
+    answers = deeds(named(tmp_path, "PROCESSES"))
+    assert len(answers) == 25
+    assert {name: how for name, how in answers.items() if how != "PermissionError"} == {}
+
+
+def test_it_reads_no_other_file_and_writes_none(tmp_path, taken_over):
+    if landlock_version() == 0:
+        pytest.skip("this kernel has no Landlock")
+    (tmp_path / "beside.txt").write_text("another visitor's")
+    answers = deeds(named(tmp_path, "FILES"))
+    assert len(answers) == 14
+    assert {name: how for name, how in answers.items() if how != "PermissionError"} == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["FILES.jpg", "beside.txt"]
+
+
+def test_it_still_does_what_it_needs(tmp_path, taken_over):
+    assert set(deeds(named(tmp_path, "ALLOWED")).values()) == {"done"}
+
+
+def test_a_kernel_without_landlock_is_said(monkeypatch, taken):
+    assert isolation().endswith("without other files.") == (landlock_version() > 0)
+    monkeypatch.setattr(worker.READERS, "without", lambda: {nursery.NETWORK})
+    assert "did not let it give up other files" in isolation()
+    monkeypatch.setattr(confine, "landlock_version", lambda: 0)
+    assert not confine.read_only(PORTRAIT)  # and this process still reads what it likes
+    assert CLIP.read_bytes()
 
 
 def test_what_is_no_message_ends_the_reader(tmp_path, taken_over):

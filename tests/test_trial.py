@@ -8,9 +8,11 @@ import socket
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from confine import landlock_version
 from detectors import trial
 from detectors.pool import Pool
 from detectors.registry import role_of
@@ -22,6 +24,10 @@ from media import nursery
 from tests.tiny_models import write_model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can confine a process")
+
+
+NO_LANDLOCK = pytest.mark.skipif(landlock_version() == 0, reason="this kernel has no Landlock")
+LOOK = pytest.param("look", "PermissionError", marks=NO_LANDLOCK)
 
 
 class Deed(Spatial):
@@ -38,6 +44,8 @@ class Deed(Spatial):
         if checkpoint.name == "call":
             with socket.socket() as line:
                 line.connect(("127.0.0.1", 9))
+        if checkpoint.name == "look":
+            Path("/etc/passwd").read_text()
         return super().load(checkpoint, device)
 
 
@@ -51,7 +59,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("deed", "said"),
-    [("crash", "crash brought down"), ("spin", "too long"), ("call", "PermissionError")],
+    [("crash", "crash brought down"), ("spin", "too long"), ("call", "PermissionError"), LOOK],
 )
 def test_what_brings_down_the_trial_is_refused_and_never_loaded_here(
     checkpoint, monkeypatch, deed, said

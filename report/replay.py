@@ -7,20 +7,23 @@ file, checkpoints, settings, versions, numbers. Imports analysis and report.expo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from analysis import Analysis, Settings
 from errors import UserError
 from report import seal
 from report.export import to_json
-from report.schema import SCHEMA_VERSION
+from report.schema import SCHEMA_VERSION, Stored
 from report.words import signed
 
 SAME = 1e-3  # log-odds; another processor rounds differently in the last digits
-NEEDED = ("schema_version", "file", "verdict", "findings", "settings", "checkpoints", "versions")
+MOST_BYTES = 10_000_000  # of a report; an hour end to end has some 4 MB
 
 
 @dataclass(frozen=True)
@@ -45,21 +48,25 @@ def read_report(path: str | Path) -> dict[str, Any]:
     """Read a stored report.
 
     Raises:
-        UserError: ``bad_report`` when it is none.
+        UserError: ``bad_report`` when it is none, or too large for one.
     """
+    name = Path(path).name
     try:
-        stored = json.loads(Path(path).read_text("utf-8"))
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise UserError("bad_report", f"{name} is larger than a report can be.")
+        stored = json.loads(data.decode("utf-8"), parse_constant=_number_of, parse_float=_number_of)
     except (OSError, ValueError, RecursionError) as error:
+        raise UserError("bad_report", f"{name} is not a readable JSON report.") from error
+    try:
+        Stored.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its structure"
         raise UserError(
-            "bad_report", f"{Path(path).name} is not a readable JSON report."
+            "bad_report", f"{name} is no report of this program: {where} is missing or wrong."
         ) from error
-    missing = [k for k in NEEDED if k not in stored] if isinstance(stored, dict) else list(NEEDED)
-    if missing:
-        raise UserError(
-            "bad_report",
-            f"{Path(path).name} is no report of this program: {missing[0]} is missing.",
-        )
-    if str(stored["schema_version"]).split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+    if stored["schema_version"].split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         raise UserError(
             "bad_report",
             f"The report has format {stored['schema_version']}; this program reads "
@@ -68,20 +75,25 @@ def read_report(path: str | Path) -> dict[str, Any]:
     return stored
 
 
+def _number_of(text: str) -> float:
+    """A number of JSON; NaN, Infinity and 1e999 are none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
 def settings_of(stored: Mapping[str, Any]) -> Settings:
     """The settings that a stored report was made with, each checkpoint at its exact revision."""
     chosen = stored["settings"]
-    try:
-        return Settings(
-            mode=chosen["mode"],
-            detectors=tuple(chosen["detectors"]),
-            checkpoints={n: _pinned(n, spec, stored) for n, spec in chosen["checkpoints"].items()},
-            fake_labels={n: tuple(labels) for n, labels in chosen["fake_labels"].items()},
-            device=chosen["device"],
-            stability=chosen["stability"],
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError("bad_report", "The settings in the report are incomplete.") from error
+    return Settings(
+        mode=chosen["mode"],
+        detectors=tuple(chosen["detectors"]),
+        checkpoints={n: _pinned(n, spec, stored) for n, spec in chosen["checkpoints"].items()},
+        fake_labels={n: tuple(labels) for n, labels in chosen["fake_labels"].items()},
+        device=chosen["device"],
+        stability=chosen["stability"],
+    )
 
 
 def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...]:

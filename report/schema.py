@@ -283,6 +283,47 @@ class Report(Content):
     )
 
 
+class Known(BaseModel):
+    """What is read of a stored report: a number is finite, and other fields may stand beside."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class StoredFile(Known):
+    """What was analyzed, or a reference."""
+
+    sha256: str
+
+
+class StoredVerdict(Known):
+    """The sum."""
+
+    level: str
+    log_odds: float | None
+
+
+class StoredFinding(Known):
+    """What one detector says about one person."""
+
+    detector: str
+    person: str | None
+    log_odds: float | None
+
+
+class Stored(Known):
+    """What `report.replay` reads of a report that somebody sends; each format 1.x has it."""
+
+    schema_version: str
+    file: StoredFile
+    verdict: StoredVerdict
+    findings: list[StoredFinding]
+    references: list[StoredFile] = []
+    settings: Settings
+    checkpoints: dict[str, str]
+    versions: dict[str, str]
+    report_sha256: str | None = None
+
+
 def generated() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a report."""
     made = Report.model_json_schema(mode="serialization")

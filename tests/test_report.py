@@ -706,6 +706,43 @@ def test_a_file_that_is_no_report_is_refused_with_a_sentence(tmp_path, text):
     assert data.value.code == "bad_report"
 
 
+NO_NUMBERS = ("NaN", "-Infinity", "1e999", "9" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        ("verdict", "[]"), ("file", '"x"'), ("findings", "null"), ("findings", "[1]"),
+        ("versions", "[]"), ("checkpoints", "null"), ("settings", "{}"), ("schema_version", "1"),
+        ("references", "[1]"), ("report_sha256", "[]"), ("verdict.log_odds", "1" + "0" * 400),
+        ("verdict.log_odds", "true"), ("settings.stability", '"yes"'),
+        ("settings.mode", '"slow"'), ("rest", "[" * 900 + "]" * 900),
+        ("rest", "[" * 100_000 + "]" * 100_000), ("rest", " " * replay.MOST_BYTES + "1"),
+        *(("rest", number) for number in NO_NUMBERS),
+    ],
+    ids=lambda text: text[:12],
+)  # fmt: skip
+def test_what_somebody_sends_as_a_report_is_checked_before_the_analysis(tmp_path, where, what):
+    report = export.to_json(made_analysis())
+    part, *name = where.split(".")
+    target = report[part] if name else report
+    target[name[0] if name else part] = "HERE"
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(report).replace('"HERE"', what), "utf-8")
+    with pytest.raises(UserError) as data:
+        replay.read_report(path)
+    assert data.value.code == "bad_report"
+
+
+def test_a_report_of_an_earlier_format_with_other_fields_is_still_read(tmp_path):
+    report = export.to_json(made_analysis()) | {"schema_version": "1.2", "rest": [[10**400]]}
+    del report["references"], report["people"]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(report), "utf-8")
+    assert replay.settings_of(replay.read_report(path)) == made_analysis().settings
+    assert replay.compare(replay.read_report(path), made_analysis())
+
+
 # ------------------------------------------------------------------ video
 
 

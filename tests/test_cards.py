@@ -104,7 +104,7 @@ def test_a_model_card_is_one_page_that_says_what_card_and_table_say(detector):
 SETS = ("devset", "outside", "faces-val", "faces-train", "talking-ar", "talking-en", "wild")
 
 
-@pytest.mark.parametrize("detector", [r.name for r in roles() if not r.empty])
+@pytest.mark.parametrize("detector", page.PAGES)
 def test_a_card_is_read_without_knowing_our_names_of_sets(detector):
     readme = (DEFAULTS / detector / "README.md").read_text("utf-8")
     card = Card.from_json((DEFAULTS / detector / "card.json").read_text("utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,117 @@ def test_a_clip_backbone_equals_its_formula_written_out(tmp_path: Path):
         x = x + linear(inner * torch.sigmoid(1.702 * inner), at + "mlp.fc2")
     with torch.inference_mode():
         expected = norm(x, "post_layernorm")[:1]
+        torch.testing.assert_close(model._token(pixels), expected, atol=1e-4, rtol=1e-4)
+
+
+def stirred(folder: Path, backbone: str) -> dict[str, torch.Tensor]:
+    """A GenD without a bias of 0 or a scale of 1, so that none of them can be forgotten."""
+    gend(folder, backbone)
+    tensors = {
+        name: value + 0.1 * torch.randn(value.shape)
+        for name, value in load_file(folder / "model.safetensors").items()
+    }
+    save(folder, json.loads((folder / "config.json").read_text()), tensors)
+    return {name.removeprefix("feature_extractor.backbone."): v for name, v in tensors.items()}
+
+
+class Written:
+    """Linear layers and norms by their names."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.t = tensors
+
+    def linear(self, x, name):
+        return x @ self.t[f"{name}.weight"].T + self.t.get(f"{name}.bias", 0)
+
+    def norm(self, x, name):
+        return F.layer_norm(x, x.shape[-1:], self.t[f"{name}.weight"], self.t[f"{name}.bias"], 1e-5)
+
+    def two_layers(self, x, first, second):
+        inner = self.linear(x, first)
+        return self.linear(inner * (1 + torch.erf(inner / 2**0.5)) / 2, second)
+
+
+def attend(q, k, v):
+    return torch.softmax(q @ k.T / q.shape[1] ** 0.5, -1) @ v
+
+
+def test_a_dinov3_backbone_equals_its_formula_written_out(tmp_path: Path):
+    """Class token, 4 registers, patches; queries and keys of patches turn with their place.
+
+    facebookresearch/dinov3, dinov3/layers/rope_position_encoding.py and attention.py: places from
+    -1 to 1, periods 100^(k / 16), number k turns together with number k + 32.
+    """
+    w = Written(stirred(tmp_path / "m", BACKBONES[2]))
+    checkpoint = store.resolve(str(tmp_path / "m"), role_of("spatial"))
+    model, _ = load_image_classifier(checkpoint)
+    pixels = torch.randn(1, 3, 224, 224)
+    at = "embeddings."
+    kernel, bias = (w.t[f"{at}patch_embeddings.{part}"] for part in ("weight", "bias"))
+    patches = F.conv2d(pixels, kernel, bias, stride=56)[0].flatten(1).T
+    x = torch.cat([w.t[at + "cls_token"][0], w.t[at + "register_tokens"][0], patches])
+    angles = torch.zeros(5 + 16, 32)  # no turn for the first five
+    for row in range(4):
+        for column in range(4):
+            for k in range(16):
+                for part, place in enumerate((row, column)):
+                    turn = 2 * math.pi * (2 * (place + 0.5) / 4 - 1) / 100 ** (k / 16)
+                    angles[5 + 4 * row + column, 16 * part + k] = turn
+
+    def turned(x):
+        both = torch.complex(x[:, :32], x[:, 32:]) * torch.polar(torch.ones(21, 32), angles)
+        return torch.cat([both.real, both.imag], 1)
+
+    for index in range(2):
+        here = f"layer.{index}."
+        q, k, v = (w.linear(w.norm(x, here + "norm1"), f"{here}attention.{n}_proj") for n in "qkv")
+        result = w.linear(attend(turned(q), turned(k), v), here + "attention.o_proj")
+        x = x + w.t[here + "layer_scale1.lambda1"] * result
+        inner = w.norm(x, here + "norm2")
+        result = w.two_layers(inner, here + "mlp.up_proj", here + "mlp.down_proj")
+        x = x + w.t[here + "layer_scale2.lambda1"] * result
+    with torch.inference_mode():
+        expected = w.norm(x, "norm")[:1]
+        torch.testing.assert_close(model._token(pixels), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_perception_encoder_equals_its_formula_written_out(tmp_path: Path):
+    """Learned places and turned ones, pre-norm layers, a latent that attends to all tokens.
+
+    facebookresearch/perception_models, core/vision_encoder/pe.py and rope.py: places counted from
+    1 across a grid of 24, x before y, periods 10000^(k / 16), neighboring numbers turn together.
+    """
+    w = Written(stirred(tmp_path / "m", BACKBONES[1]))
+    checkpoint = store.resolve(str(tmp_path / "m"), role_of("spatial"))
+    model, _ = load_image_classifier(checkpoint)
+    pixels = torch.randn(1, 3, 56, 56)
+    patches = F.conv2d(pixels, w.t["patch_embed.proj.weight"], stride=14)[0].flatten(1).T
+    x = w.norm(torch.cat([w.t["cls_token"][0], patches]) + w.t["pos_embed"][0], "norm_pre")
+    angles = torch.zeros(1 + 16, 32)
+    for row in range(4):
+        for column in range(4):
+            for k in range(16):
+                for part, place in enumerate((column, row)):
+                    turn = (place + 1) / 4 * 24 / 10_000 ** (k / 16)
+                    angles[1 + 4 * row + column, 16 * part + k] = turn
+
+    def turned(x):
+        both = torch.view_as_complex(x.reshape(17, 32, 2).contiguous())
+        return torch.view_as_real(both * torch.polar(torch.ones(17, 32), angles)).flatten(1)
+
+    for index in range(2):
+        here = f"blocks.{index}."
+        q, k, v = w.linear(w.norm(x, here + "norm1"), here + "attn.qkv").chunk(3, -1)
+        x = x + w.linear(attend(turned(q), turned(k), v), here + "attn.proj")
+        x = x + w.two_layers(w.norm(x, here + "norm2"), here + "mlp.fc1", here + "mlp.fc2")
+    x = w.norm(x, "norm")
+    q = w.linear(w.t["attn_pool.latent"][0], "attn_pool.q")
+    k, v = w.linear(x, "attn_pool.kv").chunk(2, -1)
+    heads = [attend(q[:, i : i + 8], k[:, i : i + 8], v[:, i : i + 8]) for i in range(0, 64, 8)]
+    pooled = w.linear(torch.cat(heads, 1), "attn_pool.proj")
+    inner = w.norm(pooled, "attn_pool.norm")
+    expected = pooled + w.two_layers(inner, "attn_pool.mlp.fc1", "attn_pool.mlp.fc2")
+    with torch.inference_mode():
         torch.testing.assert_close(model._token(pixels), expected, atol=1e-4, rtol=1e-4)
 
 

@@ -99,6 +99,8 @@ class Plain:
         return (x - mean) / (var + 1e-5).sqrt() * w + b
 
     def slope(self, x, name):
+        if f"{name}.weight" not in self.t:
+            return torch.where(x > 0, x, 0.0)
         w = self.t[f"{name}.weight"].view((1, -1) + (1,) * (x.ndim - 2))
         return torch.where(x > 0, x, w * x)
 
@@ -163,10 +165,11 @@ def slow_avhubert(t, heads, audio=None, lips=None, norm_first=True) -> torch.Ten
     observed = None if lips is None else plain.look(lips)
     speech = torch.zeros_like(observed) if speech is None else speech
     observed = torch.zeros_like(speech) if observed is None else observed
-    x = plain.linear(
-        plain.norm(torch.cat([speech, observed], -1), "layer_norm"), "post_extract_proj"
-    )
-    x = plain.placed(x)
+    if "post_extract_proj.weight" in t:
+        both = plain.norm(torch.cat([speech, observed], -1), "layer_norm")
+        x = plain.placed(plain.linear(both, "post_extract_proj"))
+    else:
+        x = plain.placed(plain.norm(speech + observed, "layer_norm"))
     x = x if norm_first else plain.norm(x, "encoder.layer_norm")
     layers = {name.split(".")[2] for name in t if name.startswith("encoder.layers.")}
     for index in range(len(layers)):
@@ -220,6 +223,26 @@ def test_avhubert_equals_the_encoder_written_out(norm_first: bool, tmp_path: Pat
             slow = slow_avhubert(tensors, 2, norm_first=norm_first, **given)
             fast = network(**{name: value[None] for name, value in given.items()})[0]
             torch.testing.assert_close(fast, slow, **CLOSE)
+
+
+@pytest.mark.parametrize("variant", ["add", "relu"])
+def test_the_variants_of_avhubert_equal_the_encoder_written_out(variant: str):
+    """`modality_fuse: add` has no projection, `resnet_relu_type: relu` no slopes."""
+    tensors = avhubert_tensors()
+    if variant == "add":
+        tensors |= {f"layer_norm.{part}": torch.randn(32) for part in ("weight", "bias")}
+        left_out = ("post_extract_proj.",)
+    else:
+        left_out = (".relu1.", ".relu2.", "frontend3D.2.")
+    tensors = {k: v for k, v in tensors.items() if not any(part in k for part in left_out)}
+    network = build_avhubert({"encoder_attention_heads": 2}, tensors).eval()
+    assert network.shape.concatenates == (variant != "add")
+    assert network.shape.prelu == (variant != "relu")
+    audio, lips = torch.randn(5, 104), torch.randn(5, 88, 88)
+    with torch.inference_mode():
+        for given in ({"audio": audio}, {"lips": lips}, {"audio": audio, "lips": lips}):
+            fast = network(**{name: value[None] for name, value in given.items()})[0]
+            torch.testing.assert_close(fast, slow_avhubert(tensors, 2, **given), **CLOSE)
 
 
 def test_every_published_layout_of_avhubert_holds_the_same_encoder(tmp_path: Path):
@@ -279,7 +302,7 @@ def test_syncnet_equals_its_towers_asked_one_window_after_the_other(tmp_path: Pa
 # --- by Hub id
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def speaking(tmp_path_factory, portrait) -> tuple[Window, FaceTrack]:
     """Two and a half seconds of a portrait whose lips open and close, with a buzz."""
     time = np.arange(40_000) / 16_000

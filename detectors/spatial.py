@@ -106,14 +106,15 @@ class Spatial(Detector):
         """(n,) raw log-odds of a prepared batch, and (n, k, g, g) what each of k heads on the
         patches adds at each of them, if known.
         """
-        import torch
+        from detectors.inference import inference, moved
 
         card = self.checkpoint.card
-        with torch.inference_mode():
+        with inference(self.device):
+            given = moved(batch, self.device)
             if self.shared is not None:
-                raw, maps = self.network.judge(self.shared, batch.to(self.device))
+                raw, maps = self.network.judge(self.shared, given)
                 return raw.double().cpu().numpy(), maps.float().cpu().numpy()
-            output = self.network(pixel_values=batch.to(self.device), output_hidden_states=True)
+            output = self.network(pixel_values=given, output_hidden_states=True)
             maps = patch_log_odds(self.network, output.hidden_states, card)
         logits = output.logits.float().cpu().numpy()
         return log_odds_from_logits(logits, card.fake_indices, card.real_indices), maps

@@ -60,18 +60,21 @@ class Temporal(Detector):
         """Mean raw log-odds of up to three runs of frames."""
         import torch
 
+        from detectors.inference import inference, moved
+
         card = self.checkpoint.card
         runs = runs_of(window, track, card)
         if not runs:
             return Measurement.cannot("clip_too_short")
         if self.shared is not None:  # each frame costs a pass of the backbone; it learned from one
             runs = [runs[len(runs) // 2]]
-        batch = torch.stack([to_input(run, card) for run in runs]).to(self.device)
-        with torch.inference_mode():
+        batch = torch.stack([to_input(run, card) for run in runs])
+        with inference(self.device):
+            given = moved(batch, self.device)
             if self.shared is None:
-                logits = self.network(pixel_values=batch).logits
+                logits = self.network(pixel_values=given).logits
             else:
-                logits = self.network.judge(self.shared, batch)[:, None]
+                logits = self.network.judge(self.shared, given)[:, None]
         numbers = logits.float().cpu().numpy()
         raw = log_odds_from_logits(numbers, card.fake_indices, card.real_indices)
         measures = {"runs": float(len(raw)), "strongest_run_log_odds": float(raw.max())}

@@ -54,8 +54,7 @@ class Voice(Detector):
 
     def measure(self, window: Window, track: FaceTrack | None) -> Measurement:
         """Raw log-odds of the four seconds around the window, where somebody speaks in them."""
-        import torch
-
+        from detectors.inference import inference, moved
         from media.speech import speech_stretches
 
         card, audio = self.checkpoint.card, window.wide_audio
@@ -66,8 +65,9 @@ class Voice(Detector):
         own_s = float((window.speech_s[:, 1] - window.speech_s[:, 0]).sum())
         if spoken_s < LEAST_SPEECH_S or own_s < min(LEAST_OWN_S, spoken_s):
             return Measurement.cannot("no_speech", measures)
-        batch = to_audio_input(audio, card).to(self.device)
-        with torch.inference_mode():
-            logits = self.network(input_values=batch).logits.float().cpu().numpy()
-        raw = log_odds_from_logits(logits, card.fake_indices, card.real_indices)
+        with inference(self.device):
+            given = moved(to_audio_input(audio, card), self.device)
+            logits = self.network(input_values=given).logits
+        numbers = logits.float().cpu().numpy()
+        raw = log_odds_from_logits(numbers, card.fake_indices, card.real_indices)
         return Measurement(float(raw[0]), measures=measures)

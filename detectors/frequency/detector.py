@@ -120,6 +120,8 @@ class Frequency(Detector):
         assert track is not None  # `obstacle` lets no window without a face through
         import torch
 
+        from detectors.inference import inference, moved
+
         chosen = spread(len(track.crops), FACES_A_WINDOW)
         data = np.stack(
             [describe(assessment) for assessment in align.center(track.crops[chosen], DESCRIBED_PX)]
@@ -130,8 +132,8 @@ class Frequency(Detector):
         }
         if not self.network.gate.in_domain(measures):
             return Measurement.cannot("re_encoded", measures)
-        with torch.inference_mode():
-            logits = self.network.net(torch.from_numpy(data).to(self.device))
+        with inference(self.device):
+            logits = self.network.net(moved(torch.from_numpy(data), self.device))
         return Measurement(float(logits.mean()), measures=measures, curves=(_drawn(data),))
 
 

@@ -165,15 +165,15 @@ class ProbeDetector(Detector):
 
     def _log_odds(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n, 224, 224, 3) uint8 RGB to (n,) float64 log-odds of the head, and unfamiliarity."""
-        import torch
+        from detectors.inference import inference, moved
 
         head: Head = self.network
-        with torch.inference_mode():
-            batch = to_input(images, self.checkpoint.card).to(self.device)
+        with inference(self.device):
+            batch = moved(to_input(images, self.checkpoint.card), self.device)
             depth = max(part.layer for part in head.parts)
             class_only = Part(depth, "patches") not in head.parts
             vectors = features(self.shared(batch, depth, class_only), head.parts)
-            result = vectors @ head.weight + head.bias
+        result = vectors @ head.weight + head.bias  # float32 on any device: it costs nothing
         known = head.familiarity
         unfamiliar = np.zeros(len(images)) if known is None else known.percentile(vectors)
         return result.double().cpu().numpy(), unfamiliar

@@ -34,9 +34,10 @@ class LogMel(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """(b, m) float32 audio to (b, 80, m / 160), about -1..1; row i is centered at i x 10 ms."""
-        wave = torch.stft(samples, self.FFT, self.HOP, window=self.window, return_complex=True)
-        power = wave[..., :-1].abs().square()
-        mel = torch.einsum("bfn,fk->bkn", power, self.filters)
+        with torch.autocast(samples.device.type, enabled=False):  # powers span 100 dB
+            wave = torch.stft(samples, self.FFT, self.HOP, window=self.window, return_complex=True)
+            power = wave[..., :-1].abs().square()
+            mel = torch.einsum("bfn,fk->bkn", power, self.filters)
         logs = mel.clamp(min=1e-10).log10()
         floor = logs.amax((1, 2), keepdim=True) - 8.0  # 80 dB below the loudest
         return (torch.maximum(logs, floor) + 4.0) / 4.0

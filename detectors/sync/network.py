@@ -4,8 +4,8 @@ Two streams in the manner of AV-HuBERT (Shi et al. 2022, arXiv:2201.02184) share
 crops go through a 3-D convolution and a small residual trunk, the lips' outline through one layer,
 audio through the lower layers of the Whisper encoder (`audio_encoder`), each then through short
 convolutions over time. Pure torch; never sees a file but its own checkpoint, nor a face that is not
-found yet. May import `errors`, `media.align`, `audio_encoder` and
-`offset`.
+found yet. May import `errors`, `media.align`, `audio_encoder`, `offset`
+and `detectors.inference`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from detectors.inference import inference, moved
 from detectors.sync.audio_encoder import LogMel, MelEncoder, WhisperEncoder
 from errors import UserError
 from media import align
@@ -252,7 +253,6 @@ class SyncModel(nn.Module):
         """Whether mouth crops are looked at, beside the lips' outline."""
         return "mouth" in self.config.eyes
 
-    @torch.inference_mode()
     def embed_mouths(self, mouths: np.ndarray | None, landmarks: np.ndarray) -> np.ndarray:
         """Embed the mouths of one face.
 
@@ -266,15 +266,16 @@ class SyncModel(nn.Module):
         """
         if landmarks.ndim != 3 or landmarks.shape[1:] != (468, 2) or not len(landmarks):
             raise ValueError(f"landmarks: expected (n, 468, 2), got {landmarks.shape}")
-        device = next(self.parameters()).device
-        outline = torch.from_numpy(lip_outline(landmarks)).to(device)[None]
-        if mouths is None:
-            return self.look(outline, None)[0].cpu().numpy()
-        if mouths.shape != (len(landmarks), 96, 96):
+        if mouths is not None and mouths.shape != (len(landmarks), 96, 96):
             raise ValueError(f"mouths: expected {(len(landmarks), 96, 96)}, got {mouths.shape}")
-        edge = (align.MOUTH_PX - CROP_PX) // 2
-        inner = torch.from_numpy(np.ascontiguousarray(mouths[:, edge:-edge, edge:-edge]))
-        return self.look(outline, inner.to(device)[None].float())[0].cpu().numpy()
+        device, edge = next(self.parameters()).device, (align.MOUTH_PX - CROP_PX) // 2
+        with inference(device):
+            outline = moved(torch.from_numpy(lip_outline(landmarks)), device)[None]
+            inner = None
+            if mouths is not None:
+                center = np.ascontiguousarray(mouths[:, edge:-edge, edge:-edge])
+                inner = moved(torch.from_numpy(center), device)[None].float()
+            return self.look(outline, inner)[0].float().cpu().numpy()
 
     def look(self, outline: Tensor, mouths: Tensor | None) -> Tensor:
         """(b, n, 46) outlines and (b, n, 88, 88) mouths to (b, n, size) unit vectors.
@@ -288,7 +289,6 @@ class SyncModel(nn.Module):
             observed.append(self.mouth(mouths))
         return F.normalize(torch.stack(observed).sum(0), dim=-1)
 
-    @torch.inference_mode()
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """Embed the audio of the same stretch of time.
 
@@ -302,4 +302,6 @@ class SyncModel(nn.Module):
             raise ValueError(f"samples: expected (m,) of at most 28 s, got {samples.shape}")
         device = next(self.parameters()).device
         padded = np.pad(samples.astype(np.float32), (0, -len(samples) % SAMPLES))
-        return self.sound(self.ear(torch.from_numpy(padded).to(device)[None]))[0].cpu().numpy()
+        with inference(device):
+            rows = self.sound(self.ear(moved(torch.from_numpy(padded), device)[None]))[0]
+        return rows.float().cpu().numpy()

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from detectors.inference import inference, moved
 from detectors.loading import load_layout
 from detectors.sync.avhubert import AVHubert, build_avhubert
 from detectors.sync.network import CROP_PX, SyncModel
@@ -101,29 +102,26 @@ class AVHubertTowers(Towers):
         """Black mouths."""
         return self.embed_mouths(blank_mouths(frames))
 
-    @torch.inference_mode()
     def embed_mouths(self, crops: np.ndarray) -> np.ndarray:
         """(n, d) unit vectors of (n, 96, 96) uint8 gray mouths, whose center is looked at."""
         edge = (align.MOUTH_PX - CROP_PX) // 2
         inner = crops[:, edge:-edge, edge:-edge]
         values = (inner.astype(np.float32) / 255 - LIP_MEAN) / LIP_STD
-        return self._unit(self.network(lips=self._batch(values)))
+        return _unit(self._run(lips=values))
 
-    @torch.inference_mode()
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """Log filterbanks."""
-        return self._unit(self.network(audio=self._batch(audio_rows(samples))))
+        return _unit(self._run(audio=audio_rows(samples)))
 
     def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
         """Minus the mean cosine at the best lag that a recording may have."""
         return -measures["in_step"], {}
 
-    def _batch(self, values: np.ndarray) -> torch.Tensor:
+    def _run(self, **given: np.ndarray) -> torch.Tensor:
         device = next(self.network.parameters()).device
-        return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)[None]
-
-    def _unit(self, rows: torch.Tensor) -> np.ndarray:
-        return nn.functional.normalize(rows[0].float(), dim=-1).cpu().numpy()
+        rows = {n: torch.from_numpy(np.ascontiguousarray(v, np.float32)) for n, v in given.items()}
+        with inference(device):
+            return self.network(**{name: moved(row, device)[None] for name, row in rows.items()})[0]
 
 
 class SyncNetTowers(Towers):
@@ -142,20 +140,19 @@ class SyncNetTowers(Towers):
         """Black faces; four rows fewer than frames."""
         return self.embed_crops(np.zeros((frames, FACE_PX, FACE_PX, 3), np.uint8))
 
-    @torch.inference_mode()
     def embed_crops(self, crops: np.ndarray) -> np.ndarray:
         """(n - 4, d) unit vectors of (n, 224, 224, 3) uint8 RGB faces, looked at as BGR."""
         device = next(self.network.parameters()).device
-        rows = self.network.look(torch.from_numpy(crops[..., ::-1].copy()).to(device))
-        return nn.functional.normalize(rows, dim=-1).cpu().numpy()
+        with inference(device):
+            rows = self.network.look(moved(torch.from_numpy(crops[..., ::-1].copy()), device))
+        return _unit(rows)
 
-    @torch.inference_mode()
     def embed_audio(self, samples: np.ndarray) -> np.ndarray:
         """Thirteen cepstra, a hundred times a second."""
-        rows = cepstra(samples)
         device = next(self.network.parameters()).device
-        result = self.network.hear(torch.from_numpy(rows).to(device))
-        return nn.functional.normalize(result, dim=-1).cpu().numpy()
+        with inference(device):
+            rows = self.network.hear(moved(torch.from_numpy(cepstra(samples)), device))
+        return _unit(rows)
 
     def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
         """Minus SyncNet's confidence, best against median, at lags that a recording may have."""
@@ -196,6 +193,11 @@ def _try_once(towers: Towers, name: str) -> None:
     if raw is None or not np.isfinite(raw):
         sentence = f"{name} does not answer a second of lips and voice with finite numbers."
         raise UserError("weights_refused", sentence)
+
+
+def _unit(rows: torch.Tensor) -> np.ndarray:
+    """(n, d) of any type and device to float32 unit vectors on the processor."""
+    return nn.functional.normalize(rows.float(), dim=-1).cpu().numpy()
 
 
 def audio_rows(samples: np.ndarray) -> np.ndarray:

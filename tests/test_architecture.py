@@ -77,6 +77,7 @@ def test_detectors_never_import_each_other():
         "exhibits",
         "frozen",
         "gend",
+        "inference",
         "loading",
         "pool",
         "preprocess",

@@ -47,11 +47,11 @@ LOOK_EVERY_S = 0.05  # whether the work was asked to stop
 START_S = 120.0  # for a nursery, on a busy machine; two seconds are usual
 NETWORK, FILES = "the network", "other files"  # what a cell gives up where the kernel allows it
 MOST_CELLS = 8  # at the same time; further files wait
-KEPT = (
+PASSED_ON = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", *VARIABLES,
 )  # fmt: skip
 """Variables of the environment that a process for files may know; tokens are not among them."""
-OWN = {
+SET = {
     "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4", "MPLBACKEND": "agg",
     "CUDA_VISIBLE_DEVICES": "",
 }  # fmt: skip
@@ -85,10 +85,10 @@ class Nursery:
         self._said: dict[str, Any] | None = None
         self._line, theirs = socket.socketpair()
         self._line.settimeout(START_S)
-        selected = {name: os.environ[name] for name in KEPT if name in os.environ}
+        selected = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, *program, str(theirs.fileno())],
-            cwd=ROOT, env={**selected, **OWN}, pass_fds=[theirs.fileno()], start_new_session=True,
+            cwd=ROOT, env={**selected, **SET}, pass_fds=[theirs.fileno()], start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()

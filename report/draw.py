@@ -182,10 +182,10 @@ def re_encoded_pair(analysis: Analysis) -> tuple[np.ndarray, np.ndarray] | None:
         Two (640, 640, 3) uint8 RGB images; None where no kept image shows that person.
     """
     person = analysis.verdict.opinion.person
-    shots = [keyframe for keyframe in analysis.keyframes if person in keyframe.faces]
-    if person is None or not shots:
+    keyframes = [keyframe for keyframe in analysis.keyframes if person in keyframe.faces]
+    if person is None or not keyframes:
         return None
-    crop = face_of(shots[len(shots) // 2], person)
+    crop = face_of(keyframes[len(keyframes) // 2], person)
     size = (2 * align.CROP_PX, 2 * align.CROP_PX)
     before, after = (
         cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
@@ -238,15 +238,15 @@ def _dashes(
 def _free_place(
     box: np.ndarray,
     plate_wh: tuple[float, float],
-    picture_wh: tuple[int, int],
+    image_wh: tuple[int, int],
     taken: list[Place],
 ) -> Place:
     """Where a name plate covers no other one: above the box, below it, or inside its upper edge."""
     width, height = plate_wh
-    left = min(max(0.0, float(box[0])), max(0.0, picture_wh[0] - width))
+    left = min(max(0.0, float(box[0])), max(0.0, image_wh[0] - width))
     tops = (float(box[1]) - height - 3, float(box[3]) + 3, max(0.0, float(box[1])) + 3)
     places = [(left, top, left + width, top + height) for top in tops]
-    inside = [p for p in places if p[1] >= 0 and p[3] <= picture_wh[1]]
+    inside = [p for p in places if p[1] >= 0 and p[3] <= image_wh[1]]
     free = [p for p in inside if not any(_overlap(p, other) for other in taken)]
     return (free or inside or places)[0]
 

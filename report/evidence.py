@@ -22,7 +22,7 @@ from report.words import clock, signed, status
 from verdict.explain import STRENGTH, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 
-PICTURE_PX = 300  # height of an image on a card
+IMAGE_PX = 300  # height of an image on a card
 EVEN_LOG_ODDS = 0.25  # a heatmap whose parts differ by less shows nothing
 
 
@@ -44,7 +44,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Card:
+class EvidencePanel:
     """What one detector found in the person whom the verdict is about.
 
     Attributes:
@@ -73,7 +73,7 @@ class Card:
     note: str
 
 
-def evidence_cards(analysis: Analysis, language: Language = ENGLISH) -> tuple[Card, ...]:
+def evidence_cards(analysis: Analysis, language: Language = ENGLISH) -> tuple[EvidencePanel, ...]:
     """The cards of the verdict's person: counted ones by weight, then those only shown."""
     opinion = analysis.verdict.opinion
     subset = [
@@ -91,7 +91,7 @@ def _order(finding: Finding, opinion: Opinion) -> tuple[bool, float]:
     )
 
 
-def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
+def _card(analysis: Analysis, finding: Finding, language: Language) -> EvidencePanel:
     opinion = analysis.verdict.opinion
     contributions = opinion.contributions
     counted = finding.detector in contributions
@@ -109,7 +109,7 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> Card:
     top = max(finding.windows, key=lambda w: w.value, default=None)
     timed = top is not None and analysis.kind != MediaKind.IMAGE and len(finding.windows) > 1
     figure, note = _figure(analysis, finding, language)
-    return Card(
+    return EvidencePanel(
         title=language(title(finding.detector)),
         question=language(question(finding)),
         side=side,
@@ -179,7 +179,7 @@ def _image_figure(analysis: Analysis, image: FaceImage, heat: bool, language: La
     if image.control is not None:
         images.append((image.control, language("For comparison")))
         caption = language("What camera and codec do, they do to both; the difference counts.")
-    return Figure(caption, tuple((data_uri(part, PICTURE_PX), words) for part, words in images))
+    return Figure(caption, tuple((data_uri(part, IMAGE_PX), words) for part, words in images))
 
 
 def _bars(analysis: Analysis, finding: Finding, language: Language) -> Figure:

@@ -83,8 +83,8 @@ def _card(analysis: Analysis, person: Any, opinion: Opinion | None, language: La
 
 
 def _portrait(analysis: Analysis, person: str) -> str | None:
-    shots = [keyframe for keyframe in analysis.keyframes if person in keyframe.faces]
-    return data_uri(face_of(shots[len(shots) // 2], person), FACE_PX) if shots else None
+    keyframes = [keyframe for keyframe in analysis.keyframes if person in keyframe.faces]
+    return data_uri(face_of(keyframes[len(keyframes) // 2], person), FACE_PX) if keyframes else None
 
 
 def _stretches(analysis: Analysis, stretches: tuple, language: Language) -> str:

@@ -52,7 +52,7 @@ def measured(detector: str) -> dict[str, dict[str, str]]:
 
 @cache
 def shown() -> dict[str, list[dict[str, str]]]:
-    """Which rows, by part of the page: ``headline``, ``found`` and ``alarms``."""
+    """Which rows, by part of the page: ``headline``, ``ranking`` and ``alarms``."""
     return tomllib.loads(SHOWN.read_text("utf-8"))
 
 

@@ -24,8 +24,8 @@ from report.view import view
 from report.words import clock
 
 ROOM = Path(__file__).parent
-SHOT_PX = 260  # height of a whole image in the report
-MOST_SHOTS = 4
+KEYFRAME_PX = 260  # height of a whole image in the report
+MOST_KEYFRAMES = 4
 
 
 @cache
@@ -80,13 +80,13 @@ def to_html(analysis: Analysis, language: Language = ENGLISH, case: str = "") ->
         language: of the reader.
         case: a number or name that the user typed; printed when not empty.
     """
-    shots = [
-        (data_uri(annotated(analysis, keyframe), SHOT_PX), _shot_caption(analysis, keyframe.time_s))
-        for keyframe in _spread(analysis.keyframes, MOST_SHOTS)
+    keyframes = [
+        (data_uri(annotated(analysis, frame), KEYFRAME_PX), _frame_caption(analysis, frame.time_s))
+        for frame in _spread(analysis.keyframes, MOST_KEYFRAMES)
     ]
     return render(
         "report", language, **_values(analysis, language, False), case=case.strip(),
-        name=analysis.name, sha256=analysis.sha256, when=when(analysis), shots=shots,
+        name=analysis.name, sha256=analysis.sha256, when=when(analysis), keyframes=keyframes,
         version=analysis.versions.get("program", ""), css=css(),
     )  # fmt: skip
 
@@ -100,10 +100,10 @@ def _values(analysis: Analysis, language: Language, interactive: bool) -> dict[s
     }
 
 
-def _spread(shots: tuple, most: int) -> list:
-    step = max(1, -(-len(shots) // most))
-    return list(shots[::step])[:most]
+def _spread(keyframes: tuple, most: int) -> list:
+    step = max(1, -(-len(keyframes) // most))
+    return list(keyframes[::step])[:most]
 
 
-def _shot_caption(analysis: Analysis, time_s: float) -> str:
+def _frame_caption(analysis: Analysis, time_s: float) -> str:
     return clock(time_s) if analysis.kind == MediaKind.VIDEO else ""

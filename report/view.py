@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from analysis import Analysis
 from detectors.base import Finding
-from report.evidence import Card, evidence_cards
+from report.evidence import EvidencePanel, evidence_cards
 from report.faces import FaceCard, face_cards
 from report.language import ENGLISH, Language
 from report.roles import phrase, title
@@ -82,7 +82,7 @@ class View:
     gauge: Gauge | None
     sentences: tuple[str, ...]
     faces: tuple[FaceCard, ...]
-    cards: tuple[Card, ...]
+    cards: tuple[EvidencePanel, ...]
     silent: tuple[tuple[str, str], ...]
     timeline: Timeline | None
     warnings: tuple[str, ...]

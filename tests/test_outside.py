@@ -88,7 +88,7 @@ def registry(tmp_path, monkeypatch):
 
 
 def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
-    items = external.outside_items(tmp_path / "outside", registry.__getitem__)
+    items = external.external_items(tmp_path / "outside", registry.__getitem__)
     assert [(i.label, i.group, i.source, i.path.suffix, i.path.read_bytes()) for i in items] == [
         (0, "me", "package-some-faces", ".jpg", PHOTO),
         (1, "maker", "", ".webp", DRAWN),
@@ -101,7 +101,7 @@ def test_the_listed_files_and_no_others_are_fetched(tmp_path, registry):
         "outside": 2, "studio": 0, "outside-train": 1
     }  # fmt: skip
     assert len(list((tmp_path / "outside").glob("*/*"))) == 3
-    again = external.outside_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))
+    again = external.external_items(tmp_path / "outside", lambda url: pytest.fail("fetched again"))
     assert again == items
 
 
@@ -109,7 +109,7 @@ def test_a_changed_file_is_refused(tmp_path, registry):
     other = packed_zip({"x/me.JPG": b"another photo", "x/maker.webp": DRAWN})
     registry["https://pypi.org/f/faces-1.0.zip"] = other
     with pytest.raises(ValueError, match="has changed"):
-        external.outside_items(tmp_path / "outside", registry.__getitem__)
+        external.external_items(tmp_path / "outside", registry.__getitem__)
 
 
 def test_the_list_holds_each_file_once():

@@ -24,8 +24,8 @@ from tests.hub_server import serving
 from tests.tiny_models import edit_config
 from training.temporal.recurrent import (
     CARD,
+    COLLECTED,
     FRAMES,
-    KEPT,
     Recipe,
     families,
     held_out,
@@ -139,7 +139,7 @@ def made_rows(kinds: int, each: int) -> pd.DataFrame:
     for label in (0, 1):
         for number in range(kinds * each):
             kind = f"{'tool' if label else 'source'}-{number % kinds}"
-            run = rng.normal(size=WIDTH) + 0.3 * rng.normal(size=(len(KEPT), FRAMES, WIDTH))
+            run = rng.normal(size=WIDTH) + 0.3 * rng.normal(size=(len(COLLECTED), FRAMES, WIDTH))
             run[:, ::2] += label * direction
             rows.append({
                 "name": f"{label}-{number}", "tier": "clean", "window": 0, "label": label,

@@ -1,17 +1,17 @@
 // Boxes over the playing video, the playhead, and moving video or audio by pointer and keyboard.
 (() => {
-  const seen = { text: null, data: null, verdict: null };
+  const current = { text: null, data: null, verdict: null };
   const media = () => document.querySelector("#player .stage video, #player .stage img");
   const video = () => document.querySelector("#player .stage video, #player .stage audio");
 
   function overlay() {
     const holder = document.querySelector("#timeline .overlay-data");
     const text = holder ? holder.dataset.overlay : null;
-    if (text !== seen.text) {
-      seen.text = text;
-      seen.data = text ? JSON.parse(text) : null;
+    if (text !== current.text) {
+      current.text = text;
+      current.data = text ? JSON.parse(text) : null;
     }
-    return seen.data;
+    return current.data;
   }
 
   // What the detectors say in each window, as captions that the player's own button shows.
@@ -43,8 +43,8 @@
     return [1, 2, 3, 4].map((i) => a[i] + share * (b[i] - a[i]));
   }
 
-  // The picture inside of its element, without the bars beside it, in px.
-  function pictureRect(element) {
+  // The image inside of its element, without the bars beside it, in px.
+  function imageRect(element) {
     const width = element.videoWidth || element.naturalWidth, height = element.videoHeight || element.naturalHeight;
     if (!width || !height) return null;
     const scale = Math.min(element.clientWidth / width, element.clientHeight / height);
@@ -54,7 +54,7 @@
   function drawBoxes(element, data) {
     const layer = element.parentElement.querySelector(".boxes");
     if (!layer) return;
-    const rect = data && pictureRect(element), time = element.currentTime || 0;
+    const rect = data && imageRect(element), time = element.currentTime || 0;
     const faces = !rect ? [] : data.faces.map((face) => ({ face, box: face.tracks.map((t) => placeAt(t, time)).find((b) => b) })).filter((f) => f.box);
     while (layer.children.length > faces.length) layer.lastChild.remove();
     while (layer.children.length < faces.length) {
@@ -85,8 +85,8 @@
   // A new verdict comes into view and into focus, so that nobody misses it.
   function showVerdict() {
     const verdict = document.querySelector("#answer .verdict");
-    if (verdict === seen.verdict) return;
-    seen.verdict = verdict;
+    if (verdict === current.verdict) return;
+    current.verdict = verdict;
     if (!verdict) return;
     const top = verdict.getBoundingClientRect().top;
     if (top < 0 || top > window.innerHeight * 0.5) verdict.scrollIntoView({ block: "start", behavior: "smooth" });

@@ -93,10 +93,10 @@ class Sync(Detector):
         nearest = np.abs(track.times_s[None] - ticks_s[:, None]).argmin(1)
         first = round((ticks_s[0] - window.audio_start_s) * AUDIO_HZ)
         stop = first + round(len(ticks_s) * AUDIO_HZ / MOTION_HZ)
-        sound = np.pad(window.audio[max(first, 0) : max(stop, 0)], (max(-first, 0), 0))
-        if len(sound) < SHORTEST_S * AUDIO_HZ / 2:
+        audio = np.pad(window.audio[max(first, 0) : max(stop, 0)], (max(-first, 0), 0))
+        if len(audio) < SHORTEST_S * AUDIO_HZ / 2:
             return None
-        return self.network.embed_face(track, nearest), self.network.embed_audio(sound)
+        return self.network.embed_face(track, nearest), self.network.embed_audio(audio)
 
 
 def lag_curve(curve: np.ndarray) -> dict[str, float]:

@@ -27,7 +27,7 @@ LEARNED = ("officials", "athletes")  # sources of real portraits that detectors 
 GENERATED = ("generated+photo", "generated+video")  # kinds that are fake
 
 
-def outside_items(folder: Path, download: Download) -> list[Item]:
+def external_items(folder: Path, download: Download) -> list[Item]:
     """The listed files as items, each group one person, scene or maker; fetched where missing.
 
     Args:
@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="where the manifests and the files go")
     out = parser.parse_args().out
-    items = outside_items(out / "outside", fetched)
+    items = external_items(out / "outside", fetched)
     for name, subset in manifests(items).items():
         write_manifest(out / f"{name}.csv", subset)
         print(out / f"{name}.csv", len(subset))

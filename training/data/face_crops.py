@@ -25,7 +25,7 @@ from media.sniff import sniff
 log = logging.getLogger(__name__)
 
 PARTS = ("faces-train", "faces-val", "portraits")
-OUTSIDE = "outside-train"  # the part that `training.data.external` gives
+EXTERNAL = "outside-train"  # the part that `training.data.external` gives
 LEAST_FACE_PX = 45.0  # tight side of a face that is worth learning from
 MOMENTS = 6  # images of one clip
 
@@ -47,7 +47,7 @@ def prepare(parquet: Path, out: Path, name: str | None = None) -> None:
     save_part(out, name, cuts, meta)
 
 
-def prepare_outside(manifest: Path, out: Path) -> None:
+def prepare_external(manifest: Path, out: Path) -> None:
     """Find and cut all faces of the images and clips of `training.data.external`."""
     cuts, rows = [], []
     with FaceFinder() as finder:
@@ -60,9 +60,9 @@ def prepare_outside(manifest: Path, out: Path) -> None:
                     cuts.append(cut_face(image, face.landmarks))
                     name = f"{item.path.name}-{number}"
                     rows.append((name, item.label, item.kind, item.source, item.group, native))
-    log.info("%s: %d faces", OUTSIDE, len(rows))
+    log.info("%s: %d faces", EXTERNAL, len(rows))
     columns = ["name", "label", "kind", "source", "group", "native_px"]
-    save_part(out, OUTSIDE, cuts, pd.DataFrame(rows, columns=columns))
+    save_part(out, EXTERNAL, cuts, pd.DataFrame(rows, columns=columns))
 
 
 def cut_face(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +108,7 @@ def main() -> None:
         if not (arguments.out / f"{part}-meta.parquet").exists():
             prepare(arguments.data / f"{part}.parquet", arguments.out)
     if arguments.outside:
-        prepare_outside(arguments.outside, arguments.out)
+        prepare_external(arguments.outside, arguments.out)
 
 
 if __name__ == "__main__":

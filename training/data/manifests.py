@@ -129,19 +129,19 @@ def dubbed_items(reals: list[Item], folder: Path) -> list[Item]:
     voices = []
     for item in reals:
         with Clip(item.path) as clip:
-            sound = clip.audio(0.0, clip.duration_s)
-        spoken = 0.0 if sound is None else float(np.ptp(speech_stretches(sound, 0.0), 1).sum())
-        if sound is not None and spoken >= LEAST_SPEECH_S:
-            voices.append((item, sound))
+            audio = clip.audio(0.0, clip.duration_s)
+        spoken = 0.0 if audio is None else float(np.ptp(speech_stretches(audio, 0.0), 1).sum())
+        if audio is not None and spoken >= LEAST_SPEECH_S:
+            voices.append((item, audio))
     items = []
     for number, (item, subset) in list(enumerate(voices))[::DUBBED_EVERY]:
         others = voices[number + 1 :] + voices[:number]
         foreign = next(s for other, s in others if other.group != item.group)
-        for label, sound in enumerate((subset, np.resize(foreign, len(subset)))):
+        for label, audio in enumerate((subset, np.resize(foreign, len(subset)))):
             path = folder / f"{number:03d}-{'foreign' if label else 'own'}-sound.mp4"
             if not path.is_file():
                 with Clip(item.path) as clip:
-                    write_video(clip, path, DUBBED, sound)
+                    write_video(clip, path, DUBBED, audio)
             kind, source = "dubbed" if label else "real", f"resounded-{item.source}"
             items.append(Item(f"{folder.name}/{path.name}", path, label, item.unit, kind, source))
     return items

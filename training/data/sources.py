@@ -17,7 +17,7 @@ from media import align
 from training.augment import artifacts, pseudo_fakes
 from training.augment.pseudo_fakes import Face
 from training.data import external
-from training.data.face_crops import OUTSIDE, load_part
+from training.data.face_crops import EXTERNAL, load_part
 
 TALKING_SETS = ("ar", "en")
 FACES_A_MAKER = 12  # every generator, or made-up person, weighs the same
@@ -128,14 +128,14 @@ def training_sources(folder: Path) -> dict[str, Source]:
     for name in TALKING_SETS:
         if (folder / "talking" / "index.parquet").exists():
             sources[name] = talking_source(folder / "talking", name, "train")
-    if (folder / f"{OUTSIDE}-meta.parquet").exists():
-        sources |= outside_sources(folder)
+    if (folder / f"{EXTERNAL}-meta.parquet").exists():
+        sources |= external_sources(folder)
     return sources
 
 
-def outside_sources(folder: Path) -> dict[str, Source]:
+def external_sources(folder: Path) -> dict[str, Source]:
     """Its real people, and generated faces, which have no original of their own."""
-    images, marks, table = load_part(folder, OUTSIDE)
+    images, marks, table = load_part(folder, EXTERNAL)
     native = table["native_px"].to_numpy()
     sources = {}
     for name in external.LEARNED:

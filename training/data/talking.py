@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 WIDE_PX = 192  # side of the stored wide crop (the app's is 320; the clips hold no more detail)
 FIND_EVERY = 10  # frames between two searches with the detector; the mesh follows in between
-SOUND_HALF_S = 0.1  # the loudness at a frame is taken over this time before and after it
+AUDIO_HALF_S = 0.1  # the loudness at a frame is taken over this time before and after it
 FADE_SHARE = (
     0.6  # a frame whose crop is this much darker or flatter than the clip's median is faded
 )
@@ -42,21 +42,21 @@ class Decoded:
     Attributes:
         frames: list of (h, w, 3) uint8 RGB images.
         times_s: (n,) float64, presentation times minus the common start of both streams.
-        sound: (m,) int16, 16 kHz mono.
-        sound_start_s: time of the first sample on the same clock.
+        audio: (m,) int16, 16 kHz mono.
+        audio_start_s: time of the first sample on the same clock.
         fps: nominal frame rate.
     """
 
     frames: list[np.ndarray]
     times_s: np.ndarray
-    sound: np.ndarray
-    sound_start_s: float
+    audio: np.ndarray
+    audio_start_s: float
     fps: float
 
 
 def decode(path: Path) -> Decoded:
     """Decode images and sound of one clip onto one clock."""
-    frames, times, chunks, sound_start = [], [], [], None
+    frames, times, chunks, audio_start = [], [], [], None
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         streams = [video, *container.streams.audio[:1]]
@@ -68,15 +68,15 @@ def decode(path: Path) -> Decoded:
                 frames.append(frame.to_ndarray(format="rgb24"))
                 times.append(moment)
             else:
-                sound_start = moment if sound_start is None else sound_start
+                audio_start = moment if audio_start is None else audio_start
                 chunks += [out.to_ndarray().ravel() for out in resampler.resample(frame)]
         if chunks:
             chunks += [out.to_ndarray().ravel() for out in resampler.resample(None)]
         fps = float(video.average_rate)
     order = np.argsort(times, kind="stable")
-    sound = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
+    audio = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
     return Decoded(
-        [frames[i] for i in order], np.array(times)[order], sound, sound_start or 0.0, fps
+        [frames[i] for i in order], np.array(times)[order], audio, audio_start or 0.0, fps
     )
 
 
@@ -155,9 +155,9 @@ def _prepare(job: tuple[Path, Path, str, int, int]) -> tuple[dict, np.ndarray, d
     columns["sound_db"] = _loudness_db(clip, times)
     height, width = clip.frames[0].shape[:2]
     row = {"clip": path.stem, "set": part, "first": first, "n": n, "fps": clip.fps}
-    row |= {"sound_n": len(clip.sound), "sound_start_s": clip.sound_start_s}
+    row |= {"sound_n": len(clip.audio), "sound_start_s": clip.audio_start_s}
     row |= {"width_px": width, "height_px": height, "n_valid": int(valid.sum())}
-    return row, clip.sound, columns
+    return row, clip.audio, columns
 
 
 def _faded(crops: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -172,12 +172,12 @@ def _faded(crops: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 def _loudness_db(clip: Decoded, times_s: np.ndarray) -> np.ndarray:
     """Loudness around each frame, dB of full scale (-100 where there is no sound)."""
-    power = np.concatenate([[0.0], np.cumsum((clip.sound / 32768.0) ** 2)])
+    power = np.concatenate([[0.0], np.cumsum((clip.audio / 32768.0) ** 2)])
     result = np.full(len(times_s), -100.0)
     for i, moment in enumerate(times_s):
         if np.isfinite(moment):
-            ends = np.array([moment - SOUND_HALF_S, moment + SOUND_HALF_S]) - clip.sound_start_s
-            low, high = np.clip((ends * AUDIO_HZ).astype(int), 0, len(clip.sound))
+            ends = np.array([moment - AUDIO_HALF_S, moment + AUDIO_HALF_S]) - clip.audio_start_s
+            low, high = np.clip((ends * AUDIO_HZ).astype(int), 0, len(clip.audio))
             if high > low:
                 result[i] = 10 * np.log10((power[high] - power[low]) / (high - low) + 1e-10)
     return result
@@ -190,7 +190,7 @@ class Talking:
         index: clips with set, first, n, fps, sound_first, sound_n, sound_start_s, person, split.
         wide, landmarks_frame, landmarks_crop: by set ("ar", "en"); (N, 192, 192, 3) uint8 and
             twice (N, 468, 2) float32, pixels of the video frame and of the wide crop.
-        times_s, valid, faded, sound_db: by set, one value a frame.
+        times_s, valid, faded, audio_db: by set, one value a frame.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -200,7 +200,7 @@ class Talking:
             for name in ("wide", "landmarks_frame", "landmarks_crop")
         )
         frames = {part: np.load(folder / f"{part}_frames.npz") for part in SETS}
-        self.times_s, self.valid, self.faded, self.sound_db = (
+        self.times_s, self.valid, self.faded, self.audio_db = (
             {part: frames[part][name] for part in SETS}
             for name in ("times_s", "valid", "faded", "sound_db")
         )
@@ -231,9 +231,9 @@ def prepare(clips: Path, out: Path, workers: int) -> None:
                 done.append(result)
                 if len(done) % 100 == 0:
                     log.info("%s: %d of %d clips", part, len(done), len(jobs))
-        sounds = [d[1] for d in done]
-        offsets = np.concatenate([[0], np.cumsum([len(s) for s in sounds])])
-        np.save(_array_file(out, part, "sound"), np.concatenate(sounds))
+        recordings = [d[1] for d in done]
+        offsets = np.concatenate([[0], np.cumsum([len(s) for s in recordings])])
+        np.save(_array_file(out, part, "sound"), np.concatenate(recordings))
         frames = {k: np.concatenate([d[2][k] for d in done]) for k in done[0][2]}
         np.savez(out / f"{part}_frames.npz", **frames)
         rows += [d[0] | {"sound_first": int(o)} for d, o in zip(done, offsets[:-1], strict=True)]

@@ -44,7 +44,7 @@ ALARM_SHARE = 0.05  # of clean real faces of DFDC above the alarm threshold
 PUBLISHED = ("dfdc", "ffhq", "stylegan")
 # 19 of 20 half-size faces of the selection half have less detail, and all JPEGs of quality 40 more
 # blocks; a fifth of the clean faces are lost.
-GATE = Domain(least_detail_db=2.0, most_blocks_db=3.0, least_face_px=112.0)
+DOMAIN = Domain(least_detail_db=2.0, most_blocks_db=3.0, least_face_px=112.0)
 
 CARD = Card(
     detector="frequency",
@@ -145,7 +145,7 @@ def gate_rows(data: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
     facts = zip(data, rows["blocks_db"], rows["face_px"], strict=True)
     return np.array(
         [
-            GATE.in_domain(plain_measures(t[None]) | {"blockiness_db": blocks, "face_px": px})
+            DOMAIN.in_domain(plain_measures(t[None]) | {"blockiness_db": blocks, "face_px": px})
             for t, blocks, px in facts
         ]
     )
@@ -212,7 +212,7 @@ def export(network: FrequencyNet, data: np.ndarray, rows: pd.DataFrame, folder: 
         "held-out faces of DFDC, FFHQ, StyleGAN and portraits, those that chose nothing",
     )
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
-    config = {"model_type": MODEL_TYPE, "hidden": HIDDEN, "gate": asdict(GATE)}
+    config = {"model_type": MODEL_TYPE, "hidden": HIDDEN, "gate": asdict(DOMAIN)}
     write_folder(folder, tensors, config, with_figures(CARD, [], calibration))
     for figure in figures(rows):
         log.info("%s: %s", figure["name"], figure["value"])

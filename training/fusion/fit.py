@@ -30,7 +30,7 @@ from verdict.fusion import PARAMETERS_FILE, FusionParameters
 from verdict.levels import Thresholds
 
 DETECTORS = names()
-MOST_LOG_ODDS = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
+LLR_CLIP = 4.0  # limit of one finding: with a weight of 1 it says 98 %, no more
 RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # pulls towards no weight that are tried
 INTERCEPT_LIMIT = 2.0  # log-odds
 STRONG_MARGIN = 0.25  # log-odds above the most suspicious real file
@@ -43,7 +43,7 @@ FAKE_WITH_NONE = 0.10  # share of fakes for which "no signs found" may be said
 # heads, its swaps are old, its generators few, and a twentieth of its fakes is dubbed.
 # Share of the fakes that a judge of talking heads sees, and one of fine detail, which newer
 # generators draw as cameras do: neither may clear the others.
-SEES = {"temporal": 0.6, "landmarks": 0.6, "frequency": 0.7}
+COVERAGE = {"temporal": 0.6, "landmarks": 0.6, "frequency": 0.7}
 WAY_SHARES = {"face": 0.55, "mouth": 0.15, "voice": 0.3}  # of the fakes, by how they are made
 WAYS = np.array([role.way.value for role in roles()])
 # What has no checkpoint of ours cannot be fitted; a user's own calibration of one counts whole.
@@ -75,7 +75,7 @@ def sums(values: np.ndarray, file: np.ndarray, weights: np.ndarray, intercept: f
 def _side(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(people,) summed evidence of one way to fake, and whether there is any."""
     present = np.isfinite(values) & (weights > 0)
-    limited = np.clip(np.nan_to_num(values), -MOST_LOG_ODDS, MOST_LOG_ODDS)
+    limited = np.clip(np.nan_to_num(values), -LLR_CLIP, LLR_CLIP)
     return (weights * limited * present).sum(axis=1), present.any(axis=1)
 
 
@@ -322,7 +322,7 @@ def fit_all(table: Table, words: str, keep: Sequence[str] | None) -> tuple[Fusio
         words: the data in words.
         keep: detectors that vote; chosen by what they are worth when None.
     """
-    table = table.seeing(SEES, MOST_LOG_ODDS)
+    table = table.seeing(COVERAGE, LLR_CLIP)
     if keep is None:
         selected, dropped = worthwhile(table)
     else:
@@ -334,11 +334,11 @@ def fit_all(table: Table, words: str, keep: Sequence[str] | None) -> tuple[Fusio
         intercept=round(final.intercept, 4),
         weights={n: round(float(w), 4) for n, w in zip(DETECTORS, final.weights, strict=True)}
         | TAKEN_AT_THEIR_WORD,
-        llr_clip=MOST_LOG_ODDS,
+        llr_clip=LLR_CLIP,
         **by_medium(table, outcome.log_odds),
         fitted_on=words,
         date=date.today().isoformat(),
-        coverage={name: share for name, share in SEES.items() if name in selected},
+        coverage={name: share for name, share in COVERAGE.items() if name in selected},
         way_shares=WAY_SHARES,
     )
     measured = {

@@ -38,7 +38,7 @@ from evaluation.run import read_lines
 from report.cells import plain_text
 from training.data.appearance import age_band, skin_tone
 from training.fusion.evidence import read_table
-from training.fusion.fit import MOST_LOG_ODDS, SEES, held_out
+from training.fusion.fit import COVERAGE, LLR_CLIP, held_out
 from verdict.levels import Level
 
 RIDGE = 0.01  # of the fusion that is fitted anew
@@ -153,7 +153,7 @@ def _enough(scores: np.ndarray, truth: Truth) -> bool:
 
 def refitted(folders: Sequence[Path], fold: np.ndarray) -> np.ndarray:
     """(n,) fused log-likelihood ratios by weights that saw neither the family nor the source."""
-    evidence = read_table(folders).seeing(SEES, MOST_LOG_ODDS)
+    evidence = read_table(folders).seeing(COVERAGE, LLR_CLIP)
     return held_out(evidence, RIDGE, fold)
 
 

@@ -73,14 +73,14 @@ def read_clips(data: Path) -> list[Spoken]:
     images = {s: np.load(data / f"{s}_mouth.npy", mmap_mode="r") for s in talk.frames}
     for _, row in talk.index.iterrows():
         times_s, good = talk.times(row)
-        sound, part = talk.sound(row), str(row["set"])
-        n = min(int(np.nanmax(times_s) * MOTION_HZ), len(sound) // SAMPLES)
-        speech = np.asarray(talk.speech(sound)[: n * SAMPLES].reshape(n, SAMPLES).any(1))
+        audio, part = talk.audio(row), str(row["set"])
+        n = min(int(np.nanmax(times_s) * MOTION_HZ), len(audio) // SAMPLES)
+        speech = np.asarray(talk.speech(audio)[: n * SAMPLES].reshape(n, SAMPLES).any(1))
         person = "ar" if part == "ar" else person_by_name(str(row["clip"]))
         for first, index in _runs(times_s, good, n):
             stop = first + len(index)
             mouths = np.array(images[part][row["first"] + index])
-            samples = sound[first * SAMPLES : stop * SAMPLES]
+            samples = audio[first * SAMPLES : stop * SAMPLES]
             result.append(Spoken(person, mouths, samples, speech[first:stop]))
     return result
 

@@ -62,15 +62,15 @@ class Feeder:
 
         Were they cut alike, both streams could learn to feel the stretch's ends and match those.
         """
-        observed, audio = self.rng.integers(max(row["n"] - n, 0) + 1, size=2)
-        observed = int(np.clip(observed, audio - FURTHEST, audio + FURTHEST))
-        sound = ear_input(self.pieces, self.config, row["first"] + int(audio), n)
+        observed, start = self.rng.integers(max(row["n"] - n, 0) + 1, size=2)
+        observed = int(np.clip(observed, start - FURTHEST, start + FURTHEST))
+        audio = ear_input(self.pieces, self.config, row["first"] + int(start), n)
         for _ in range(int(self.rng.integers(0, 3))):  # gaps in hearing, as in SpecAugment
             gap = int(self.rng.integers(2 * n - 6))
-            sound[gap : gap + int(self.rng.integers(2, 7))] = 0
-        first = row["first"] + int(audio)
+            audio[gap : gap + int(self.rng.integers(2, 7))] = 0
+        first = row["first"] + int(start)
         speech = torch.from_numpy(self.pieces.speech[first : first + n].copy())
-        result = {"heard": sound, "speech": speech, "lag": torch.tensor(observed - int(audio))}
+        result = {"heard": audio, "speech": speech, "lag": torch.tensor(observed - int(start))}
         frames = self.pieces.frames[row["first"] + observed : row["first"] + observed + n]
         if not eyes:
             lips = self.lips[row["set"]][frames[repeated(n, self.rng)]]

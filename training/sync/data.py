@@ -107,15 +107,14 @@ class Talk:
         self.index = pd.read_parquet(folder / "index.parquet")
         sets = self.index["set"].unique()
         self.frames = {s: dict(np.load(folder / f"{s}_frames.npz")) for s in sets}
-        self.sounds = {s: np.load(folder / f"{s}_sound.npy", mmap_mode="r") for s in sets}
+        self.recordings = {s: np.load(folder / f"{s}_sound.npy", mmap_mode="r") for s in sets}
         self.vad = load_silero_vad()
 
-    def sound(self, row: pd.Series) -> np.ndarray:
+    def audio(self, row: pd.Series) -> np.ndarray:
         """(m,) float32 sound from time 0 of the clip's clock on."""
         first = row["sound_first"]
-        values = (
-            np.array(self.sounds[row["set"]][first : first + row["sound_n"]], np.float32) / 32768
-        )
+        samples = self.recordings[row["set"]][first : first + row["sound_n"]]
+        values = np.array(samples, np.float32) / 32768
         shift = round(row["sound_start_s"] * AUDIO_HZ)
         return np.pad(values, (shift, 0)) if shift >= 0 else values[-shift:]
 
@@ -126,11 +125,11 @@ class Talk:
         good = columns["valid"][part] & ~columns["faded"][part]
         return columns["times_s"][part], good
 
-    def speech(self, sound: np.ndarray) -> np.ndarray:
+    def speech(self, audio: np.ndarray) -> np.ndarray:
         """(m,) bool, samples that Silero takes for speech."""
-        mask = np.zeros(len(sound), bool)
+        mask = np.zeros(len(audio), bool)
         with torch.inference_mode():
-            for part in get_speech_timestamps(torch.from_numpy(sound), self.vad):
+            for part in get_speech_timestamps(torch.from_numpy(audio), self.vad):
                 mask[part["start"] : part["end"]] = True
         return mask
 
@@ -159,49 +158,49 @@ def stretches(
     return [(s * speed / MOTION_HZ, PIECE_FRAMES) for s in starts]
 
 
-def band_limited(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def band_limited(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Telephone to loudspeaker: a band-pass without delay."""
     low, high = rng.uniform(50, 350), rng.uniform(2500, 7500)
     sections = signal.butter(2, (low, high), "bandpass", fs=AUDIO_HZ, output="sos")
-    return signal.sosfiltfilt(sections, sound).astype(np.float32)
+    return signal.sosfiltfilt(sections, audio).astype(np.float32)
 
 
-def in_a_room(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def in_a_room(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Reverberation by decaying noise (0.1 to 0.6 s) after the direct sound."""
     decay_s = rng.uniform(0.1, 0.6)
     n = int(decay_s * AUDIO_HZ)
     tail = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
     tail *= rng.uniform(0.1, 0.7) / np.linalg.norm(tail)
     tail[0] = 1.0
-    return signal.fftconvolve(sound, tail)[: len(sound)].astype(np.float32)
+    return signal.fftconvolve(audio, tail)[: len(audio)].astype(np.float32)
 
 
-def with_noise(sound: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def with_noise(audio: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """White to brown noise, or other people's speech, 3 to 25 dB below."""
     if rng.random() < 0.5:
-        noise = np.resize(other[::-1], len(sound)).copy()  # babble: another clip, backwards
+        noise = np.resize(other[::-1], len(audio)).copy()  # babble: another clip, backwards
     else:
-        spectrum = np.fft.rfft(rng.standard_normal(len(sound)))
+        spectrum = np.fft.rfft(rng.standard_normal(len(audio)))
         slope = rng.uniform(0, 1)
         spectrum /= np.maximum(np.arange(len(spectrum)), 1) ** slope
-        noise = np.fft.irfft(spectrum, len(sound))
+        noise = np.fft.irfft(spectrum, len(audio))
     gap_db = rng.uniform(3, 25)
-    scale = np.sqrt(np.mean(sound**2) / (np.mean(noise**2) + 1e-12)) * 10 ** (-gap_db / 20)
-    return (sound + scale * noise).astype(np.float32)
+    scale = np.sqrt(np.mean(audio**2) / (np.mean(noise**2) + 1e-12)) * 10 ** (-gap_db / 20)
+    return (audio + scale * noise).astype(np.float32)
 
 
-def disturbed(sound: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def disturbed(audio: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One clip's sound as it may arrive from the wild, still in step."""
     if rng.random() < 0.4:
-        sound = in_a_room(sound, rng)
+        audio = in_a_room(audio, rng)
     if rng.random() < 0.6:
-        sound = with_noise(sound, other, rng)
+        audio = with_noise(audio, other, rng)
     if rng.random() < 0.4:
-        sound = band_limited(sound, rng)
+        audio = band_limited(audio, rng)
     if rng.random() < 0.4:
-        sound = through_aac(sound, int(rng.integers(16, 65)) * 1000)
-    gain = rng.uniform(0.2, 0.95) / max(float(np.abs(sound).max()), 1e-4)
-    return np.clip(sound * gain * rng.choice([1.0, 1.0, 1.0, 1.6]), -1, 1).astype(np.float32)
+        audio = through_aac(audio, int(rng.integers(16, 65)) * 1000)
+    gain = rng.uniform(0.2, 0.95) / max(float(np.abs(audio).max()), 1e-4)
+    return np.clip(audio * gain * rng.choice([1.0, 1.0, 1.0, 1.6]), -1, 1).astype(np.float32)
 
 
 def make_pieces(data: Path, folder: Path, base: Path, split: str, variants: int) -> None:
@@ -217,8 +216,8 @@ def make_pieces(data: Path, folder: Path, base: Path, split: str, variants: int)
     clips = talk.index[talk.index["split"] == split].reset_index(drop=True)
     total = 0
     for number, clip in clips.iterrows():
-        other = talk.sound(clips.iloc[(number * 7 + 3) % len(clips)])
-        spoken = talk.speech(talk.sound(clip))
+        other = talk.audio(clips.iloc[(number * 7 + 3) % len(clips)])
+        spoken = talk.speech(talk.audio(clip))
         for variant in range(variants):
             rng = np.random.default_rng([number, variant])
             for arrays in _pieces_of(talk, ear, clip, (other, spoken), rng, variant > 0):
@@ -245,13 +244,13 @@ def _pieces_of(
 ) -> list[dict[str, np.ndarray]]:
     """All pieces of one variant of one clip; `extra`: another clip's sound, speech by sample."""
     speed = float(rng.choice(SPEEDS)) if disturb else 1.0
-    sound, (times, good) = talk.sound(clip), talk.times(clip)
+    audio, (times, good) = talk.audio(clip), talk.times(clip)
     other, spoken = extra
-    speech = disturbed(sound, other, rng) if disturb else sound
+    speech = disturbed(audio, other, rng) if disturb else audio
     speech = torchaudio.functional.resample(
         torch.from_numpy(speech), round(AUDIO_HZ * speed), AUDIO_HZ
     ).numpy()
-    end_s = min(len(sound) / AUDIO_HZ, float(np.nanmax(times)) + 1 / MOTION_HZ)
+    end_s = min(len(audio) / AUDIO_HZ, float(np.nanmax(times)) + 1 / MOTION_HZ)
     result = []
     for start_s, n in stretches(end_s, speed, rng if disturb else None):
         frames = grid(times, good, start_s, speed, n)

@@ -42,24 +42,24 @@ def spoken_file(path: Path, vad) -> Spoken | None:
     with FaceFinder() as finder:
         faces = main_faces(clip.frames, finder)
     good = np.array([face is not None for face in faces])
-    if not good.any() or not len(clip.sound):
+    if not good.any() or not len(clip.audio):
         return None
-    start_s = max(float(clip.times_s[good][0]), clip.sound_start_s)
-    stop_s = clip.sound_start_s + len(clip.sound) / AUDIO_HZ
+    start_s = max(float(clip.times_s[good][0]), clip.audio_start_s)
+    stop_s = clip.audio_start_s + len(clip.audio) / AUDIO_HZ
     n = int((min(stop_s, float(clip.times_s[good][-1]) + 0.03) - start_s) * MOTION_HZ)
     frames = grid(clip.times_s, good, start_s, 1.0, n) if n >= SHORTEST_FRAMES else None
     if frames is None:
         return None
-    sound = clip.sound.astype(np.float32) / 32768
-    spoken = np.zeros(len(sound), bool)
-    for part in get_speech_timestamps(torch.from_numpy(sound), vad):
+    audio = clip.audio.astype(np.float32) / 32768
+    spoken = np.zeros(len(audio), bool)
+    for part in get_speech_timestamps(torch.from_numpy(audio), vad):
         spoken[part["start"] : part["end"]] = True
-    first = round((start_s - clip.sound_start_s) * AUDIO_HZ)
+    first = round((start_s - clip.audio_start_s) * AUDIO_HZ)
     part = slice(first, first + n * SAMPLES)
     speech = spoken[part].reshape(n, -1).mean(1) > 0.5
     points = np.stack([faces[i].landmarks for i in frames])
     mouths = np.stack([_mouth(clip.frames[i], faces[i].landmarks) for i in frames])
-    return Spoken(path.name, "other", path.name, mouths, points, sound[part], speech)
+    return Spoken(path.name, "other", path.name, mouths, points, audio[part], speech)
 
 
 def _mouth(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def _mouth(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(align.cut(crop, inside, align.MOUTH_PX), cv2.COLOR_RGB2GRAY)
 
 
-def outside_figures(
+def external_figures(
     model: SyncModel, real: list[Spoken], fake: list[Spoken], name: str
 ) -> list[dict]:
     """Real files against wrong sound, and real against fake files, each with its own sound."""
@@ -111,7 +111,7 @@ def main() -> None:
         if clip is not None:
             clips[str(row["label"]) in ("fake", "1")].append(clip)
     model = SyncModel.from_folder(args.checkpoint)
-    result = outside_figures(model, clips[False], clips[True], args.manifest.parent.name)
+    result = external_figures(model, clips[False], clips[True], args.manifest.parent.name)
     for entry in result:
         log.info("%s", entry)
     add_to_card(args.checkpoint, result)

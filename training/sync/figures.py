@@ -41,7 +41,7 @@ class Spoken:
     person: str
     mouths: np.ndarray
     landmarks: np.ndarray
-    sound: np.ndarray
+    audio: np.ndarray
     speech: np.ndarray
 
 
@@ -55,28 +55,28 @@ def spoken_clips(data: Path, split: str) -> list[Spoken]:
     clips = []
     for _, row in talk.index[talk.index["split"] == split].iterrows():
         times, good = talk.times(row)
-        sound = talk.sound(row)
+        audio = talk.audio(row)
         if not good.any():
             continue
         start_s = float(times[good][0])
-        stop_s = min(len(sound) / AUDIO_HZ, float(times[good][-1]) + 0.03)
+        stop_s = min(len(audio) / AUDIO_HZ, float(times[good][-1]) + 0.03)
         n = int((stop_s - start_s) * MOTION_HZ)
         frames = grid(times, good, start_s, 1.0, n) if n >= SHORTEST_FRAMES else None
         if frames is None:
             continue
         part = slice(round(start_s * AUDIO_HZ), round(start_s * AUDIO_HZ) + n * SAMPLES)
-        speech = talk.speech(sound)[part].reshape(n, -1).mean(1) > 0.5
+        speech = talk.speech(audio)[part].reshape(n, -1).mean(1) > 0.5
         observed = [np.ascontiguousarray(a[frames + row["first"]]) for a in arrays[row["set"]]]
         clips.append(
-            Spoken(row["clip"], row["set"], str(row["person"]), *observed, sound[part], speech)
+            Spoken(row["clip"], row["set"], str(row["person"]), *observed, audio[part], speech)
         )
     return clips
 
 
-def _sound_at(clip: Spoken, start: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _audio_at(clip: Spoken, start: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Sound and speech of n frames from `start`; beyond the clip's ends it goes round."""
     frames = np.arange(start, start + n) % len(clip.speech)
-    return clip.sound.reshape(-1, SAMPLES)[frames].ravel(), clip.speech[frames]
+    return clip.audio.reshape(-1, SAMPLES)[frames].ravel(), clip.speech[frames]
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd
             if kind == "in_step" and protocol.nudge:
                 lag = int(rng.integers(-NUDGE, NUDGE + 1))
                 at -= lag
-            sound, speech = _sound_at(other, at, n)
+            audio, speech = _audio_at(other, at, n)
             if protocol.hard:
-                sound = disturbed(sound, clip.sound, rng)
-            curve = offset_curve(observed, model.embed_audio(sound), MAX_LAG, speech)
+                audio = disturbed(audio, clip.audio, rng)
+            curve = offset_curve(observed, model.embed_audio(audio), MAX_LAG, speech)
             measures = measure_curve(curve, int(speech.sum()))
             if measures is not None:
                 row = {"clip": clip.clip, "set": clip.part, "person": clip.person, "start": start}

@@ -91,8 +91,8 @@ def frame_loss(cosines: Tensor, speech: Tensor, lag: Tensor) -> Tensor:
     target = sum(share * (gap == off).float() for off, share in SOFT)
     cosines = cosines.masked_fill(gap.abs() == 2, -1e4)  # neither right nor wrong
     to_mouth = -(target * cosines.log_softmax(1)).sum(1)
-    to_sound = -(target * cosines.log_softmax(2))
-    return to_mouth[speech].mean() / 2 + to_sound.sum(1)[speech].mean() / 2
+    to_audio = -(target * cosines.log_softmax(2))
+    return to_mouth[speech].mean() / 2 + to_audio.sum(1)[speech].mean() / 2
 
 
 def curve_loss(cosines: Tensor, speech: Tensor, lag: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def indices_at_rate(times_s: np.ndarray, start_s: float, n: int) -> np.ndarray |
     return np.abs(times_s[None] - wanted[:, None]).argmin(1)
 
 
-class Shots:
+class FaceClips:
     """Real shots of the persons of one split.
 
     Args:
@@ -270,8 +270,8 @@ def _blurred(frames: np.ndarray, sigma: float) -> np.ndarray:
 class Pairs(torch.utils.data.IterableDataset):
     """Endless pairs: (2, 16, 112, 112, 3) uint8 (real, fake), fault number, person."""
 
-    def __init__(self, shots: Shots, seed: int, only: str | None = None) -> None:
-        self.shots, self.seed, self.only = shots, seed, only
+    def __init__(self, face_clips: FaceClips, seed: int, only: str | None = None) -> None:
+        self.face_clips, self.seed, self.only = face_clips, seed, only
 
     def __iter__(self):
         worker = torch.utils.data.get_worker_info()
@@ -282,13 +282,13 @@ class Pairs(torch.utils.data.IterableDataset):
 
     def pair(self, rng: np.random.Generator) -> tuple[np.ndarray, int, str]:
         """One pair."""
-        face_clip, clip = self.shots.draw(rng)
+        face_clip, clip = self.face_clips.draw(rng)
         names = list(faults.FAULTS)
         number = (
             names.index(self.only) if self.only else int(rng.choice(len(names), p=faults.SHARES))
         )
         fault = faults.FAULTS[names[number]]
-        sources = self.shots.sources(rng, clip)
+        sources = self.face_clips.sources(rng, clip)
         strength = faults.draw_strength(rng)
         fake = fault(rng, face_clip, sources, strength)
         real = face_clip.frames

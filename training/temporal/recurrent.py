@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 BACKBONE = "clip-vit-b16"
 FRAMES = 16
-KEPT = (4, 6, 8)  # layers whose class tokens are collected
+COLLECTED = (4, 6, 8)  # layers whose class tokens are collected
 MOST_OF_KIND = 3  # clips of wild, of one tool or of one source of reals on one page
 FOLDS = 6
 PROTOCOL = (
@@ -96,12 +96,12 @@ class Tokens:
 
     @torch.inference_mode()
     def read(self, window: Window, track: FaceTrack) -> dict | None:
-        """Of the middle run (KEPT x FRAMES x WIDTH) float16 as bytes; None without a run."""
+        """Of the middle run (COLLECTED x FRAMES x WIDTH) float16 as bytes; None without a run."""
         runs = runs_of(window, track, CARD)
         if not runs:
             return None
-        layers = self.backbone(to_input(runs[len(runs) // 2], CARD), max(KEPT), True)
-        tokens = torch.stack([layers[layer - 1][:, 0] for layer in KEPT])
+        layers = self.backbone(to_input(runs[len(runs) // 2], CARD), max(COLLECTED), True)
+        tokens = torch.stack([layers[layer - 1][:, 0] for layer in COLLECTED])
         return {"tokens": tokens.numpy().astype(np.float16).tobytes()}
 
 
@@ -141,8 +141,8 @@ def families(rows: pd.DataFrame) -> np.ndarray:
 def tokens_of(rows: pd.DataFrame, layer: int) -> torch.Tensor:
     """(n, FRAMES, WIDTH) float32 of the rows of `collect`."""
     raw = b"".join(rows["tokens"])
-    values = np.frombuffer(raw, np.float16).reshape(len(rows), len(KEPT), FRAMES, WIDTH)
-    return torch.from_numpy(values[:, KEPT.index(layer)].astype(np.float32))
+    values = np.frombuffer(raw, np.float16).reshape(len(rows), len(COLLECTED), FRAMES, WIDTH)
+    return torch.from_numpy(values[:, COLLECTED.index(layer)].astype(np.float32))
 
 
 def train(tokens: torch.Tensor, labels: np.ndarray, recipe: Recipe) -> RecurrentHead:

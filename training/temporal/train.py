@@ -27,7 +27,7 @@ from evaluation.metrics import auc
 from training.cards.writer import write_card
 from training.data.talking import Talking
 from training.temporal.card import CARD, MEAN, STD
-from training.temporal.data import FRAMES, OUT_PX, Pairs, Shots
+from training.temporal.data import FRAMES, OUT_PX, FaceClips, Pairs
 from training.temporal.faults import FAULTS
 from training.temporal.initial_weights import PATCH_PX, TUBELET, WIDTH, empty_model, new_model
 
@@ -109,7 +109,7 @@ def make_pairs(data: Path, bank: Path, count: int, seed: int) -> None:
         return
     shape = (count, 2, FRAMES, OUT_PX, OUT_PX, 3)
     array = np.lib.format.open_memmap(file.with_suffix(".new"), "w+", np.uint8, shape)
-    stream = iter(Pairs(Shots(Talking(data), "train"), seed))
+    stream = iter(Pairs(FaceClips(Talking(data), "train"), seed))
     for i in range(count):
         array[i] = next(stream)[0]
         if (i + 1) % 200 == 0:
@@ -171,9 +171,9 @@ def loss_of(model: nn.Module, head: nn.Module, pairs: torch.Tensor, recipe: Reci
 
 def validation_pairs(data: Path, split: str, each: int, seed: int) -> dict:
     """The same `each` pairs for every fault, of the persons of one split."""
-    shots, pairs, numbers, people = Shots(Talking(data), split), [], [], []
+    face_clips, pairs, numbers, people = FaceClips(Talking(data), split), [], [], []
     for fault in FAULTS:
-        stream = iter(Pairs(shots, seed, fault))
+        stream = iter(Pairs(face_clips, seed, fault))
         for _ in range(each):
             pair, number, person = next(stream)
             pairs.append(pair)

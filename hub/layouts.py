@@ -25,8 +25,8 @@ HALVES: tuple[Triple, Triple] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 GEND_MARGIN = 0.3
 """GenD cuts its faces 1.3 times as wide as its template of an upright face."""
 GEND_SIZE_PX = 224
-SYNCNET_MARGIN = 0.43
-"""SyncNet looks at 1.4 times the box of the face; our wide crop is the nearest."""
+SYNCNET_MARGIN = 0.4
+"""SyncNet looks at 1.4 times the box of the face."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -21,11 +22,13 @@ from analysis import Settings, analyze, load_detector
 from detectors.loading import load_layout
 from detectors.pool import Pool
 from detectors.registry import role_of
+from detectors.sync import crops
 from detectors.sync.avhubert import build_avhubert, canonical
 from detectors.sync.syncnet import build_syncnet
 from detectors.sync.towers import load_towers
 from errors import UserError
 from hub import store
+from media import align
 from media.cepstra import cepstra, log_filterbank, stacked
 from media.clip import Clip
 from media.faces import FaceFinder
@@ -297,6 +300,66 @@ def test_syncnet_equals_its_towers_asked_one_window_after_the_other(tmp_path: Pa
         speech = [hear(rows[4 * i : 4 * i + 20].T[None, None])[0] for i in range(4)]
         torch.testing.assert_close(network.look(faces), torch.stack(observed), **CLOSE)
         torch.testing.assert_close(network.hear(rows), torch.stack(speech), **CLOSE)
+
+
+@pytest.mark.parametrize("count", [5, 30])
+def test_mouths_are_cut_as_the_published_preprocessing_cuts_them(count: int):
+    """crop_patch of avhubert/preparation/align_mouth.py: a queue of frames, written out."""
+    rng = np.random.default_rng(count)
+    face = rng.uniform(100, 300, (468, 2))
+    turns = np.linspace(0, 0.4, count)
+    landmarks = np.stack([
+        face @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) + rng.normal(0, 2, 2)
+        for a in turns
+    ])  # fmt: skip
+    matrices, queue, plain = crops.mouth_matrices(landmarks), [], []
+
+    def fitted(points):  # u = a x - b y + c and v = b x + a y + d, by least squares
+        rows = [r for x, y in points for r in ((x, -y, 1, 0), (y, x, 0, 1))]
+        a, b, c, d = np.linalg.lstsq(np.array(rows), crops.TEMPLATE.ravel(), rcond=None)[0]
+        return np.array([[a, -b, c], [b, a, d]])
+
+    def patch(points, matrix):
+        center = np.mean([matrix @ (*points[i], 1) for i in crops.MOUTH], axis=0)
+        column, row = (round(min(max(value, 48), 256 - 48)) for value in center)
+        plain.append(matrix - [[0, 0, column - 48], [0, 0, row - 48]])
+
+    matrix = np.zeros((2, 3))
+    for points in landmarks:
+        queue.append(points)
+        if len(queue) == min(count, 12):
+            matrix = fitted(np.mean(queue, axis=0)[list(crops.STABLE)])
+            patch(queue.pop(0), matrix)
+    for points in queue:
+        patch(points, matrix)
+    np.testing.assert_allclose(matrices, np.array(plain), atol=1e-4)
+
+
+def test_a_mouth_out_of_a_crop_is_the_mouth_out_of_the_image(speaking):
+    _, track = speaking
+    center = align.move(track.crop_landmarks()[3][list(crops.MOUTH)], np.eye(2, 3)).mean(0)
+    (mouth,) = crops.avhubert_mouths(track, np.array([3]))
+    scale = np.linalg.norm(crops.mouth_matrices(track.landmarks[[3]])[0][:, 0])
+    side = 96 / scale * np.linalg.norm(align.face_matrix(track.landmarks[3])[:, 0])
+    left, top = (center - side / 2).round().astype(int)
+    square = track.crops[3][top : top + round(side), left : left + round(side)]
+    plain = cv2.cvtColor(cv2.resize(square, (96, 96)), cv2.COLOR_RGB2GRAY)
+    assert np.corrcoef(mouth.ravel(), plain.ravel())[0, 1] > 0.95
+    assert mouth.shape == (96, 96) and mouth.dtype == np.uint8
+
+
+def test_syncnet_looks_lower_than_the_face_lies():
+    """crop_video of run_pipeline.py: from s above the center to 1.8 s below, 1.4 s each side."""
+    s, center = 112, 160  # half of the face's side, and its center in a crop of 320
+    rows = np.arange(320)[:, None, None] * np.ones((1, 320, 3))
+    columns = np.arange(320)[None, :, None] * np.ones((320, 1, 3))
+    down, across = (crops.syncnet_faces((x / 2)[None].astype(np.uint8))[0] for x in (rows, columns))
+    for place in (0.0, 0.25, 0.5):  # further down it is mirrored
+        wanted = center - s + place * 2.8 * s
+        assert 2 * down[round(224 * place), 100, 0] == pytest.approx(wanted, abs=3)
+        wanted = center - 1.4 * s + place * 2.8 * s
+        assert 2 * across[100, round(224 * place), 0] == pytest.approx(wanted, abs=3)
+    assert down[-1].mean() < down[-40].mean() < 160
 
 
 # --- by Hub id

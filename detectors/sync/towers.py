@@ -20,6 +20,7 @@ from torch import nn
 from detectors.inference import inference, moved
 from detectors.loading import load_layout
 from detectors.sync.avhubert import AVHubert, build_avhubert
+from detectors.sync.crops import avhubert_mouths, syncnet_faces
 from detectors.sync.network import CROP_PX, SyncModel
 from detectors.sync.offset import measure_curve, offset_curve, out_of_step, raw_log_odds
 from detectors.sync.syncnet import FACE_PX, SyncNet, build_syncnet
@@ -95,8 +96,8 @@ class AVHubertTowers(Towers):
         self.network = network
 
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
-        """Gray mouths."""
-        return self.embed_mouths(mouths(track)[index])
+        """Gray mouths, cut as for its training."""
+        return self.embed_mouths(avhubert_mouths(track, index))
 
     def embed_blank(self, frames: int) -> np.ndarray:
         """Black mouths."""
@@ -131,10 +132,8 @@ class SyncNetTowers(Towers):
         self.network = network
 
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
-        """The face with its surroundings, 224 pixels; four rows fewer than frames."""
-        size = (FACE_PX, FACE_PX)
-        crops = [cv2.resize(track.crops[i], size, interpolation=cv2.INTER_AREA) for i in index]
-        return self.embed_crops(np.stack(crops))
+        """The face with its surroundings, cut as for its training; four rows fewer than frames."""
+        return self.embed_crops(syncnet_faces(track.crops[index]))
 
     def embed_blank(self, frames: int) -> np.ndarray:
         """Black faces; four rows fewer than frames."""

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from filelock import FileLock
 
 FIELD = "report_sha256"
-LOG_NAME = "reports.log"
+LOG_NAME, LOCK_NAME = "reports.log", ".reports.log.lock"
 START = "0" * 64  # the line before the first
+MOST_LINE_BYTES = 1000  # three hashes and a level have some 250
 LARGEST_WHOLE = 2.0**53  # beyond, floats are no longer exact whole numbers
 
 
@@ -77,13 +82,39 @@ def next_line(report: Mapping[str, Any], before: str = START) -> Line:
 
 
 def append(folder: Path, report: Mapping[str, Any]) -> Line:
-    """Add a report to the log of a folder and return its line."""
+    """Add a report to the log of a folder and return its line; one process at a time."""
     path = folder / LOG_NAME
-    lines = read_log(path)
-    line = next_line(report, lines[-1].chain if lines else START)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line.text() + "\n")
+    with FileLock(folder / LOCK_NAME), path.open("ab+") as file:
+        line = next_line(report, _last_chain(file))
+        file.write(line.text().encode() + b"\n")
     return line
+
+
+def _last_chain(file: BinaryIO) -> str:
+    """The chain of the last line of a log; the rest of it is not read."""
+    stop = file.seek(0, os.SEEK_END)
+    file.seek(max(0, stop - MOST_LINE_BYTES))
+    lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    return _read(lines[-1]).chain if lines else START
+
+
+class Chain:
+    """The lines that one process writes, each bound to the one before; for any thread.
+
+    Args:
+        write: takes each line, in order.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write, self._before = write, START
+        self._lock = threading.Lock()
+
+    def add(self, report: Mapping[str, Any]) -> None:
+        """Write the line of a report."""
+        with self._lock:
+            line = next_line(report, self._before)
+            self._write(line.text())
+            self._before = line.chain
 
 
 def read_log(path: Path) -> list[Line]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -99,6 +100,36 @@ def test_an_untouched_log_knows_its_reports(tmp_path):
     assert all(replay.logged(report, log) == [] for report in reports)
     assert "a.mp4" not in log.read_text("utf-8")
     assert replay.logged(reports[0], tmp_path / "nowhere.log") == []
+
+
+def test_a_log_grows_by_the_line_before_alone(tmp_path, monkeypatch):
+    made_log(tmp_path)
+    monkeypatch.setattr(seal, "read_log", lambda path: pytest.fail("the whole log was read"))
+    monkeypatch.setattr(Path, "read_text", lambda path, *_: pytest.fail("the whole log was read"))
+    made_log(tmp_path)
+    monkeypatch.undo()
+    lines = seal.read_log(tmp_path / seal.LOG_NAME)
+    assert len(lines) == 6 and seal.first_break(lines) is None
+
+
+def at_once(add) -> None:
+    """Add 40 reports from eight threads."""
+    reports = [export.to_json(made_analysis(f"{number}.mp4")) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, reports))
+
+
+def test_a_log_that_many_write_at_once_stays_one_chain(tmp_path):
+    at_once(lambda report: seal.append(tmp_path, report))
+    lines = seal.read_log(tmp_path / seal.LOG_NAME)
+    assert len({line.report for line in lines}) == 40 and seal.first_break(lines) is None
+
+
+def test_the_lines_of_a_server_are_one_chain_too():
+    texts: list[str] = []
+    at_once(seal.Chain(texts.append).add)
+    assert seal.first_break([seal._read(text) for text in texts]) is None
+    assert len(set(texts)) == 40
 
 
 @pytest.mark.parametrize(

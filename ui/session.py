@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from media.windows import plan
 from report.export import to_json
 from report.language import ENGLISH, Language
 from report.render import render
-from report.seal import next_line
+from report.seal import Chain
 from stop import Stop
 from ui import keeping
 from ui.jobs import LINE, current_stop, is_hosted
@@ -41,6 +42,7 @@ JOB: dict[str, Any] = {
     "api_visibility": "private",
     "concurrency_limit": None,
 }  # ui.line has its own
+CHAIN = Chain(partial(print, flush=True))  # hashes and the level, no names
 GPU_BASE_S, GPU_WINDOW_S, GPU_MOST_S = 20, 6, 120  # ZeroGPU seconds: to start, a window, at most
 
 
@@ -104,7 +106,7 @@ def examine(
         keeping.touch(file)
     for step in _steps(path, settings, current_stop(), references):
         if isinstance(step, Analysis):
-            print(next_line(to_json(step)).text(), flush=True)  # hashes and the level, no names
+            CHAIN.add(to_json(step))
             return step
         LINE.progress(step.fraction)
         tell(step)

@@ -8,6 +8,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -285,6 +286,54 @@ def test_the_sweeper_works_by_the_clock(monkeypatch):
     assert not (keeping.own_folder() / keeping.RESULTS).exists()
 
 
+HOLDER = """
+import sys
+from ui import keeping
+keeping.begin()
+(keeping.fresh_folder() / "report.json").write_text("private")
+print(keeping.own_folder(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_is_left_alone_while_its_server_lives_and_deleted_after_it_was_killed(
+    home, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER], env=home, cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert other.stdout is not None
+    folder = Path(other.stdout.readline().strip())
+    keeping.begin()
+    assert list(folder.rglob("report.json"))
+    other.kill()
+    other.wait()
+    keeping.begin()
+    assert not folder.exists() and not folder.with_suffix(keeping.LOCK).exists()
+    assert keeping.own_folder().stat().st_mode & 0o777 == 0o700
+    assert keeping.own_folder().parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("made", ["link", "open", "file"])
+def test_a_folder_that_others_prepared_is_refused(tmp_path, monkeypatch, made):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root = tmp_path / f"{keeping.ROOT_NAME}-{os.getuid()}"
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    if made == "link":
+        root.symlink_to(tmp_path / "theirs")
+    elif made == "file":
+        root.write_text("")
+    else:
+        root.mkdir()
+        root.chmod(0o777)
+    with pytest.raises(UserError) as why:
+        keeping.begin()
+    assert why.value.code == "cannot_write"
+    assert not list((tmp_path / "theirs").iterdir())
+
+
 @pytest.fixture
 def home(tmp_path) -> dict[str, str]:
     """The environment of a server process that keeps its files under ``tmp_path``."""
@@ -318,7 +367,7 @@ def private_files(folder: Path) -> list[Path]:
 def test_what_a_killed_server_left_is_deleted_when_the_next_one_starts(home, tmp_path):
     mine = tmp_path / "mine.jpg"
     mine.write_bytes(PICTURE.read_bytes() + b"private")
-    selected = tmp_path / keeping.ROOT_NAME
+    selected = tmp_path / f"{keeping.ROOT_NAME}-{os.getuid()}"
     first, address = started(home)
     try:
         connected(address).predict(file=uploaded(mine), api_name="/analyze")

@@ -2,30 +2,71 @@
 
 Uploads, previews and results of one server lie in one folder. It is emptied by the clock, and
 deleted when the server ends; what a server left that was killed is deleted by the next one that
-starts. Imports nothing of the program.
+starts: whoever lives holds a lock. Imports errors.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 import threading
 import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-import psutil
+from filelock import FileLock, Timeout
+
+from errors import UserError
 
 KEEP_S = 50 * 60  # after the last use; longer than a job may take
 SWEEP_EVERY_S = 5 * 60  # with KEEP_S, everything is gone within an hour
 ROOT_NAME = "deepfake-detector"
+LOCK = ".lock"  # beside each folder, held while its server lives
 UPLOADS, RESULTS = "uploads", "results"
 
 
+def root() -> Path:
+    """Where the servers of this user have their folders, ``…/deepfake-detector-USER``.
+
+    Raises:
+        UserError: ``cannot_write`` when somebody else made it, or others may look into it.
+    """
+    user = getattr(os, "getuid", lambda: "")()  # elsewhere each user has a temporary folder
+    folder = Path(tempfile.gettempdir()) / f"{ROOT_NAME}-{user}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    about = folder.lstat()
+    private = stat.S_ISDIR(about.st_mode) and about.st_uid == user and not about.st_mode & 0o077
+    if user != "" and not private:
+        raise UserError(
+            "cannot_write",
+            f"{folder} is not a folder that only you can open: delete it, or name another place "
+            "for temporary files (TMPDIR).",
+        )
+    return folder
+
+
+@cache
+def _claimed(parent: Path) -> tuple[Path, FileLock]:
+    """A name that no server has, and its lock, which the system frees however this one ends."""
+    folder = parent / f"{os.getpid()}-{secrets.token_hex(8)}"
+    lock = FileLock(folder.with_suffix(LOCK), mode=0o600, thread_local=False)
+    lock.acquire()
+    return folder, lock
+
+
 def own_folder() -> Path:
-    """The folder of this process, ``…/deepfake-detector/PID``, for this user's eyes only."""
-    folder = Path(tempfile.gettempdir()) / ROOT_NAME / str(os.getpid())
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The folder of this process, for this user's eyes only.
+
+    Raises:
+        UserError: as `root`.
+    """
+    folder, _ = _claimed(root())
+    folder.mkdir(exist_ok=True, mode=0o700)
     return folder
 
 
@@ -45,12 +86,26 @@ def begin() -> None:
     """Delete what dead servers left, and let Gradio keep its files in this server's folder.
 
     Call it before the page is built: components ask for their folder when they are made.
+
+    Raises:
+        UserError: as `root`.
     """
-    for folder in own_folder().parent.iterdir():
-        name = folder.name
-        if name == str(os.getpid()) or (name.isdigit() and not psutil.pid_exists(int(name))):
-            shutil.rmtree(folder, ignore_errors=True)
+    itself = own_folder()
+    shutil.rmtree(itself, ignore_errors=True)
+    for folder in {path.with_suffix("") for path in itself.parent.iterdir()} - {itself}:
+        _delete_if_left(folder)
     os.environ["GRADIO_TEMP_DIR"] = str(own_folder() / UPLOADS)
+
+
+def _delete_if_left(folder: Path) -> None:
+    """Delete the folder of a server whose lock nobody holds."""
+    lock = folder.with_suffix(LOCK)
+    try:
+        with FileLock(lock, timeout=0, mode=0o600):
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+    except Timeout:  # it lives
+        return
 
 
 def held() -> frozenset[Path]:

@@ -19,9 +19,11 @@ class Stop:
 
     Args:
         limit_s: seconds that the work may take from now on.
+        whole: work that this is a part of: its end is the part's, too.
     """
 
-    def __init__(self, limit_s: float = math.inf) -> None:
+    def __init__(self, limit_s: float = math.inf, whole: Stop | None = None) -> None:
+        self._whole = whole
         self._limit_s = limit_s
         self._until_s = time.monotonic() + limit_s
         self._asked = threading.Event()
@@ -45,6 +47,8 @@ class Stop:
         Raises:
             UserError: ``stopped`` when somebody asked for it, ``took_too_long`` at the limit.
         """
+        if self._whole is not None:
+            self._whole.check()
         if self.asked:
             raise UserError("stopped", "The analysis was stopped before it was done.")
         if time.monotonic() > self._until_s:

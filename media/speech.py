@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 import numpy as np
 
 from media.rates import AUDIO_HZ
 
+IN_USE = Lock()  # the network remembers what it heard last: one recording at a time
 SHORTEST_MS = 200  # shorter bursts are clicks and coughs
 
 
@@ -33,10 +35,11 @@ def speech_stretches(audio: np.ndarray | None, start_s: float) -> np.ndarray:
     import torch
     from silero_vad import get_speech_timestamps
 
-    result = get_speech_timestamps(
-        torch.from_numpy(audio),
-        _network(),
-        sampling_rate=AUDIO_HZ,
-        min_speech_duration_ms=SHORTEST_MS,
-    )
+    with IN_USE:
+        result = get_speech_timestamps(
+            torch.from_numpy(audio),
+            _network(),
+            sampling_rate=AUDIO_HZ,
+            min_speech_duration_ms=SHORTEST_MS,
+        )
     return np.array([[f["start"], f["end"]] for f in result]).reshape(-1, 2) / AUDIO_HZ + start_s

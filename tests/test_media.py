@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 
@@ -24,6 +25,7 @@ from media.faces import MOST_PROPOSALS, Face, FaceFinder, Region
 from media.identity import IdentityLinker
 from media.mode import Mode
 from media.provenance import read_provenance
+from media.speech import speech_stretches
 from media.tracks import MOST_FACES, MOST_FOLLOWED, track_faces
 from media.windows import plan, read_window
 from stop import Stop
@@ -494,3 +496,14 @@ def test_a_table_that_promises_more_than_the_file_holds_is_not_believed(
     cut.write_bytes(moved.read_bytes()[: int(0.7 * moved.stat().st_size)])
     with Clip(cut) as clip:
         assert clip.duration_s < 3.4 and clip.warnings
+
+
+def test_recordings_that_are_heard_at_once_do_not_cross(speech):
+    """The network for speech remembers what it heard last; several threads use it."""
+    early, silence = speech[: 2 * 16_000], np.zeros(16_000, np.float32)
+    recordings = 4 * [early, np.concatenate([silence, early])]
+    alone = [speech_stretches(recording, 0.0).tolist() for recording in recordings]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda one: speech_stretches(one, 0.0).tolist(), recordings))
+    assert alone[0] != alone[1]
+    assert at_once == alone

@@ -35,7 +35,7 @@ from ui.agents import PATH as MCP_PATH
 from ui.agents import served
 from ui.api import Arguments, endpoints
 from ui.headers import SecurityHeaders
-from ui.jobs import is_hosted, limit_s
+from ui.jobs import LINE, is_hosted, limit_s, places_on
 from ui.registry import TABS
 from ui.session import spaces
 from ui.source import EXAMPLES
@@ -103,10 +103,14 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
     )
     print(_address_line(address, port), flush=True)
     if wait:
-        # imports the networks' library, so that the first visitor does not wait for it
-        threading.Thread(target=best_device, name="first import", daemon=True).start()
+        threading.Thread(target=_first_import, name="first import", daemon=True).start()
         blocks.block_thread()
     return address
+
+
+def _first_import() -> None:
+    """Import the networks' library, so that the first visitor does not wait, and ask for a GPU."""
+    LINE.make_places(places_on(best_device()))
 
 
 def server_name() -> str:

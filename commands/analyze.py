@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.arguments import add_command, add_settings, settings_from
-from commands.console import ASSESSED, ERROR, NOT_ASSESSABLE, progress_bar, say, show
+from commands.console import ASSESSED, ERROR, NOT_ASSESSABLE, ProgressBar, say, show
 from errors import UserError, from_bug, writing
 from media.sniff import MediaKind, may_be_media
 
@@ -142,14 +142,14 @@ def _analyze_one(
 ) -> Analysis:
     from analysis import analyze
 
-    data = progress_bar(path.name)
-    analysis = analyze(path, settings, data, references=references)
-    if out is not None:
-        data(0.98, "Writing the report")
-        with writing(f"The report of {path.name}"):
-            _write_all(analysis, path, out)
-    data(1.0, "Done")
-    return analysis
+    with ProgressBar(path.name) as tell:
+        analysis = analyze(path, settings, tell, references=references)
+        if out is not None:
+            tell(0.98, "Writing the report")
+            with writing(f"The report of {path.name}"):
+                _write_all(analysis, path, out)
+        tell(1.0, "Done")
+        return analysis
 
 
 def _write_all(analysis: Analysis, path: Path, out: Path) -> None:
@@ -188,8 +188,8 @@ def run_replay(chosen: argparse.Namespace) -> int:
     from report.seal import LOG_NAME
 
     stored = read_report(chosen.report)
-    bar = progress_bar(Path(chosen.file).name)
-    analysis = analyze(chosen.file, settings_of(stored), bar, references=chosen.references)
+    with ProgressBar(Path(chosen.file).name) as tell:
+        analysis = analyze(chosen.file, settings_of(stored), tell, references=chosen.references)
     log = Path(chosen.report).with_name(LOG_NAME)
     differences = [*logged(stored, log), *compare(stored, analysis)]
     show("The report holds: nothing differs." if not differences else "The report differs:")

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+import time
+from threading import Event, Lock, Thread
+from typing import Self
 
+BEAT_S = 0.9  # so that progress is told at least once a second
 ASSESSED, ERROR, NOT_ASSESSABLE, STOPPED = 0, 1, 2, 130
 EXIT_CODES = """exit codes:
   0  every file was assessed, or the command did its work
@@ -37,19 +40,54 @@ def say(text: str) -> None:
     print(escaped(text), file=sys.stderr, flush=True)
 
 
-def progress_bar(name: str) -> Callable[[float, str], None]:
-    """Progress of one file on stderr: one line that is rewritten in a terminal."""
-    terminal = sys.stderr.isatty()
+class ProgressBar:
+    """Progress of one file on stderr: one line that is rewritten in a terminal.
 
-    def data(fraction: float, text: str) -> None:
-        if terminal:
-            line = escaped(f"{name}: {fraction:4.0%} {text:<50s}")
-            end = "\n" if fraction >= 1 else ""
-            print(f"\r{line}", end=end, file=sys.stderr, flush=True)
-        else:
-            say(f"{name}: {fraction:.0%} {text}")
+    It is told again, with the seconds so far, when nothing new came for `BEAT_S`. Use as a context
+    manager.
 
-    return data
+    Args:
+        name: of the file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._terminal = name, sys.stderr.isatty()
+        self._begun_s, self._last = time.monotonic(), (0.0, "Starting")
+        self._lock, self._news, self._ended = Lock(), Event(), False
+        self._beat = Thread(target=self._tell_again, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._beat.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        self._news.set()
+        self._beat.join()
+
+    def __call__(self, fraction: float, text: str) -> None:
+        """Take a fraction 0..1 and what is being done."""
+        self._news.set()
+        with self._lock:
+            self._last = fraction, text
+            self._show()
+
+    def _tell_again(self) -> None:
+        while not self._ended:
+            if self._news.wait(BEAT_S):
+                self._news.clear()
+                continue
+            with self._lock:
+                self._show()
+
+    def _show(self) -> None:
+        fraction, text = self._last
+        text = f"{text}, {time.monotonic() - self._begun_s:.0f} s"
+        if not self._terminal:
+            say(f"{self._name}: {fraction:.0%} {text}")
+            return
+        line = escaped(f"{self._name}: {fraction:4.0%} {text:<50s}")
+        print(f"\r{line}", end="\n" if fraction >= 1 else "", file=sys.stderr, flush=True)
 
 
 def count_files(done: int, total: int, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -11,13 +12,17 @@ import httpx
 import pytest
 
 import app
-from analysis import analyze
+import cli
+from analysis import Settings, analyze
+from commands import console
+from detectors.frequency.detector import Frequency
 from errors import UserError
-from report.language import languages
+from hub.spacefile import read_spacefile
+from report.language import ENGLISH, languages
 from stop import Stop
 from tests.conftest import ROOT
 from tests.test_server import connected, uploaded
-from ui import jobs, line, running, session
+from ui import batch, jobs, line, running, session
 
 PICTURE = ROOT / "examples" / "portrait.jpg"
 GERMAN = languages()["de"]
@@ -69,13 +74,56 @@ def test_the_expected_wait_is_what_the_present_job_has_left_and_the_mean_of_the_
         made.begin(ticket)
         clock.now_s += took_s
         made.leave(ticket, done=True)
-    made.begin(made.enter())
+    made.begin(working := made.enter())
     tickets = [made.enter() for _ in range(3)]
     clock.now_s += 5.0
     assert [made.wait_of(t).seconds for t in tickets] == [15.0, 35.0, 55.0]
-    made.progress(0.5)  # it takes 10 s in all, as its own progress says
+    made.progress(working, 0.5)  # it takes 10 s in all, as its own progress says
     assert [made.wait_of(t).seconds for t in tickets] == [5.0, 25.0, 45.0]
     assert made.try_again_s() == 5
+
+
+def test_with_more_places_each_waits_for_the_one_that_is_free_first(clock):
+    made = line.Line(places=2, clock=clock)
+    made.begin(ticket := made.enter())
+    clock.now_s += 20.0
+    made.leave(ticket, done=True)
+    first, second, *waiting = (made.enter() for _ in range(6))
+    assert made.wait_of(second).seconds == 20.0 - 20.0  # both places are free
+    assert made.begin(first) and not made.begin(waiting[0])
+    clock.now_s += 5.0
+    assert made.begin(second) and not made.begin(waiting[0])
+    assert [made.wait_of(t).seconds for t in waiting] == [15.0, 20.0, 35.0, 40.0]
+    made.progress(second, 0.5)  # it has begun this moment, and is half done already
+    assert [made.wait_of(t).seconds for t in waiting] == [0.0, 15.0, 20.0, 35.0]
+    assert made.try_again_s() == 1
+    made.leave(second, done=True)
+    assert made.begin(waiting[0]) and not made.begin(waiting[1])
+
+
+def test_a_place_that_is_made_later_is_taken_at_once(clock):
+    made = line.Line(clock=clock)
+    assert made.begin(made.enter())
+    assert not made.begin(ticket := made.enter())
+    made.make_places(2)
+    assert made.begin(ticket)
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "places"), [("cpu", 16, 1), ("cuda", 16, 4), ("cuda", 2, 2)]
+)
+def test_a_gpu_has_a_place_a_core_up_to_four_and_a_cpu_one(monkeypatch, device, cores, places):
+    monkeypatch.setattr(jobs, "threads", lambda: cores)
+    assert jobs.places_on(device) == places
+
+
+def test_the_page_makes_the_places_of_its_device(monkeypatch):
+    made = line.Line()
+    monkeypatch.setattr(app, "LINE", made)
+    monkeypatch.setattr(app, "best_device", lambda: "cuda")
+    monkeypatch.setattr(jobs, "threads", lambda: 8)
+    app._first_import()
+    assert all(made.begin(made.enter()) for _ in range(4)) and not made.begin(made.enter())
 
 
 def test_a_job_that_was_broken_off_tells_nothing_about_the_next(clock):
@@ -174,7 +222,7 @@ def gate(monkeypatch):
 def small(monkeypatch):
     """A line where three may wait."""
     made = line.Line(most=3)
-    for room in (jobs, session, app_api()):
+    for room in (jobs, app_api()):
         monkeypatch.setattr(room, "LINE", made)
     return made
 
@@ -257,3 +305,72 @@ def test_a_batch_lets_a_visitor_go_first(address, gate, small, tmp_path):
     assert one.result()["file"]["name"] == "one.jpg"
     assert all(entry["report"] for entry in many.result())
     assert gate.begun == ["many1", "one", "many2"]
+
+
+# ------------------------------------------------------------------ a sign of life
+
+
+SLOW_S = 1.0
+BEAT_S = 0.1
+AGAIN = 4  # times at least, on busy cores too
+
+
+@pytest.fixture
+def slow(monkeypatch) -> Settings:
+    """Settings with a detector that says nothing for a second."""
+    really = Frequency.look
+
+    def look(self, window, track):
+        time.sleep(SLOW_S)
+        return really(self, window, track)
+
+    monkeypatch.setattr(Frequency, "look", look)
+    monkeypatch.setattr(session, "BEAT_S", BEAT_S)
+    monkeypatch.setattr(console, "BEAT_S", BEAT_S)
+    return Settings(detectors=("frequency",))
+
+
+def test_a_slow_detector_is_told_again_and_again(slow):
+    steps: list[session.Step] = []
+    session.examine(str(PICTURE), slow, steps.append)
+    again = [step for step in steps if step.text.startswith("Examining")]
+    assert len(again) >= AGAIN
+    assert len({(step.fraction, step.text) for step in again}) == 1
+    assert [s.fraction for s in steps] == sorted(s.fraction for s in steps)
+
+
+def test_a_program_is_told_of_a_slow_detector_again_and_again(address, slow, monkeypatch):
+    monkeypatch.setattr(app_api(), "chosen_settings", lambda *_: slow)
+    told: list[object] = []
+    job = connected(address).submit(file=uploaded(PICTURE), api_name="/analyze")
+    while not job.done():
+        if job.status().progress_data:
+            told.append(job.status())
+        time.sleep(BEAT_S / 4)
+    words = [status.progress_data[0].desc for status in told]
+    assert job.result()["verdict"]
+    assert any(word.startswith("Examining") for word in words)
+    assert len({status.time for status in told}) >= AGAIN
+
+
+def test_a_batch_on_the_page_is_told_of_a_slow_detector(slow, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "chosen_settings", lambda *_: slow)
+    steps: list[session.Step] = []
+    batch.examined(PICTURE, "quick", read_spacefile(), tmp_path, ENGLISH, steps.append)
+    assert len(steps) >= AGAIN
+
+
+def test_the_command_tells_of_a_slow_detector_with_the_seconds_so_far(slow, capsys):
+    assert cli.main(["analyze", str(PICTURE), "--detector", "frequency"]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "Examining" in line]
+    assert len(lines) >= AGAIN
+    assert re.fullmatch(r"portrait.jpg: 41% Examining: .*, \d+ s", lines[-1])
+
+
+def test_progress_ends_with_its_file(capsys, monkeypatch):
+    monkeypatch.setattr(console, "BEAT_S", 0.01)
+    with console.ProgressBar("one.jpg") as tell:
+        tell(1.0, "Done")
+    capsys.readouterr()
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""

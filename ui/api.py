@@ -33,7 +33,7 @@ from report.schema import Report
 from ui.batch import MOST_FILES, MOST_HOSTED
 from ui.jobs import LINE, give_way, is_hosted, stoppable
 from ui.keeping import fresh_folder
-from ui.session import Listener, check_limits, chosen_settings, examine
+from ui.session import Listener, check_limits, chosen_settings, examine, shown
 
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*((?:;[\w=.+-]+)*?)(;base64)?,", re.ASCII)
 STATUS = {"no_endpoint": 404, "queue_full": 503}  # of HTTP
@@ -171,7 +171,7 @@ def analyzed(
     mode: str = "quick",
     checkpoints: Any = None,
     fake_labels: Any = None,
-    tell: Listener = lambda step: None,
+    tell: Listener = shown,
     references: Sequence[str] = (),
 ) -> Report:
     """The typed report of a file of this machine, with the checkpoints of this Space."""

@@ -26,7 +26,17 @@ from ui.jobs import give_way, is_hosted, streamed
 from ui.keeping import fresh_folder
 from ui.line import Wait
 from ui.running import in_line
-from ui.session import JOB, QUIET, alert, check_limits, chosen_settings, examine, stem_of
+from ui.session import (
+    JOB,
+    QUIET,
+    Listener,
+    Step,
+    alert,
+    check_limits,
+    chosen_settings,
+    examine,
+    stem_of,
+)  # fmt: skip
 from ui.source import limits
 from ui.tab import Tab
 from ui.texts import label, language_of, written
@@ -70,8 +80,12 @@ def batch_tab(space: Space) -> None:
             folder, rows = fresh_folder(), []
             for index, path in enumerate(paths):
                 give_way(tell)
-                tell({note: working(index, len(paths), path.name, say)})
-                rows.append(examined(path, chosen[mode], space, folder, say))
+
+                def show(step: Step, index: int = index, name: str = path.name) -> None:
+                    tell({note: working(index + step.fraction, len(paths), name, say)})
+
+                show(Step(0.0, ""))
+                rows.append(examined(path, chosen[mode], space, folder, say, show))
                 tell({table: [list(row) for row in rows]})
             return end() | {
                 note: "", ready: gr.Row(visible=True),
@@ -121,22 +135,22 @@ def _choices(most: int, space: Space) -> tuple[gr.File, gr.Radio]:
     return files, mode
 
 
-def working(index: int, count: int, name: str, language: Language) -> str:
-    """Which file is examined now."""
+def working(done: float, count: int, name: str, language: Language) -> str:
+    """Which file is examined now; ``done`` counts files, and the present one by its share."""
     return render.render(
-        "working", language, text=name, percent=round(100 * index / count), rows=(),
-        left=language("File {n} of {total}", n=index + 1, total=count),
+        "working", language, text=name, percent=round(100 * done / count), rows=(),
+        left=language("File {n} of {total}", n=int(done) + 1, total=count),
     )  # fmt: skip
 
 
 def examined(
-    path: Path, mode: str, space: Space, folder: Path, language: Language
+    path: Path, mode: str, space: Space, folder: Path, language: Language, tell: Listener
 ) -> tuple[str, str, str, str]:
     """One row; a file that cannot be read is a row with its reason. The reports are written."""
     try:
         settings = chosen_settings(mode)
         check_limits(str(path), settings, space)
-        analysis = examine(str(path), settings)
+        analysis = examine(str(path), settings, tell)
     except UserError as error:
         if error.code in ("stopped", "took_too_long"):
             raise

@@ -1,8 +1,9 @@
 """When does a visitor's work begin, for how long may it go on, and when does it end?
 
-One job at a time: an analysis takes all cores. A job ends when the visitor presses Stop, closes
-the page, drops the connection, or when its time is over; only when its thread has really ended
-does the next one begin. Imports gradio, `stop` and its neighbors line and texts.
+One job at a time where there is no GPU: an analysis takes all cores. A job ends when the visitor
+presses Stop, closes the page, drops the connection, or when its time is over; only when its thread
+has really ended does the next one begin. Imports gradio, `stop`, `threads` and its neighbors line
+and texts.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from errors import UserError
 from hub.store import VISITOR, who_asks
 from report.language import Language
 from stop import Stop
+from threads import threads
 from ui.line import Line, Ticket, Wait
 from ui.texts import language_of
 
 OWN_LIMIT_S = 45 * 60  # that one job may take on one's own machine
 HOSTED_LIMIT_S = 15 * 60  # where visitors share a machine
+GPU_PLACES = 4  # jobs at the same time, at most, where a GPU bears the networks
 LOOK_EVERY_S = 0.1  # whether the client is still there
 LINE = Line()
 _stop: ContextVar[Stop | None] = ContextVar("stop", default=None)
@@ -38,6 +41,17 @@ _ticket: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
 def current_stop() -> Stop:
     """What asks the job of this thread to end; outside of a job, nothing does."""
     return _stop.get() or Stop()
+
+
+def places_on(device: str) -> int:
+    """Jobs at the same time: one on a ``cpu``; on a GPU more, each with a core that reads."""
+    return 1 if device == "cpu" else min(GPU_PLACES, threads())
+
+
+def progressed(share: float) -> None:
+    """The job of this thread has done this share (0..1); who waits is told by it."""
+    if (ticket := _ticket.get()) is not None:
+        LINE.progress(ticket, share)
 
 
 def limit_s() -> float:
@@ -78,7 +92,7 @@ def stoppable(function: Callable, tell: Callable[[Wait], None] | None = None) ->
         except UserError as error:
             if tell is not None:
                 raise
-            words = f"{error.code}: {_visitors_language()(error.sentence)}"
+            words = f"{error.code}: {visitors_language()(error.sentence)}"
             raise gr.Error(words, print_exception=False) from error
         return result
 
@@ -97,7 +111,7 @@ def streamed(function: Callable, waiting: Callable[[Wait | UserError, Language],
     """
 
     async def job(*values: Any) -> AsyncIterator[Any]:
-        loop, data, say = asyncio.get_running_loop(), asyncio.Queue(), _visitors_language()
+        loop, data, say = asyncio.get_running_loop(), asyncio.Queue(), visitors_language()
 
         def tell(value: Any) -> None:
             shown = waiting(value, say) if isinstance(value, Wait) else value
@@ -205,17 +219,26 @@ def is_awaited() -> bool:
     return all(event.alive for event in events if event._id == event_id)
 
 
-def _tell_as_progress(wait: Wait) -> None:
-    """Show it where Gradio shows the progress of an event, on the page and to programs."""
+def show_progress(fraction: float, words: str) -> None:
+    """Tell it where Gradio shows the progress of an event, on the page and to programs.
+
+    Args:
+        fraction: 0..1.
+        words: in the visitor's language.
+    """
     blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
     if blocks is not None and event_id is not None:
-        say = _visitors_language()
-        words = f"{wait.where(say)}. {wait.how_long(say)}"
-        step = TrackedIterable(None, None, None, words, None, progress=0.0)
+        step = TrackedIterable(None, None, None, words, None, progress=fraction)
         blocks._queue.set_progress(event_id, [step])
 
 
-def _visitors_language() -> Language:
+def _tell_as_progress(wait: Wait) -> None:
+    say = visitors_language()
+    show_progress(0.0, f"{wait.where(say)}. {wait.how_long(say)}")
+
+
+def visitors_language() -> Language:
+    """The language that the browser of this event asks for; English outside of one."""
     return language_of(LocalContext.request.get(None))  # type: ignore[arg-type]
 
 

@@ -1,12 +1,14 @@
 """Who works next, and how long do the others wait?
 
-One line for everybody: the page, programs and agents. First come, first served; whoever has many
-files goes back to its end after each of them. How long it takes is told from the last jobs and from
-what the present one has done. Imports errors, stop and report.language.
+One line for everybody: the page, programs and agents. First come, first served, for as many at the
+same time as there are places; whoever has many files goes back to its end after each of them. How
+long it takes is told from the last jobs and from what the present ones have done. Imports errors,
+stop and report.language.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 import threading
 import time
@@ -59,23 +61,39 @@ class Wait:
         return language("It begins in about {n} minutes.", n=round(self.seconds / 60))
 
 
+@dataclass
+class _Work:
+    """A job that has begun: at which second, and the share (0..1) of it that is done."""
+
+    begun_s: float
+    done: float = 0.0
+
+
 class Line:
-    """The line and whoever works. For any thread.
+    """The line and those who work. For any thread.
 
     Args:
-        most: that may wait; whoever works is not counted.
+        most: that may wait; those who work are not counted.
+        places: for those who work.
         clock: seconds.
     """
 
     def __init__(
-        self, most: int = MOST_WAITING, clock: Callable[[], float] = time.monotonic
+        self,
+        most: int = MOST_WAITING,
+        places: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._most, self._clock = most, clock
+        self._most, self._places, self._clock = most, places, clock
         self._lock = threading.Lock()
         self._waiting: list[Ticket] = []
-        self._working: Ticket | None = None
-        self._begun_s = self._done = 0.0
+        self._working: dict[Ticket, _Work] = {}
         self._took_s: deque[float] = deque(maxlen=REMEMBERED)
+
+    def make_places(self, places: int) -> None:
+        """Let so many work at the same time from now on."""
+        with self._lock:
+            self._places = places
 
     def enter(self) -> Ticket:
         """Take the last place.
@@ -104,18 +122,18 @@ class Line:
             return self._try_again_s()
 
     def begin(self, ticket: Ticket) -> bool:
-        """Start to work if nobody does and nobody came before; true then."""
+        """Start to work if a place is free and nobody came before; true then."""
         with self._lock:
-            if self._working is not None or self._waiting[0] is not ticket:
+            if len(self._working) >= self._places or self._waiting[0] is not ticket:
                 return False
-            self._working = self._waiting.pop(0)
-            self._begun_s, self._done = self._clock(), 0.0
+            self._working[self._waiting.pop(0)] = _Work(self._clock())
             return True
 
-    def progress(self, share: float) -> None:
-        """Whoever works has done this share (0..1) of it."""
+    def progress(self, ticket: Ticket, share: float) -> None:
+        """The holder of a ticket, who works, has done this share (0..1) of it."""
         with self._lock:
-            self._done = share
+            if ticket in self._working:
+                self._working[ticket].done = share
 
     def leave(self, ticket: Ticket, done: bool = False) -> None:
         """Give the place free; ``done``: the work was ended, not broken off."""
@@ -134,11 +152,10 @@ class Line:
     def wait_of(self, ticket: Ticket) -> Wait:
         """What the holder of a ticket can be told now."""
         with self._lock:
-            before, left_s = self._waiting.index(ticket), self._left_s()
-            usual_s = self._usual_s() if before else 0.0
-            if left_s is None or usual_s is None:
-                return Wait(before + 1, None)
-            return Wait(before + 1, left_s + before * usual_s)
+            before, free_s = self._waiting.index(ticket), self._free_s()
+            for _ in range(before):  # each takes the place that is free first
+                heapq.heapreplace(free_s, free_s[0] + self._usual_s())
+            return Wait(before + 1, free_s[0] if math.isfinite(free_s[0]) else None)
 
     # ------------------------------------------------------------ with the lock held
 
@@ -153,24 +170,27 @@ class Line:
     def _leave(self, ticket: Ticket, done: bool) -> None:
         if ticket in self._waiting:
             self._waiting.remove(ticket)
-        if ticket is self._working:
-            self._working = None
-            if done:
-                self._took_s.append(self._clock() - self._begun_s)
+        if (work := self._working.pop(ticket, None)) is not None and done:
+            self._took_s.append(self._clock() - work.begun_s)
 
-    def _usual_s(self) -> float | None:
-        """What a job takes, as far as it was measured."""
-        return sum(self._took_s) / len(self._took_s) if self._took_s else None
+    def _usual_s(self) -> float:
+        """What a job takes, as far as it was measured; infinity before."""
+        return sum(self._took_s) / len(self._took_s) if self._took_s else math.inf
 
-    def _left_s(self) -> float | None:
-        """What the present job still takes."""
-        if self._working is None:
-            return 0.0
-        elapsed_s, usual_s = self._clock() - self._begun_s, self._usual_s()
-        if self._done >= SURE_AFTER:
-            return elapsed_s * (1 - self._done) / self._done
-        return usual_s - elapsed_s if usual_s is not None and elapsed_s < usual_s else None
+    def _free_s(self) -> list[float]:
+        """A heap of the seconds until each place is free, as far as that is known."""
+        free_s = [self._left_s(work) for work in self._working.values()]
+        free_s += [0.0] * (self._places - len(free_s))
+        heapq.heapify(free_s)
+        return free_s
+
+    def _left_s(self, work: _Work) -> float:
+        """What a job that has begun still takes."""
+        elapsed_s, usual_s = self._clock() - work.begun_s, self._usual_s()
+        if work.done >= SURE_AFTER:
+            return elapsed_s * (1 - work.done) / work.done
+        return usual_s - elapsed_s if elapsed_s < usual_s else math.inf
 
     def _try_again_s(self) -> int:
-        left_s = self._left_s()
-        return RETRY_S if left_s is None else max(1, math.ceil(left_s))
+        first_s = self._free_s()[0]
+        return max(1, math.ceil(first_s)) if math.isfinite(first_s) else RETRY_S

@@ -30,13 +30,14 @@ from report.render import render
 from report.seal import Chain
 from stop import Stop
 from ui import keeping
-from ui.jobs import LINE, current_stop, is_hosted
+from ui.jobs import current_stop, is_hosted, progressed, show_progress, visitors_language
 
 try:  # there on ZeroGPU Spaces only; wants to be imported before CUDA is used
     import spaces  # pyright: ignore[reportMissingImports]
 except ImportError:
     spaces = None
 
+BEAT_S = 0.9  # so that progress is told at least once a second
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 JOB: dict[str, Any] = {
     "api_visibility": "private",
@@ -74,6 +75,11 @@ class Step:
 Listener = Callable[[Step], None]
 
 
+def shown(step: Step) -> None:
+    """Tell a step where Gradio shows the progress of an event."""
+    show_progress(step.fraction, visitors_language()(step.text))
+
+
 def gpu_seconds(path: str, settings: Settings, stop: Stop, references: Sequence[str] = ()) -> int:
     """ZeroGPU time to ask for, s: what the windows of the file and its references need, no more."""
     windows = window_count(path, settings.mode)
@@ -98,17 +104,20 @@ def on_gpu(function: Callable) -> Callable:
 def examine(
     path: str,
     settings: Settings,
-    tell: Listener = lambda step: None,
+    tell: Listener = shown,
     references: Sequence[str] = (),
 ) -> Analysis:
-    """Analyze a file, against recordings given as real where there are any; tell every step."""
+    """Analyze a file, against recordings given as real where there are any.
+
+    Every step is told, and the last one again where nothing new comes for `BEAT_S`.
+    """
     for file in (path, *references):
         keeping.touch(file)
     for step in _steps(path, settings, current_stop(), references):
         if isinstance(step, Analysis):
             CHAIN.add(to_json(step))
             return step
-        LINE.progress(step.fraction)
+        progressed(step.fraction)
         tell(step)
     raise RuntimeError("an analysis ended without a result")
 
@@ -117,7 +126,10 @@ def examine(
 def _steps(
     path: str, settings: Settings, stop: Stop, references: Sequence[str]
 ) -> Iterator[Step | Analysis]:
-    """The steps of an analysis, then its result. A generator, because it may run elsewhere."""
+    """The steps of an analysis, then its result; a second never goes by without a step.
+
+    A generator, because it may run elsewhere.
+    """
     steps: queue.Queue[Step | Analysis | BaseException] = queue.Queue()
     last = Step(0.0, "")
 
@@ -149,7 +161,10 @@ def _steps(
     ended = False
     try:
         while not ended:
-            step = steps.get()
+            try:
+                step = steps.get(timeout=BEAT_S)
+            except queue.Empty:
+                step = last  # told again: who waits shall see that it is alive
             ended = isinstance(step, Analysis | BaseException)
             if isinstance(step, BaseException):
                 raise step

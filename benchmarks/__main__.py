@@ -16,12 +16,14 @@ from threads import set_threads
 
 PARTS: dict[str, Callable[[parts.Scale], Section]] = {
     "compared": lambda scale: parts.compared(scale)[0],
+    "verdicts": parts.verdicts,
     "stages": parts.stages,
     "isolation": lambda scale: parts.isolation(scale)[0],
     "growth": parts.growth,
     "visitors": parts.visitors,
     "memory": parts.memory,
     "start": parts.start,
+    "app": parts.app,
 }
 
 

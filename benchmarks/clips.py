@@ -2,7 +2,8 @@
 
 All are generated: the animated portrait of ``examples/`` (NASA, public domain), put on a canvas
 once or four times, played forwards and backwards, and repeated without being encoded again. So an
-hour of video costs seconds to make. Imports media.
+hour of video costs seconds to make. Clips of manipulated faces are made of the images of
+``examples/`` that the project's own augmentations have changed, drifting a little. Imports media.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from media.rates import AUDIO_HZ, MOTION_HZ
 from media.writer import ClipWriter, Encoding
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "examples" / "animated.mp4"
+EXAMPLES = ROOT / "examples"
+SOURCE = "animated.mp4"
 FOLDER = ROOT / "artifacts" / "benchmarks"
 KEYFRAME_EVERY = 2 * MOTION_HZ  # frames; web video has one every two to five seconds
 BASE_S = 10  # encoded once: the five seconds of the source forwards, then backwards
 FACE_SHARE = 0.8  # of the height of a face's cell that its portrait fills
+STILL_FRAMES = 125  # that are made of a still image: five seconds
+DRIFT_PX = 8  # of a still image of 512 pixels, in both directions
 GRAY_NOISE = 12.0  # standard deviation of the background, so that it costs what a room costs
 SIZES_WH = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
@@ -37,29 +41,33 @@ class Kind:
         seconds: its length, at 25 frames a second.
         size: a name of `SIZES_WH`.
         faces: 1 or 4, all of the same size.
+        source: file of ``examples/``: the animated portrait, or an image of a face.
     """
 
     seconds: int
     size: str = "720p"
     faces: int = 1
+    source: str = SOURCE
 
     @property
     def label(self) -> str:
         """For people: ``60 s, 720p, 1 face``."""
         minutes = self.seconds >= 600 and self.seconds % 60 == 0
         length = f"{self.seconds // 60} min" if minutes else f"{self.seconds} s"
-        return f"{length}, {self.size}, {self.faces} face{'s' if self.faces > 1 else ''}"
+        made_of = "" if self.source == SOURCE else f", {Path(self.source).stem}"
+        return f"{length}, {self.size}, {self.faces} face{'s' if self.faces > 1 else ''}{made_of}"
 
 
 def clip(kind: Kind, folder: Path = FOLDER) -> Path:
     """The file of a kind; made when it is not there yet."""
-    path = folder / f"{kind.size}_{kind.faces}_{kind.seconds}s.mp4"
+    stem = f"{Path(kind.source).stem}_{kind.size}_{kind.faces}"
+    path = folder / f"{stem}_{kind.seconds}s.mp4"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    base = folder / f"{kind.size}_{kind.faces}_base.mp4"
+    base = folder / f"{stem}_base.mp4"
     if not base.exists():
-        _made(base, lambda part: _encode(part, SIZES_WH[kind.size], kind.faces))
+        _made(base, lambda part: _encode(part, kind))
     return _made(path, lambda part: _repeat(base, part, kind.seconds))
 
 
@@ -70,13 +78,23 @@ def _made(path: Path, make) -> Path:
     return part.replace(path)
 
 
-def _source() -> tuple[list[np.ndarray], np.ndarray]:
-    """Images (512, 512, 3) uint8 RGB and audio (n,) float32 of the animated portrait."""
-    with av.open(str(SOURCE)) as file:
+def _images(source: str) -> list[np.ndarray]:
+    """Images (h, h, 3) uint8 RGB of a file of ``examples/``; a still image drifts."""
+    with av.open(str(EXAMPLES / source)) as file:
         images = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-    with av.open(str(SOURCE)) as file:
+    if len(images) > 1:
+        return images
+    (still,), turns = images, np.linspace(0, 2 * np.pi, STILL_FRAMES)
+    side = len(still) - 2 * DRIFT_PX
+    offsets = DRIFT_PX * (1 + np.stack([np.sin(turns), np.sin(2 * turns)], 1))
+    return [still[y : y + side, x : x + side] for y, x in offsets.round().astype(int)]
+
+
+def _audio() -> np.ndarray:
+    """(n,) float32, 16 kHz: the voice of the animated portrait."""
+    with av.open(str(EXAMPLES / SOURCE)) as file:
         audio = [frame.to_ndarray().ravel() for frame in file.decode(audio=0)]
-    return images, np.concatenate(audio).astype(np.float32)
+    return np.concatenate(audio).astype(np.float32)
 
 
 def _canvases(images: list[np.ndarray], size_wh: tuple[int, int], faces: int):
@@ -96,12 +114,12 @@ def _canvases(images: list[np.ndarray], size_wh: tuple[int, int], faces: int):
         yield canvas
 
 
-def _encode(path: Path, size_wh: tuple[int, int], faces: int) -> None:
+def _encode(path: Path, kind: Kind) -> None:
     """Write the ten seconds that longer clips repeat: H.264 and AAC."""
-    images, audio = _source()
+    images, audio, size_wh = _images(kind.source), _audio(), SIZES_WH[kind.size]
     encoding = Encoding(23, options={"bf": "0", "g": str(KEYFRAME_EVERY)})
     with path.open("wb") as file, ClipWriter(file, encoding, size_wh, MOTION_HZ, True) as writer:
-        for index, image in enumerate(_canvases(images, size_wh, faces)):
+        for index, image in enumerate(_canvases(images, size_wh, kind.faces)):
             writer.add_image(image, index / MOTION_HZ)
         writer.add_audio(np.resize(audio, BASE_S * AUDIO_HZ), 0.0)
 

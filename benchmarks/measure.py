@@ -54,7 +54,12 @@ def typical(costs: Sequence[Cost]) -> Cost:
 
 def processor_s() -> float:
     """Seconds of processors that this process, its children and theirs have used so far."""
-    total = time.process_time()
+    return time.process_time() + children_s()
+
+
+def children_s() -> float:
+    """Seconds of processors that the children of this process and theirs have used so far."""
+    total = 0.0
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             times = child.cpu_times()

@@ -6,25 +6,55 @@ detectors and analysis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
+from typing import ClassVar
+from unittest.mock import patch
 
+import analysis
 from analysis import Analysis, Settings, analyze
 from benchmarks import floor
-from benchmarks.clips import Kind, clip
-from benchmarks.measure import Cost, in_turns, peak_memory, together, typical
+from benchmarks.clips import EXAMPLES, Kind, clip
+from benchmarks.measure import (
+    Cost,
+    children_s,
+    in_turns,
+    memory_of,
+    peak_memory,
+    together,
+    typical,
+)  # fmt: skip
 from benchmarks.plain import PlainPipeline, Result
 from benchmarks.results import Section
+from benchmarks.server import served
 from detectors.pool import Pool
 from media.mode import Mode
-from media.rates import MOTION_HZ
 from media.reader import LocalReader, open_reader
 from media.windows import plan
+from stop import Stop
+from threads import set_threads, threads
 
 LENGTHS_S = (10, 60, 600, 3600)
 MINUTE = Kind(60)
 MB = 1e6
+PORTRAIT = EXAMPLES / "portrait.jpg"
+READING = ("open", "metadata", "faces and sound")  # stages whose work is done by the cell
+SETTLES_S = 10.0  # after which nothing is imported or let go any more
+TITLES = {
+    "compared": "Whole, floor and plain pipeline",
+    "verdicts": "Verdicts of whole and plain pipeline",
+    "stages": "Stages of the whole analysis",
+    "isolation": "The cost of isolation",
+    "growth": "Growth",
+    "visitors": "Concurrent requests",
+    "memory": "Peak memory",
+    "start": "Start",
+    "app": "The running app",
+}
 ONE_FILE = "from sys import argv; from analysis import *; analyze(argv[1], Settings(mode=argv[2]))"
 
 
@@ -35,13 +65,15 @@ class Scale:
     Attributes:
         rounds: goes of each work that is compared.
         kind: the clip of the parts that measure one.
-        plain_frames: of it, that the plain pipeline judges; the rest is reckoned.
+        fakes: clips of manipulated faces, of which both verdicts are compared.
+        plain_frames: of a clip, that the plain pipeline looks at; the rest is reckoned.
         visitors: numbers of requests at the same time.
         settings: of the analysis that is compared.
     """
 
     rounds: int = 3
     kind: Kind = MINUTE
+    fakes: tuple[Kind, ...] = (Kind(60, source="blended.jpg"), Kind(60, source="redrawn.jpg"))
     plain_frames: int = 20
     visitors: tuple[int, ...] = (1, 2, 4)
     settings: Settings = field(default_factory=Settings)
@@ -66,7 +98,7 @@ def compared(scale: Scale) -> tuple[Section, dict[str, float]]:
     costs = {name: typical(each) for name, each in goes.items() if name != "plain"}
     parts = [cost for name, cost in costs.items() if name.startswith("floor")]
     costs["floor, sum"] = Cost(sum(c.wall_s for c in parts), sum(c.cpu_s for c in parts))
-    plain_s = _plain_s(judged, scale.kind.seconds * MOTION_HZ)
+    plain_s = _plain_s(judged)
     whole_s, examined_s = costs["whole analysis"].cpu_s, analyses[-1].examined_s
     ratios = {
         "whole / floor": whole_s / costs["floor, sum"].cpu_s,
@@ -80,34 +112,83 @@ def compared(scale: Scale) -> tuple[Section, dict[str, float]]:
     ]
     note = (
         f"{scale.kind.label}; `quick`, {examined_s:.0f} s examined; medians of {scale.rounds} goes "
-        f"in turns. Plain: {judged[-1].frames} frames measured, the rest reckoned. Level of the "
-        f"whole: {analyses[-1].verdict.level}, of the plain pipeline: {judged[-1].verdict.level}."
+        f"in turns. Plain: all frames read, {judged[-1].judged} of {judged[-1].frames} looked at, "
+        f"the rest reckoned. Level of the whole: {analyses[-1].verdict.level}, of the plain "
+        f"pipeline: {judged[-1].verdict.level}."
     )
-    return Section("Whole, floor and plain pipeline", ("", "wall s", "CPU s"), rows, note), ratios
+    return Section(TITLES["compared"], ("", "wall s", "CPU s"), rows, note), ratios
 
 
-def _plain_s(judged: Sequence[Result], frames: int) -> dict[str, float]:
-    """CPU seconds of the plain pipeline for so many frames, by which networks it asks."""
-    costs = {"plain pipeline": frames * median(result.cpu_s_a_frame() for result in judged)}
+def _plain_s(judged: Sequence[Result]) -> dict[str, float]:
+    """CPU seconds of the plain pipeline for the whole clip, by which networks it asks."""
+    costs = {"plain pipeline": median(result.whole_cpu_s() for result in judged)}
     if "spatial" in judged[0].log_odds:
-        costs["plain pipeline, spatial network alone"] = frames * median(
-            result.cpu_s_a_frame(spatial_only=True) for result in judged
+        costs["plain pipeline, spatial network alone"] = median(
+            result.whole_cpu_s(spatial_only=True) for result in judged
         )
     return costs
 
 
+def verdicts(scale: Scale) -> Section:
+    """The levels that the whole analysis and the plain pipeline give, of real and fake faces."""
+    pool = Pool()
+    plain = PlainPipeline(scale.settings, pool)
+    rows = []
+    for kind in (scale.kind, *scale.fakes):
+        whole = analyze(clip(kind), scale.settings, pool=pool).verdict
+        other = plain.run(clip(kind), scale.plain_frames).verdict
+        rows.append((
+            kind.label, str(whole.level), whole.opinion.log_odds, str(other.level),
+            other.opinion.log_odds,
+        ))  # fmt: skip
+    header = ("clip", "whole analysis", "log-odds", "plain pipeline", "log-odds")
+    note = (
+        f"`quick`; the plain pipeline takes the mean of {scale.plain_frames} frames spread over "
+        "the clip. Fakes: a face blended, a mouth drawn again, both by the project's own "
+        "augmentations."
+    )
+    return Section(TITLES["verdicts"], header, rows, note)
+
+
+class _CpuWatch(analysis._Stopwatch):
+    """Counts CPU seconds by stage too: of the thread that works, and of the cell that reads."""
+
+    made: ClassVar[list[_CpuWatch]] = []
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(stop)
+        self.cpu_s: dict[str, float] = defaultdict(float)
+        self.made.append(self)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count one stage."""
+        others = children_s if name in READING else lambda: 0.0
+        begun_s = time.thread_time() + others()
+        with super().stage(name):
+            yield
+        self.cpu_s[name] += time.thread_time() + others() - begun_s
+
+
 def stages(scale: Scale) -> Section:
-    """Seconds of the whole analysis by stage."""
-    path, pool, analyses = clip(scale.kind), Pool(), []
-    for _ in range(scale.rounds + 1):  # the first one loads
-        analyses.append(analyze(path, Settings(), pool=pool))
-    rest = analyses[1:]
+    """Seconds of the whole analysis by stage, with one thread a library."""
+    path, pool, usual = clip(scale.kind), Pool(), threads()
+    set_threads(1)
+    with patch.object(analysis, "_Stopwatch", _CpuWatch):
+        for _ in range(scale.rounds + 1):  # the first one loads
+            analyze(path, scale.settings, pool=pool)
+    set_threads(usual)
+    goes, _CpuWatch.made[:] = _CpuWatch.made[1:], []
     rows = [
-        (name, median(a.seconds_by_stage[name] for a in rest)) for name in rest[0].seconds_by_stage
+        (name, median(go.seconds[name] for go in goes), median(go.cpu_s[name] for go in goes))
+        for name in goes[0].seconds
     ]
-    rows.append(("sum", sum(row[1] for row in rows)))
-    note = f"{scale.kind.label}; medians of {scale.rounds} goes by the clock, networks loaded."
-    return Section("Stages of the whole analysis", ("stage", "wall s"), rows, note)
+    rows.append(("sum", sum(row[1] for row in rows), sum(row[2] for row in rows)))
+    note = (
+        f"{scale.kind.label}; medians of {scale.rounds} goes with one thread, networks loaded. The "
+        "next window is read while the networks look at this one: the clock runs twice then."
+    )
+    return Section(TITLES["stages"], ("stage", "wall s", "CPU s"), rows, note)
 
 
 def isolation(scale: Scale) -> tuple[Section, dict[str, float]]:
@@ -132,7 +213,7 @@ def isolation(scale: Scale) -> tuple[Section, dict[str, float]]:
         ("ratio", apart.wall_s / here.wall_s, ratios["apart / here"]),
     ]
     note = f"{scale.kind.label}; open, provenance and all windows of `quick`, without networks."
-    return Section("The cost of isolation", ("", "wall s", "CPU s"), rows, note), ratios
+    return Section(TITLES["isolation"], ("", "wall s", "CPU s"), rows, note), ratios
 
 
 def growth(scale: Scale) -> Section:
@@ -157,7 +238,7 @@ def growth(scale: Scale) -> Section:
         ))  # fmt: skip
     header = ("clip", "wall s", "CPU s", "of it opening, wall s", "of it reading, wall s")
     note = f"`quick` (at most 12 s examined), networks loaded; medians of {scale.rounds} goes."
-    return Section("Growth", header, rows, note)
+    return Section(TITLES["growth"], header, rows, note)
 
 
 def visitors(scale: Scale) -> Section:
@@ -172,7 +253,7 @@ def visitors(scale: Scale) -> Section:
         rows.append((count, slowest, cost.wall_s / count, cost.cpu_s / count))
     header = ("requests at the same time", "slowest, wall s", "wall s a request", "CPU s a request")
     note = "10 s, 360p, 1 face, `quick`; without the queue of the app, which lets one in at a time."
-    return Section("Concurrent requests", header, rows, note)
+    return Section(TITLES["visitors"], header, rows, note)
 
 
 def memory(scale: Scale) -> Section:
@@ -184,7 +265,7 @@ def memory(scale: Scale) -> Section:
         held, cost = peak_memory(("-c", ONE_FILE, str(clip(kind)), mode))
         rows.append((f"{kind.label}, {mode}", held / MB, cost.wall_s, cost.cpu_s))
     note = "One go each, a fresh process that loads everything; PSS of all processes together."
-    return Section("Peak memory", ("clip", "MB", "wall s", "CPU s"), rows, note)
+    return Section(TITLES["memory"], ("clip", "MB", "wall s", "CPU s"), rows, note)
 
 
 def start(scale: Scale) -> Section:
@@ -202,4 +283,24 @@ def start(scale: Scale) -> Section:
         cost = typical([cost, *(c for _, c in again)])
         rows.append((name, cost.wall_s, cost.cpu_s, max(held, *(h for h, _ in again), 0) / MB))
     note = f"Fresh processes, disk warm after the first one; medians of {scale.rounds} goes."
-    return Section("Start", ("", "wall s", "CPU s", "peak MB"), rows, note)
+    return Section(TITLES["start"], ("", "wall s", "CPU s", "peak MB"), rows, note)
+
+
+def app(scale: Scale) -> Section:
+    """The app: until it serves, and what it holds while nobody asks for anything."""
+    waited_s, before, after = [], [], []
+    for _ in range(scale.rounds):
+        with served() as server:
+            waited_s.append(server.waited_s)
+            time.sleep(SETTLES_S)
+            before.append(memory_of(server.process) / MB)
+            server.ask(PORTRAIT)
+            time.sleep(SETTLES_S)
+            after.append(memory_of(server.process) / MB)
+    rows = [
+        ("first answer (HTTP 200)", median(waited_s), None),
+        ("idle, before the first analysis", None, median(before)),
+        ("idle, all networks loaded", None, median(after)),
+    ]
+    note = f"Medians of {scale.rounds} starts, disk warm after the first; PSS of all its processes."
+    return Section(TITLES["app"], ("", "wall s", "MB"), rows, note)

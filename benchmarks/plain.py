@@ -1,9 +1,9 @@
 """What would the same networks cost in a plain pipeline, as people write it?
 
 OpenCV reads every frame, MediaPipe searches every frame for faces, `transformers.pipeline` judges
-each face, one at a time; the other networks are asked one face at a time too. Every frame costs the
-same, so a part of the clip is measured and the rest reckoned. Imports media, detectors, verdict and
-analysis.
+each face, one at a time; the other networks are asked one face at a time too. All frames are read;
+to look at one costs the same wherever it stands, so frames spread over the clip are looked at and
+the rest is reckoned. Imports media, detectors, verdict and analysis.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ class Result:
 
     Attributes:
         frames: that were read.
+        judged: of them, that were looked at.
         cpu_s: seconds of processors by part: ``reading``, ``faces`` and the detectors.
         log_odds: detector → of each face.
         verdict: of their means, by the same calibrations.
     """
 
     frames: int = 0
+    judged: int = 0
     cpu_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     log_odds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     verdict: Verdict = field(init=False)
@@ -57,10 +59,11 @@ class Result:
         yield
         self.cpu_s[name] += time.process_time() - begun
 
-    def cpu_s_a_frame(self, *, spatial_only: bool = False) -> float:
-        """Seconds of processors a frame, with all networks or with the spatial one alone."""
-        others = ("generation", "mouth") if spatial_only else ()
-        return sum(s for name, s in self.cpu_s.items() if name not in others) / self.frames
+    def whole_cpu_s(self, *, spatial_only: bool = False) -> float:
+        """Seconds of processors for all frames, with all networks or with the spatial one alone."""
+        others = ("reading", "generation", "mouth") if spatial_only else ("reading",)
+        looking_s = sum(s for name, s in self.cpu_s.items() if name not in others)
+        return self.cpu_s["reading"] + looking_s * self.frames / self.judged
 
 
 class PlainPipeline:
@@ -72,24 +75,32 @@ class PlainPipeline:
         self._judges = {name: _judge(detector) for name, detector in self._detectors.items()}
 
     def run(self, path: Path, frames: int) -> Result:
-        """Judge each face in the first frames of a clip."""
+        """Read a clip, and judge each face in so many frames that are spread over it."""
         result, video = Result(), cv2.VideoCapture(str(path))
+        count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        chosen = set(np.linspace(0, count - 1, frames).round().astype(int).tolist())
         with FaceFinder() as finder:
-            while result.frames < frames:
+            while True:
                 with result.part("reading"):
                     there, image = video.read()
                     image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if there else None
                 if image is None:
                     break
+                if result.frames in chosen:
+                    self._look(finder, image, result)
                 result.frames += 1
-                with result.part("faces"):
-                    faces = finder.find(image)
-                for face in faces:
-                    crop = align.cut(image, align.face_matrix(face.landmarks), align.CROP_PX)
-                    self._judge(crop, result)
         video.release()
         result.verdict = self._weighed(result)
         return result
+
+    def _look(self, finder: FaceFinder, image: np.ndarray, result: Result) -> None:
+        """Judge each face in one (h, w, 3) uint8 RGB image."""
+        result.judged += 1
+        with result.part("faces"):
+            faces = finder.find(image)
+        for face in faces:
+            crop = align.cut(image, align.face_matrix(face.landmarks), align.CROP_PX)
+            self._judge(crop, result)
 
     def _judge(self, crop: np.ndarray, result: Result) -> None:
         """Ask every network about one (320, 320, 3) uint8 crop."""

@@ -13,9 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -25,31 +22,14 @@ import httpx
 import numpy as np
 import psutil
 
+from benchmarks.measure import memory_of
+from benchmarks.server import served
 from tests.conftest import ROOT
 
 PICTURE, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animated.mp4"
 PATIENCE_S = 1800.0
 PROBE_EVERY_S = 0.1
 LEAVES_AFTER_S = 1.0
-START_S = 600.0  # on a machine that is busy with other work
-
-
-def start() -> tuple[subprocess.Popen, str]:
-    """The page in a process of its own, and its address, once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = f"import app, threads; threads.set_threads(); app.serve(app.build(), {port})"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    address = f"http://127.0.0.1:{port}/"
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        with contextlib.suppress(httpx.HTTPError):
-            httpx.get(address, timeout=5)
-            return process, address
-        time.sleep(0.3)
-    process.kill()
-    raise SystemExit("the server did not start")
 
 
 def ask(address: str, path: Path, leave: bool = False) -> str:
@@ -101,15 +81,6 @@ class Watch(threading.Thread):
                 self.waited_s.append(time.monotonic() - begun)
                 if len(self.waited_s) % 10 == 1:
                     self.memory.append(memory_of(self._server))
-
-
-def memory_of(server: psutil.Process) -> int:
-    """Bytes that a process and its children hold, shared pages once."""
-    total = 0
-    for process in (server, *server.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_full_info().pss
-    return total
 
 
 def kill_a_reader(server: psutil.Process) -> None:
@@ -173,9 +144,9 @@ def main() -> None:
     parser.add_argument("--leave", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0.0)
     chosen = parser.parse_args()
-    process, address = start()
-    server = psutil.Process(process.pid)
-    try:
+    with served() as running:
+        address, server = running.address, running.process
+        print(f"serves after {running.waited_s:.1f} s")
         print(f"first request: {ask(address, PICTURE)}; {memory_of(server) / 1e6:.0f} MB")
         watch = Watch(address, server)
         watch.start()
@@ -191,9 +162,6 @@ def main() -> None:
             f"{1000 * most:.0f} ms of {len(watch.waited_s)}; memory at most "
             f"{max(watch.memory) / 1e6:.0f} MB, at the end {memory_of(server) / 1e6:.0f} MB"
         )
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -5,19 +5,28 @@ from __future__ import annotations
 from itertools import pairwise
 
 import av
+import numpy as np
 import pytest
 
 from analysis import Settings
-from benchmarks import clips, floor, parts, results
+from benchmarks import clips, floor, parts, results, server
+from benchmarks.__main__ import PARTS
 from benchmarks.clips import Kind
+from benchmarks.measure import memory_of
 from benchmarks.plain import PlainPipeline
 from detectors.pool import Pool
 from media.clip import Clip
 from media.rates import MOTION_HZ
 from tests.conftest import ROOT
+from threads import threads
+from verdict.levels import Level
 
 SMALL = parts.Scale(
-    rounds=2, kind=Kind(4, "360p"), plain_frames=10, settings=Settings(detectors=("spatial",))
+    rounds=2,
+    kind=Kind(4, "360p"),
+    fakes=(Kind(4, "360p", source="blended.jpg"),),
+    plain_frames=10,
+    settings=Settings(detectors=("spatial",)),
 )
 
 
@@ -29,13 +38,19 @@ def small(tmp_path_factory):
     clips.FOLDER = before
 
 
-@pytest.mark.parametrize(("seconds", "faces"), [(4, 1), (23, 4)])
-def test_a_clip_is_as_long_and_as_full_as_it_says(small, seconds, faces):
-    with Clip(clips.clip(Kind(seconds, "360p", faces))) as clip:
-        assert clip.duration_s == pytest.approx(seconds, abs=0.05)
+@pytest.mark.parametrize("kind", [SMALL.kind, Kind(23, "360p", 4), *SMALL.fakes])
+def test_a_clip_is_as_long_and_as_full_as_it_says(small, kind):
+    with Clip(clips.clip(kind)) as clip:
+        assert clip.duration_s == pytest.approx(kind.seconds, abs=0.05)
         assert clip.size_wh == (640, 360)
         assert clip.has_audio
         assert not clip.warnings
+
+
+def test_a_still_face_moves_in_its_clip(small):
+    with Clip(clips.clip(SMALL.fakes[0])) as clip:
+        images = [image.astype(int) for _, image in clip.frames(0.0, 1.0)]
+    assert np.abs(images[-1] - images[0]).mean() > 1
 
 
 def test_repeating_a_clip_keeps_its_time_stamps_in_order(small):
@@ -71,6 +86,48 @@ def test_the_plain_pipeline_asks_only_the_networks_of_the_settings(small):
     result = plain.run(clips.clip(SMALL.kind), 2)
     assert {name: len(values) for name, values in result.log_odds.items()} == {"generation": 2}
     assert set(result.cpu_s) == {"reading", "faces", "generation"}
+    assert (result.frames, result.judged) == (4 * MOTION_HZ, 2)
+    looking_s = result.cpu_s["faces"] + result.cpu_s["generation"]
+    assert result.whole_cpu_s() == result.cpu_s["reading"] + 50 * looking_s
+
+
+def test_both_verdicts_of_a_real_and_of_a_fake_face_are_told(small):
+    section = parts.verdicts(SMALL)
+    assert [row[0] for row in section.rows] == ["4 s, 360p, 1 face", "4 s, 360p, 1 face, blended"]
+    assert all(row[1] in tuple(Level) and row[3] in tuple(Level) for row in section.rows)
+    assert section.rows[1][4] > section.rows[0][4]  # of the plain pipeline
+
+
+def test_stages_have_seconds_of_the_clock_and_of_processors(small):
+    before = threads()
+    rows = {name: (wall_s, cpu_s) for name, wall_s, cpu_s in parts.stages(SMALL).rows}
+    assert threads() == before
+    assert {"open", "faces and sound", "spatial", "sum"} <= set(rows)
+    assert all(rows[name][1] > 0 for name in ("open", "faces and sound", "spatial"))
+    assert rows["spatial"][1] <= rows["spatial"][0] + 0.05  # one thread; a clock of 10 ms
+
+
+def test_a_server_is_timed_and_ended(monkeypatch):
+    code = (
+        "import http.server as s; "
+        "s.HTTPServer(('127.0.0.1', {port}), s.SimpleHTTPRequestHandler).serve_forever()"
+    )
+    monkeypatch.setattr(server, "CODE", code)
+    with server.served() as running:
+        assert running.waited_s > 0
+        assert memory_of(running.process) > 1e6
+    assert not running.process.is_running()
+
+
+def test_a_server_that_does_not_start_is_told(monkeypatch):
+    monkeypatch.setattr(server, "CODE", "{port}")
+    with pytest.raises(RuntimeError, match="did not start"), server.served():
+        pass
+
+
+def test_each_part_has_a_title_of_its_own():
+    assert list(parts.TITLES) == list(PARTS)
+    assert len(set(parts.TITLES.values())) == len(PARTS)
 
 
 def test_reading_apart_costs_no_multiple_of_reading_here(small):

@@ -19,8 +19,13 @@ from report.language import ENGLISH, Language
 from report.render import render
 from report.roles import title
 from report.words import STATUS, clock, sentence, signed, size, strength
+from verdict.explain import name_of
+from verdict.fusion import fusion_parameters
 
 DIRECTIONS = {"right": "good", "inverted": "caution", "blind": "caution", "too_few": ""}
+DIRECTION_WORDS = {
+    "right": "the right way", "inverted": "inverted", "blind": "no direction", "too_few": "too few",
+}  # fmt: skip
 CATALOG_HEADS = (
     "Checkpoint", "Name to type", "Role", "Architecture", "Input", "Outputs", "License", "State",
     "Known",
@@ -36,25 +41,28 @@ def panel(language: Language = ENGLISH, **parts: Any) -> str:
     return render("panel", language, **{**empty, **parts})
 
 
-def catalog_rows(sources: Sequence[Source]) -> list[list[str]]:
-    """The entries of the catalog with what is known for and against each."""
+def catalog_table(sources: Sequence[Source], language: Language = ENGLISH) -> dict[str, Any]:
+    """The entries of the catalog with what is known for and against each, with their heads."""
+    return {
+        "headers": [language(head) for head in CATALOG_HEADS],
+        "data": [_catalog_row(source, language) for source in sources],
+    }
+
+
+def _catalog_row(source: Source, language: Language) -> list[str]:
+    state = ["usable" if source.usable else "refused"]
+    state += [] if source.pinned else ["not pinned"]
+    state += ["terms to accept"] if source.gated else []
     return [
-        [
-            source.title,
-            source.spec,
-            title(source.detector),
-            source.architecture,
-            source.input,
-            source.outputs,
-            source.license,
-            ", ".join(
-                ["usable" if source.usable else "refused"]
-                + ([] if source.pinned else ["not pinned"])
-                + (["terms to accept"] if source.gated else [])
-            ),
-            " ".join((*source.bad, *source.notes)),
-        ]
-        for source in sources
+        language(source.title),
+        source.spec,
+        language(title(source.detector)),
+        language(source.architecture),
+        language(source.input),
+        language(source.outputs),
+        language(source.license),
+        ", ".join(map(language, state)),
+        " ".join(map(language, (*source.bad, *source.notes))),
     ]
 
 
@@ -67,95 +75,119 @@ def source_facts(source: Source, language: Language = ENGLISH) -> str:
     facts = [
         ("Name to type", source.spec),
         ("Role", language(title(source.detector))),
-        ("Architecture", source.architecture or "–"),
+        ("Architecture", language(source.architecture) or "–"),
         ("Looks at", f"{language(source.crop)}{margin}"),
-        ("Input", source.input),
-        ("Outputs", source.outputs),
-        ("License", source.license),
+        ("Input", language(source.input)),
+        ("Outputs", language(source.outputs)),
+        ("License", language(source.license)),
     ]
     if source.labels is not None:
-        facts.append(("Which output means fake", source.labels.evidence))
+        facts.append(("Which output means fake", language(source.labels.evidence)))
     return panel(
         language,
         badges=tuple((language(words), kind) for words, kind in badges),
-        text=source.title,
+        text=language(source.title),
         facts=tuple((language(name), value) for name, value in facts),
-        sentences=source.notes,
-        note=" ".join(source.bad),
+        sentences=tuple(map(language, source.notes)),
+        note=" ".join(map(language, source.bad)),
     )
 
 
-def checkpoint_facts(checkpoint: Checkpoint) -> str:
-    """What was resolved: where from, what its outputs mean, whether it may vote."""
+def checkpoint_facts(checkpoint: Checkpoint, language: Language = ENGLISH) -> str:
+    """What was resolved: where from, what its outputs mean, whether it may vote.
+
+    What a card says of itself stays in the card's words.
+    """
     card = checkpoint.card
     vote = ("counted in the verdict", "good")
     if card.calibration is None:
         vote = ("uncalibrated: shown, not counted", "caution")
     elif not card.votes:
         vote = ("experimental: shown, not counted", "caution")
+    elif fusion_parameters().weights.get(card.detector, 0) <= 0:
+        vote = ("no vote in the sum: shown, not counted", "caution")
     facts = (
         ("Checkpoint", checkpoint.label),
-        ("Full revision", checkpoint.revision or "a folder or embedded, see the checksum"),
+        (
+            "Full revision",
+            checkpoint.revision or language("a folder or embedded, see the checksum"),
+        ),
         ("SHA-256 of the weights", checkpoint.sha256),
         ("Title", card.title),
-        ("License", card.license),
-        ("Input", card.input_words()),
-        ("Which output means fake", card.labels_known_by),
-        ("Calibration", _calibration_words(checkpoint)),
-        ("Trained on", "; ".join(card.trained_on) or "not stated"),
+        ("License", language(card.license)),
+        ("Input", language(card.input_words())),
+        ("Which output means fake", language(card.labels_known_by)),
+        ("Calibration", _calibration_words(checkpoint, language)),
+        ("Trained on", "; ".join(card.trained_on) or language("not stated")),
     )
-    figures = _figures(checkpoint)
+    figures = _figures(checkpoint, language)
+    heads = ("Figure", "Value", "Interval (95 %)", "Files", "How") if figures else ()
     return panel(
-        badges=(vote,), facts=facts, rows=figures, caption="Measured",
-        heads=("Figure", "Value", "95 % interval", "Files", "How") if figures else (),
-        sentences=tuple(card.limits), note=" ".join(checkpoint.warnings),
+        language, badges=((language(vote[0]), vote[1]),), rows=figures,
+        facts=tuple((language(name), value) for name, value in facts),
+        caption=language("Measured"), heads=tuple(map(language, heads)),
+        sentences=tuple(card.limits), note=" ".join(map(language, checkpoint.warnings)),
     )  # fmt: skip
 
 
-def cache_table(cached: Sequence[Cached], text: str = "") -> str:
-    """What was downloaded and lies on this disk."""
+def cache_table(
+    cached: Sequence[Cached], language: Language = ENGLISH, freed_mb: float | None = None
+) -> str:
+    """What was downloaded and lies on this disk, and how much was deleted just now."""
+    text = "" if freed_mb is None else language("{n} MB were freed.", n=f"{freed_mb:.1f}")
     if not cached:
-        return panel(text=f"{text} Nothing was downloaded yet.".strip())
+        return panel(language, text=f"{text} {language('Nothing was downloaded yet.')}".strip())
     rows = [(c.repo_id, c.commit, size(c.size_bytes)) for c in cached]
-    heads = ("Repository", "Commit", "Size")
-    return panel(text=text, heads=heads, rows=rows, caption="Downloaded checkpoints")
+    heads = tuple(map(language, ("Repository", "Commit", "Size")))
+    caption = language("Downloaded checkpoints")
+    return panel(language, text=text, heads=heads, rows=rows, caption=caption)
 
 
-def direction_words(check: SignCheck) -> str:
+def direction_words(check: SignCheck, language: Language = ENGLISH) -> str:
     """The result of the sign self-check."""
-    badge = (check.verdict.replace("_", " "), DIRECTIONS[check.verdict])
-    return panel(badges=(badge,), text=check.sentence)
+    badge = (language(DIRECTION_WORDS[check.verdict]), DIRECTIONS[check.verdict])
+    return panel(language, badges=(badge,), text=language(check.sentence))
 
 
-def not_calibrated(check: SignCheck, needed: int, shared: bool) -> str:
+def not_calibrated(
+    check: SignCheck, needed: int, shared: bool, language: Language = ENGLISH
+) -> str:
     """Why no calibration was kept, and what to do next."""
     if check.verdict != "right":
-        text = "Not calibrated, because the direction is not clear."
+        text = language("Not calibrated, because the direction is not clear.")
     elif min(check.n_real, check.n_fake) < needed:
-        text = f"Not calibrated: that takes at least {needed} real and {needed} manipulated files."
+        text = language(
+            "Not calibrated: that takes at least {n} real and as many manipulated files.", n=needed
+        )
     elif shared:
-        text = (
+        text = language(
             "Not kept: it would change the verdicts of other visitors. Run the program on your own "
             "machine and calibrate there."
         )
     else:
-        text = "Not calibrated."
-    return panel(text=text)
+        text = language("Not calibrated.")
+    return panel(language, text=text)
 
 
-def side_by_side(role: str, results: Sequence[Analysis]) -> str:
+def side_by_side(role: str, results: Sequence[Analysis], language: Language = ENGLISH) -> str:
     """The findings of one role by two checkpoints on one file."""
     people = dict.fromkeys(f.person for a in results for f in a.findings if f.detector == role)
-    heads = ("Person", *(a.checkpoints.get(role, "not loaded") for a in results))
+    labels = (a.checkpoints.get(role, language("not loaded")) for a in results)
     rows = []
     for person in people:
         subset = [[f for f in a.findings if f.detector == role] for a in results]
-        cells = [_cell(next((f for f in fs if f.person == person), None)) for fs in subset]
-        rows.append((person or "whole file", *cells))
-    note = "Numbers that are not calibrated are on a scale of their own."
+        cells = [
+            _cell(next((f for f in fs if f.person == person), None), language) for fs in subset
+        ]
+        who = name_of(person, language) if person else language("whole file")
+        rows.append((who, *cells))
     return panel(
-        heads=heads, rows=rows, caption=f"{title(role)}: two checkpoints on one file", text=note
-    )
+        language, heads=(language("Person"), *labels), rows=rows,
+        caption=language(
+            "{detector}: two checkpoints on one file", detector=language(title(role))
+        ),
+        text=language("Numbers that are not calibrated are on a scale of their own."),
+    )  # fmt: skip
 
 
 def what_it_sees(language: Language = ENGLISH) -> str:
@@ -167,25 +199,26 @@ def what_it_sees(language: Language = ENGLISH) -> str:
     return panel(language, heads=heads, rows=rows, caption=language("What the detectors look at"))
 
 
-def _cell(finding: Finding | None) -> str:
+def _cell(finding: Finding | None, language: Language) -> str:
     if finding is None:
         return "–"
     if finding.value is None:
-        return finding.reason.sentence if finding.reason else "no number"
+        return language(finding.reason.sentence if finding.reason else "no number")
     windows = ", ".join(f"{clock(w.start_s)}: {signed(w.value)}" for w in finding.windows)
-    status = STATUS[finding.status]
-    words = f"{signed(finding.value)}, {strength(finding.value)}; {status}."
+    status = language(STATUS[finding.status])
+    words = f"{signed(finding.value)}, {strength(finding.value, language)}; {status}."
     return f"{words} {windows}" if windows else words
 
 
-def _calibration_words(checkpoint: Checkpoint) -> str:
+def _calibration_words(checkpoint: Checkpoint, language: Language) -> str:
     fitted = checkpoint.card.calibration
     if fitted is None:
-        return "none"
-    return f"{fitted.fitted_on}: {fitted.n_real} real, {fitted.n_fake} fake ({fitted.date})"
+        return language("no calibration")
+    counts = language("{n} real, {m} fake", n=fitted.n_real, m=fitted.n_fake)
+    return f"{language(fitted.fitted_on)}: {counts} ({fitted.date})"
 
 
-def _figures(checkpoint: Checkpoint) -> list[tuple[str, ...]]:
+def _figures(checkpoint: Checkpoint, language: Language) -> list[tuple[str, ...]]:
     """The measured values of the card, as far as they are complete."""
     rows = []
     for figure in checkpoint.card.figures:
@@ -193,8 +226,14 @@ def _figures(checkpoint: Checkpoint) -> list[tuple[str, ...]]:
         if not isinstance(value, int | float):
             continue
         both = isinstance(low, int | float) and isinstance(high, int | float)
-        interval = f"{low:.3f} to {high:.3f}" if both else "not given"
-        count = f"{figure.get('n_real', '?')} real, {figure.get('n_fake', '?')} fake"
+        interval = (
+            language("{a} to {b}", a=f"{low:.3f}", b=f"{high:.3f}")
+            if both
+            else language("not given")
+        )
+        count = language(
+            "{n} real, {m} fake", n=figure.get("n_real", "?"), m=figure.get("n_fake", "?")
+        )
         name, protocol = str(figure.get("name", "")), str(figure.get("protocol", ""))
         rows.append((name, f"{value:.3f}", interval, count, protocol))
     return rows

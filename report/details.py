@@ -147,7 +147,7 @@ def _calibration(analysis: Analysis, language: Language) -> str:
     fitted = analysis.verdict.parameters
     return language(
         "Calibrated on {data} ({date}), for equal odds beforehand. On other kinds of files it may "
-        "be off.", data=fitted.fitted_on, date=fitted.date,
+        "be off.", data=language(fitted.fitted_on), date=fitted.date,
     )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def _file(analysis: Analysis, language: Language) -> Facts:
         rate = f", {analysis.fps:.2f} fps" if analysis.fps else ""
         facts += [("Length", examined + rate), ("Audio", _audio(analysis, language))]
     state = analysis.provenance.content_credentials
-    facts.append(("Content credentials (C2PA)", language(CREDENTIALS.get(state, state))))
+    facts.append(("Content credentials", language(CREDENTIALS.get(state, state))))
     known = {"container", "size on disk"}
     facts += [
         (k.capitalize(), language(v) if k in OUR_WORDS else str(v))
@@ -193,7 +193,7 @@ def _made_with(analysis: Analysis, language: Language) -> Facts:
     facts += [(language(title(n)), label) for n, label in analysis.checkpoints.items()]
     facts += list(analysis.versions.items())
     facts.append(("SHA-256 of the JSON report", to_json(analysis)[FIELD]))
-    facts.append(("Fusion fitted on", f"{fitted.fitted_on} ({fitted.date})"))
+    facts.append(("Fusion fitted on", f"{language(fitted.fitted_on)} ({fitted.date})"))
     opinion = analysis.verdict.opinion
     if opinion.probability is not None:
         facts.append(("Probability at equal odds", percent(opinion.probability)))

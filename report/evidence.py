@@ -35,12 +35,14 @@ class Figure:
         images: (data URI, caption) of one or two.
         plot: lines along an axis, or None.
         bars: (left %, width %, height % of the half, side, words) over time.
+        heat: the images include a heatmap.
     """
 
     caption: str
     images: tuple[tuple[str, str], ...] = ()
     plot: Plot | None = None
     bars: tuple[tuple[float, float, float, str, str], ...] = ()
+    heat: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def _image_figure(analysis: Analysis, image: FaceImage, heat: bool, language: La
     when = f", {moment}" if analysis.kind == MediaKind.VIDEO else ""
     images = [(image.image, language("What was looked at") + when)]
     caption = language("The image that speaks most for manipulation, as the detector gets it.")
+    heat = heat and image.heatmap is not None
     if image.heatmap is not None and heat:
         images.append((heat_on_image(image.image, image.heatmap), language("What each part adds")))
         for number, part in image.parts.items():
@@ -179,7 +182,8 @@ def _image_figure(analysis: Analysis, image: FaceImage, heat: bool, language: La
     if image.control is not None:
         images.append((image.control, language("For comparison")))
         caption = language("What camera and codec do, they do to both; the difference counts.")
-    return Figure(caption, tuple((data_uri(part, IMAGE_PX), words) for part, words in images))
+    shown = tuple((data_uri(part, IMAGE_PX), words) for part, words in images)
+    return Figure(caption, shown, heat=heat)
 
 
 def _bars(analysis: Analysis, finding: Finding, language: Language) -> Figure:

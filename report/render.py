@@ -95,7 +95,10 @@ def _values(analysis: Analysis, language: Language, interactive: bool) -> dict[s
     return {
         "view": view(analysis, language),
         "details": details(analysis, language),
-        "marks": tuple(language(text) for text in analysis.provenance.declared()),
+        "marks": tuple(
+            " ".join(map(language, sentences))
+            for sentences in analysis.provenance.declared_sentences()
+        ),
         "interactive": interactive,
     }
 

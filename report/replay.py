@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from analysis import Analysis, Settings
 from errors import UserError
 from report import seal
 from report.export import to_json
+from report.roles import title
 from report.schema import SCHEMA_VERSION, Stored
 from report.words import signed
 
@@ -108,7 +109,7 @@ def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...
               "The reference recordings differ: give those that the report names."),
         *_each("settings", stored["settings"], now["settings"], "The setting {} differs"),
         *_each("checkpoint", stored["checkpoints"], now["checkpoints"],
-               "The {} checkpoint differs"),
+               "The checkpoint of “{}” differs", title),
         *_each("version", stored["versions"], now["versions"], "Another version of {} was used"),
         *_one("level", stored["verdict"].get("level"), now["verdict"]["level"],
               "The level of the verdict differs."),
@@ -116,7 +117,7 @@ def compare(stored: Mapping[str, Any], fresh: Analysis) -> tuple[Difference, ...
     ]  # fmt: skip
     before_by, now_by = _findings(stored), _findings(now)
     for key in dict.fromkeys((*before_by, *now_by)):
-        name = f"{key[0]} ({key[1] or 'whole file'})"
+        name = f"“{title(key[0])}” ({key[1] or 'whole file'})"
         result += _number("finding", name, before_by.get(key), now_by.get(key))
     return tuple(result)
 
@@ -162,13 +163,16 @@ def _one(what: str, before: object, now: object, sentence: str) -> list[Differen
 
 
 def _each(
-    what: str, before: Mapping[str, Any], now: Mapping[str, Any], sentence: str
-) -> list[Difference]:
+    what: str, before: Mapping[str, Any], now: Mapping[str, Any], sentence: str,
+    named: Callable[[str], str] = str,
+) -> list[Difference]:  # fmt: skip
     names = dict.fromkeys((*before, *now))
     return [
         difference
         for name in names
-        for difference in _one(what, before.get(name), now.get(name), sentence.format(name) + ".")
+        for difference in _one(
+            what, before.get(name), now.get(name), f"{sentence.format(named(name))}."
+        )
     ]
 
 

@@ -33,7 +33,6 @@ from verdict.levels import Level, Thresholds, in_conflict, verbal_step
 
 GAUGE_LEVELS = (Level.NONE, Level.INCONCLUSIVE, Level.SOME, Level.STRONG)
 ON_CARDS = "its number is shown but not counted."  # the detector's own card says so already
-NO_CHECKPOINT = "no_checkpoint"  # a role of which none comes with the program, and none was chosen
 OUTER_LOG_ODDS = 3.0  # beyond the outer thresholds, where the gauge ends
 
 
@@ -70,6 +69,7 @@ class View:
         silent: detectors that could not judge, by their reason.
         timeline: over time, or None for a still image.
         warnings: what weakens the verdict.
+        terms: of the glossary, that this verdict uses and others do not.
     """
 
     level: str
@@ -86,6 +86,7 @@ class View:
     silent: tuple[tuple[str, str], ...]
     timeline: Timeline | None
     warnings: tuple[str, ...]
+    terms: tuple[str, ...]
 
 
 def view(analysis: Analysis, language: Language = ENGLISH) -> View:
@@ -113,6 +114,7 @@ def view(analysis: Analysis, language: Language = ENGLISH) -> View:
         ),
         timeline=timeline(analysis, language),
         warnings=tuple(language(t) for t in analysis.warnings if not t.endswith(ON_CARDS)),
+        terms=("reference",) * bool(analysis.references) + ("unfamiliar",) * opinion.unfamiliar,
     )
 
 
@@ -277,7 +279,7 @@ def _coverage(analysis: Analysis, findings: Sequence[Finding], language: Languag
     voters = {
         f.detector for f in findings
         if verdict.parameters.weights.get(f.detector, 0) > 0
-        and (f.reason is None or f.reason.code != NO_CHECKPOINT)
+        and not (f.role.empty and f.detector not in analysis.checkpoints)
     }  # fmt: skip
     text = language(
         "Of {total} detectors that vote, {n} could judge it",

@@ -182,4 +182,4 @@ def measure(name: str, value: float, language: Language = ENGLISH) -> str:
     if words[-1] in units:
         unit = f" {units[words.pop()]}"
     number = f"{value:.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
-    return f"{language(' '.join(words))}: {number}{unit}".replace("-", "\u2212")
+    return f"{language(' '.join(words))}: " + f"{number}{unit}".replace("-", "\u2212")

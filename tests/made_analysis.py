@@ -31,6 +31,7 @@ NUMBERS = FusionParameters(
     date="2026-01-01",
     way_shares={"face": 0.75, "voice": 0.25, "mouth": 0.1},
 )
+NOTE = "It carries no camera data and no content credentials, as is usual after sharing."
 CENTERS = {"Face A": (200.0, 170.0), "Face B": (460.0, 180.0)}
 FACE_PX = 110.0
 
@@ -176,7 +177,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         has_audio=True,
         turns=(),
         speech_s=((0.4, 2.2), (3.1, 5.5)),
-        provenance=Provenance({"video codec": "h264"}, ("Written by a program.",), "none"),
+        provenance=Provenance({"video codec": "h264"}, (NOTE,), "none"),
         warnings=("The file is called “.mov” but is MP4 / QuickTime.", *verdict.warnings),
         people=people,
         findings=findings,

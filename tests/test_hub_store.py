@@ -190,7 +190,7 @@ def test_a_visitor_of_a_space_never_reads_with_the_owners_token(
             assert caught.value.code in ("hub_missing", "hub_gated", "hub_offline")
             with pytest.raises(UserError):
                 ambiguous(chosen_settings("quick", ["spatial"], True, {"spatial": name}))
-            assert "LABEL_" not in check_spec(name, "spatial", "")
+            assert "LABEL_" not in check_spec(name, "spatial", "", None)
     assert {token for _, _, token in hub.seen} == {""}
 
 

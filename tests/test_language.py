@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
 
 import pytest
+from gradio.i18n import I18nData
 
+import app
 from detectors.registry import roles
-from report.checkpoints import what_it_sees
+from hub import catalog
+from media.provenance.mark import unsigned
+from report.checkpoints import catalog_table, side_by_side, source_facts, what_it_sees
 from report.language import ENGLISH, languages
-from report.render import ROOM, environment, glossary
+from report.render import ROOM, answer, environment, glossary, over_time, to_html
 from report.words import sentence
+from tests.made_analysis import made_analysis, made_picture
 from training.cards.page import PAGES
+from ui import texts
+from verdict.fusion import fusion_parameters
 
 TEXT = re.compile(r"""\bt\((["'])((?:(?!\1).)+)\1""")  # t("…") in a template
 READ = {*PAGES, "voice"}  # roles that this program wrote
@@ -41,3 +52,103 @@ def test_every_text_of_a_template_is_translated(language, name):
     source = (ROOM / "templates" / name).read_text("utf-8")
     for _, text in TEXT.findall(source):
         assert text in language.table, text
+
+
+# ------------------------------------------------------------------ nothing English is left
+
+WORDS = re.compile(r"\b(the|and|with|that|which|from|this|its|is|are|of|not)\b", re.IGNORECASE)
+NAMES = r"Deepfake Detection that Generalizes Across Benchmarks|In-the-Wild"  # of a paper, of a set
+SPOKEN = ("aria-label", "alt", "title", "data-large", "data-kind")  # attributes with words
+PROPS = ("label", "info", "placeholder", "value", "choices", "headers")  # of components
+
+
+class _Texts(HTMLParser):
+    """Collects what a person reads or hears."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts, self._silent = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self._silent += tag in ("style", "code")
+        self.texts += [value for name, value in attrs if name in SPOKEN and value]
+
+    def handle_endtag(self, tag):
+        self._silent -= tag in ("style", "code")
+
+    def handle_data(self, data):
+        if not self._silent:
+            self.texts.append(data)
+
+
+def english_in(*pages: str) -> list[str]:
+    texts = []
+    for page in pages:
+        reader = _Texts()
+        reader.feed(page)
+        texts += reader.texts
+    return [text for text in dict.fromkeys(texts) if is_english(text)]
+
+
+def is_english(text: str) -> bool:
+    return bool(WORDS.search(re.sub(NAMES, "", text)))
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+@pytest.mark.parametrize("made", [made_analysis, made_picture])
+def test_no_english_sentence_is_on_the_page_of_a_result_or_in_its_report(made, language):
+    result = made()
+    mark = unsigned("XMP: credit", "it was made with Google's AI", True)
+    result = replace(result, provenance=replace(result.provenance, marks=(mark,)))
+    parameters = replace(result.verdict.parameters, fitted_on=fusion_parameters().fitted_on)
+    result = replace(result, verdict=replace(result.verdict, parameters=parameters))
+    pages = [make(result, language) for make in (answer, over_time, to_html)]
+    assert english_in(*pages) == []
+    assert english_in(answer(result))  # English ones would be noticed
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+def test_no_english_sentence_is_in_what_checkpoints_and_comparisons_say(language):
+    both = replace(made_analysis(), checkpoints={"spatial": "owner/one"})
+    table = catalog_table(catalog.search(""), language)
+    names = [(source.title, source.architecture) for source in catalog.search("")]
+    cells = [cell for row in table["data"] for cell in row if cell not in sum(names, ())]
+    facts = [source_facts(source, language) for source in catalog.search("")]
+    assert english_in(side_by_side("spatial", (both, both), language)) == []
+    assert [cell for cell in (*table["headers"], *cells) if is_english(cell)] == []
+    left = {text for pair in names for text in pair}
+    assert [text for text in english_in(*facts) if text not in left] == []
+
+
+def shown_by(block: dict, language) -> Iterator[str]:
+    """Texts of a component as a browser shows them in a language."""
+
+    def words(value) -> Iterator[str]:
+        if isinstance(value, str | I18nData):
+            text = str(value)
+            found = re.search(r"__i18n__(\{.*?\})", text)
+            if found:
+                said = language(json.loads(found[1])["key"])
+                text = text[: found.start()] + said + text[found.end() :]
+            yield text
+        elif isinstance(value, list | tuple):
+            for one in value:
+                yield from words(one)
+
+    for name in PROPS:
+        value = block["props"].get(name)
+        if name == "choices":
+            value = [choice[0] for choice in value or ()]
+        if not (name == "value" and block["type"] in ("radio", "dataframe")):
+            yield from words(value)
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+def test_no_english_sentence_is_on_any_tab(language, monkeypatch):
+    monkeypatch.setattr(texts, "ENGLISH", language)  # what `written` fills in at first
+    blocks = app.build().get_config_file()["components"]
+    cards = [path.read_text("utf-8") for path in catalog.DEFAULTS.glob("*/README.md")]
+    read = [text for block in blocks for text in shown_by(block, language)]
+    assert len(read) > 100
+    left = [text for text in english_in(*read) if not any(text in card for card in cards)]
+    assert left == []

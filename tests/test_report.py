@@ -15,9 +15,11 @@ import jsonschema
 import numpy as np
 import pytest
 
-from detectors.base import Reason, WindowScore
+from detectors.base import WindowScore
 from detectors.exhibits import Axis, Curve
+from detectors.registry import role_of
 from errors import UserError
+from hub.store import resolve
 from media.clip import Clip
 from media.nursery import _limit
 from media.windows import Stretch
@@ -57,6 +59,7 @@ from tests.made_analysis import (
 )
 from verdict.fusion import fuse
 from verdict.levels import ENFSI, Level
+from verdict.reference import Reference
 
 CASES = {"two people": made_analysis, "nothing assessable": made_picture}
 
@@ -278,9 +281,21 @@ def test_one_number_stands_in_the_open_and_the_ratio_in_its_tooltip_and_in_detai
     assert len(re.findall(r"\d+ %", tips.sub("", re.sub(r"<[^>]*style=[^>]*>", "", verdict)))) == 1
 
 
+def test_every_term_of_the_glossary_is_explained_where_it_is_read():
+    result = made_analysis()
+    opinion = replace(result.verdict.opinion, unfamiliar=True)
+    verdict = replace(result.verdict, opinion=opinion)
+    result = replace(
+        result, verdict=verdict, references=(Reference("a.mp4", "cd" * 32, "Inconclusive", {}),)
+    )
+    text = render.answer(result) + render.over_time(result)
+    tips = " ".join(re.findall(r'role="tooltip">(.*?)</span>', text, re.S))
+    assert [name for name, words in glossary().items() if escape(words) not in tips] == []
+
+
 def test_detectors_without_a_vote_or_a_checkpoint_are_not_among_those_that_could_judge():
     result = made_analysis()
-    empty = replace(no_finding("voice", None, "no_audio"), reason=Reason("no_checkpoint", "None."))
+    empty = no_finding("voice", None, "no_audio")  # of which none comes with the program
     result = replace(result, findings=(*result.findings, finding("mouth", "Face A", (1.0,)), empty))
     numbers = replace(result.verdict.parameters, weights={"spatial": 0.6, "sync": 0.5, "voice": 1})
     result = replace(result, verdict=fuse(result.findings, image=False, numbers=numbers))
@@ -289,9 +304,9 @@ def test_detectors_without_a_vote_or_a_checkpoint_are_not_among_those_that_could
 
 def test_a_detector_goes_by_one_name_wherever_people_read():
     result = made_analysis()
-    text = re.sub(r"\S+@[0-9a-f]{12}", "", render.to_html(result))  # names of checkpoints
+    text = re.sub(r"<style>.*?</style>|data:image[^\"]+", "", render.to_html(result), flags=re.S)
+    text = re.sub(r"[\w/]+@[0-9a-f]{12}", "", text)  # names of checkpoints
     text += " ".join((*result.explanation, *result.warnings, *result.verdict.against))
-    text = re.sub(r"<style>.*?</style>|data:image\S+", "", text, flags=re.S)
     for name in ("spatial", "temporal", "frequency", "landmarks", "sync"):
         assert not re.search(rf"\b{name}\b", text), name
         assert escape(f"“{title(name)}”") in text
@@ -496,6 +511,12 @@ def test_the_verbal_scale_is_that_of_the_guideline_and_says_for_which_side(ratio
     assert f"log₁₀ LR {words.signed(math.log10(ratio))}" in words.ratio(math.log(ratio))
 
 
+def test_the_sign_of_a_measure_is_a_minus_and_its_name_keeps_its_hyphen():
+    german = language.languages()["de"]
+    words_of = words.measure("strongest_image_log_odds", -1.5, german)
+    assert words_of == "Log-Odds des stärksten Bilds: −1.5"
+
+
 def test_every_step_of_the_verbal_scale_is_said_in_german():
     german = language.languages()["de"]
     words_of_steps = [
@@ -530,7 +551,13 @@ def test_every_text_of_the_page_and_the_report_has_a_translation():
 def sentences_of_errors() -> set[str]:
     """Sentences with which a file, job or report is refused, with a 7 in each gap."""
     rooms = (*(ROOT / "media").glob("*.py"), *(ROOT / "ui").glob("*.py"))
-    files = {ROOT / "stop.py", ROOT / "report" / "replay.py", ROOT / "report" / "video.py", *rooms}
+    files = {
+        ROOT / "hub" / "remote.py",
+        ROOT / "stop.py",
+        ROOT / "report" / "replay.py",
+        ROOT / "report" / "video.py",
+        *rooms,
+    }
     sentences = set()
     for path in files - {ROOT / "ui" / "api.py", ROOT / "ui" / "agents.py"}:  # for programs
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -571,7 +598,6 @@ def test_a_browser_gets_the_first_language_that_there_is():
 def test_a_german_result_has_no_english_level():
     german = language.languages()["de"]
     text = render.answer(made_analysis(), german)
-    text = text.split("folded")[0]  # the whole explanation below is in English
     assert "Some signs" not in text
     assert german("Some signs") in text
 
@@ -653,6 +679,15 @@ def test_both_checkpoints_stand_side_by_side():
     text = checkpoints.side_by_side("spatial", (first, second))
     assert "spatial@0123456789ab" in text
     assert "owner/other@ffff" in text
+
+
+@pytest.mark.parametrize(
+    ("detector", "words_of_vote"),
+    [("generation", "counted in the verdict"), ("frequency", "no vote in the sum")],
+)
+def test_a_checkpoint_of_a_role_without_a_vote_is_not_said_to_be_counted(detector, words_of_vote):
+    checkpoint = resolve("embedded", role_of(detector))
+    assert words_of_vote in checkpoints.checkpoint_facts(checkpoint)
 
 
 def test_a_wrong_answer_carries_no_name_and_no_metadata():

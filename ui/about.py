@@ -29,7 +29,7 @@ def about_tab(space: Space) -> None:
     written(quality)
     written(what_it_sees)
     written(lambda say: render("glossary", say))
-    written(lambda say: render("heading", say, text="Model cards"))
+    written(lambda say: render("heading", say, text="Model cards (in English)"))
     for detector in roles():
         card = ROOT / "hub" / "defaults" / detector.name / "README.md"
         if card.is_file():

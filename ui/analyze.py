@@ -37,6 +37,11 @@ from ui.session import (
 from ui.tab import Tab
 from ui.texts import label, language_of, written
 
+ON_A_SPACE = (
+    "A checkpoint is `owner/repo`, `owner/repo@commit` or a name of the catalog. Your choice holds "
+    "for your session only. A checkpoint without calibration is shown and **not counted**."
+)
+HERE = ON_A_SPACE.replace(" or a name of the catalog.", ", a name of the catalog or a folder.")
 PICK = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-example]');
   if (button) trigger('pick', {name: button.dataset.example}); });"""
@@ -250,22 +255,18 @@ def choice_column(space: Space, path: gr.State) -> Choices:
             True, label=label("Look again at a re-encoded copy before raising an alarm"),
             info=label("Evidence that vanishes by re-encoding makes the verdict inconclusive."),
         )  # fmt: skip
-        gr.Markdown(
-            "A checkpoint is `owner/repo`, `owner/repo@commit`, a name of the catalog"
-            + ("." if is_hosted() else " or a folder.")
-            + " Your choice holds for your session only. A checkpoint without calibration is shown "
-            "and **not counted**."
-        )
+        gr.Markdown(label(ON_A_SPACE if is_hosted() else HERE))
         for detector in roles():
             known = specs_of(detector.name)
             specs[detector.name] = gr.Dropdown(
                 known, value=space.checkpoints.get(detector.name) or known[0][1],
-                allow_custom_value=True, filterable=True, label=f"Checkpoint: {detector.title}",
+                allow_custom_value=True, filterable=True,
+                label=f"Checkpoint: {label(detector.title)}",
                 elem_id=f"spec-{detector.name}",
             )  # fmt: skip
             answers[detector.name] = gr.Textbox(
-                label=f"{detector.title}: which outputs mean fake?", visible=False,
-                placeholder="names or numbers, separated by commas",
+                label=label("Which outputs mean fake?"), visible=False,
+                placeholder=label("names or numbers, separated by commas"),
             )  # fmt: skip
     return Choices(path, mode, picked, stability, references, specs, answers)
 

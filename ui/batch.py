@@ -18,7 +18,7 @@ from errors import UserError, writing
 from hub.spacefile import Space
 from report import export, render
 from report.cells import text_cell
-from report.language import Language
+from report.language import ENGLISH, Language
 from report.view import view
 from report.words import percent
 from ui.checks import checked, given
@@ -39,7 +39,7 @@ from ui.session import (
 )  # fmt: skip
 from ui.source import limits
 from ui.tab import Tab
-from ui.texts import label, language_of, written
+from ui.texts import filled, label, language_of, written
 
 MOST_FILES, MOST_HOSTED = 200, 20
 HEADS = ("File", "Level", "Probability", "Reason")
@@ -62,10 +62,10 @@ def batch_tab(space: Space) -> None:
     def check(chosen: list[str] | None, request: gr.Request) -> Any:
         return checked(lambda: count(chosen or [], most), request)
 
-    def begin(chosen: list[str] | None) -> dict[Any, Any]:
+    def begin(chosen: list[str] | None, request: gr.Request) -> dict[Any, Any]:
         return {
-            go: gr.Button(visible=False), stop: gr.Button(visible=True), table: [],
-            ready: gr.Row(visible=False), note: "",
+            go: gr.Button(visible=False), stop: gr.Button(visible=True),
+            table: in_table([], language_of(request)), ready: gr.Row(visible=False), note: "",
         }  # fmt: skip
 
     def end() -> dict[Any, Any]:
@@ -86,10 +86,10 @@ def batch_tab(space: Space) -> None:
 
                 show(Step(0.0, ""))
                 rows.append(examined(path, chosen[mode], space, folder, say, show))
-                tell({table: [list(row) for row in rows]})
+                tell({table: in_table(rows, say)})
             return end() | {
                 note: "", ready: gr.Row(visible=True),
-                as_csv: gr.DownloadButton(value=str(as_table(rows, folder))),
+                as_csv: gr.DownloadButton(value=str(as_table(rows, folder, say))),
                 as_zip: gr.DownloadButton(value=str(bundled(folder))),
             }  # fmt: skip
         except UserError as error:
@@ -111,10 +111,11 @@ def _results() -> tuple[gr.HTML, gr.Dataframe, gr.Row, gr.DownloadButton, gr.Dow
     """A note, the table, and below it what can be downloaded once all rows are there."""
     note = gr.HTML("", apply_default_css=False, elem_id="batch-note")
     table = gr.Dataframe(
-        headers=list(HEADS), value=[], interactive=False, wrap=True,
+        value=in_table([], ENGLISH), interactive=False, wrap=True,
         datatype="str", elem_id="batch-table", column_widths=["26%", "22%", "14%", "38%"],
         label=label("Results"),
     )  # fmt: skip
+    filled(table, lambda say: in_table([], say))
     with gr.Row(visible=False) as ready:
         as_csv = gr.DownloadButton("CSV", elem_id="batch-csv")
         as_zip = gr.DownloadButton(label("All reports (zip)"), elem_id="batch-zip")
@@ -222,12 +223,19 @@ def _is_file(entry: zipfile.ZipInfo) -> bool:
     return not entry.is_dir() and not name.name.startswith(".") and "__MACOSX" not in name.parts
 
 
-def as_table(rows: list[tuple[str, str, str, str]], folder: Path) -> Path:
+def in_table(rows: Sequence[Sequence[str]], language: Language) -> dict[str, Any]:
+    """The rows with the heads of the table, as the component takes them."""
+    return {"headers": [language(head) for head in HEADS], "data": [list(row) for row in rows]}
+
+
+def as_table(
+    rows: list[tuple[str, str, str, str]], folder: Path, language: Language = ENGLISH
+) -> Path:
     """The rows as CSV; no cell of it is run by a spreadsheet."""
     target = folder / "results.csv"
     with writing("The table"), target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(HEADS)
+        writer.writerow([language(head) for head in HEADS])
         writer.writerows([text_cell(cell) for cell in row] for row in rows)
     return target
 

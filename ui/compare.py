@@ -26,22 +26,25 @@ from ui.session import (
 )
 from ui.source import readable
 from ui.tab import Tab
-from ui.texts import label
+from ui.texts import label, language_of
 
 
 def compare_tab(space: Space) -> None:
     """Two checkpoints side by side."""
-    gr.Markdown("Run two checkpoints of one role on the same file. Nothing here changes a verdict.")
+    gr.Markdown(
+        label("Run two checkpoints of one role on the same file. Nothing here changes a verdict.")
+    )
     with gr.Row():
         with gr.Column(min_width=300):
             file = gr.File(label=label("Video, image or audio"), type="filepath", height=130)
-            role = gr.Dropdown([(d.title, d.name) for d in roles()], value=names()[0], label="Role")
+            titles = [(label(d.title), d.name) for d in roles()]
+            role = gr.Dropdown(titles, value=names()[0], label=label("Role"))
             first, second = (
                 gr.Dropdown(
                     specs_of(names()[0]),
                     value=specs_of(names()[0])[0][1],
                     allow_custom_value=True,
-                    label=f"Checkpoint {n}",
+                    label=f"{label('Checkpoint')} {n}",
                 )
                 for n in (1, 2)
             )
@@ -63,21 +66,24 @@ def compare_tab(space: Space) -> None:
     )  # fmt: skip
 
 
-def compare(path, role, first, second, progress=gr.Progress()):  # noqa: B008
+def compare(
+    path, role, first, second, request: gr.Request, progress=gr.Progress()  # noqa: B008
+):  # fmt: skip
     """Two checkpoints of one role on one file."""
+    say = language_of(request)
     try:
         result = []
         for place, spec in enumerate((first, second)):
             settings = chosen_settings(Mode.QUICK, [role], False, {role: spec})
 
             def data(step: Step, place: int = place) -> None:
-                text = f"Checkpoint {place + 1} of 2: {step.text}"
+                text = f"{say('Checkpoint')} {place + 1}: {say(step.text)}"
                 progress((place + step.fraction) / 2, desc=text)
 
             result.append(examine(path, settings, data))
-        return side_by_side(role, result)
+        return side_by_side(role, result, say)
     except UserError as error:
-        return alert(error)
+        return alert(error, say)
 
 
 TAB = Tab("Compare", compare_tab)

@@ -6,8 +6,7 @@ Imports evaluation, hub, report and ui.session.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,14 @@ from hub.spacefile import Space
 from hub.store import empty_cache, list_cache
 from media.mode import Mode
 from report import checkpoints as shown
+from report.language import ENGLISH, Language
 from report.roles import title
 from ui.checks import checked, given
 from ui.jobs import current_stop, is_hosted, stoppable
 from ui.keeping import fresh_folder
 from ui.session import JOB, QUIET, alert, chosen_settings
 from ui.tab import Tab, component
-from ui.texts import label, language_of
+from ui.texts import filled, label, language_of, written
 
 
 def models_tab(space: Space) -> None:
@@ -43,11 +43,12 @@ def models_tab(space: Space) -> None:
     sources = catalog.search("")
     gr.Markdown(label("Click a row to choose it, then check it here or use it for your session."))
     table = gr.Dataframe(
-        value=shown.catalog_rows(sources), headers=list(shown.CATALOG_HEADS),
+        value=shown.catalog_table(sources),
         datatype="str", interactive=False, wrap=True, show_search="filter", elem_id="catalog",
         max_height=420, column_widths=["14%", "15%", "9%", "10%", "10%", "10%", "7%", "7%", "18%"],
         label=label("Catalog"),
     )  # fmt: skip
+    filled(table, lambda say: shown.catalog_table(sources, say))
     with gr.Row(equal_height=True):
         spec = gr.Textbox(
             label=label("owner/repo, owner/repo@commit, catalog name or folder"), scale=3,
@@ -59,14 +60,14 @@ def models_tab(space: Space) -> None:
         check = gr.Button(label("Check"), elem_id="check")
         use = gr.Button(label("Use in my session"), variant="primary", elem_id="use")
     facts = gr.HTML("", min_height=40, apply_default_css=False, elem_id="facts")
-    by_spec = {(source.spec, title(source.detector)): source for source in sources}
 
     def pick(event: gr.SelectData, request: gr.Request) -> tuple[Any, Any, Any]:
-        row = event.row_value or ["", "", ""]
+        row, say = event.row_value or ["", "", ""], language_of(request)
+        by_spec = {(source.spec, say(title(source.detector))): source for source in sources}
         source = by_spec.get((row[1], row[2]))
         if source is None:
             return gr.skip(), gr.skip(), gr.skip()
-        return source.spec, source.detector, shown.source_facts(source, language_of(request))
+        return source.spec, source.detector, shown.source_facts(source, say)
 
     table.select(pick, None, [spec, role, facts], **QUIET)
     check.click(
@@ -74,13 +75,13 @@ def models_tab(space: Space) -> None:
     )  # fmt: skip
     boxes = {name: component(f"spec-{name}") for name in names()}
     use.click(
-        stoppable(partial(use_spec, boxes, facts)), [spec, role, answer],
+        stoppable(user(boxes, facts)), [spec, role, answer],
         [facts, *boxes.values()], validator=named, **JOB,
     )  # fmt: skip
     calibration(spec, role, answer)
     with gr.Accordion(label("Downloaded checkpoints"), open=False) as downloads:
-        cached = gr.HTML(shown.cache_table(()), apply_default_css=False)
-        downloads.expand(lambda: shown.cache_table(list_cache()), None, cached, **QUIET)
+        cached = gr.HTML(apply_default_css=False)
+        downloads.expand(downloaded, None, cached, **QUIET)
         if not is_hosted():
             empty = gr.Button(label("Delete all downloads"), size="sm", variant="stop")
             empty.click(empty_downloads, None, cached, **QUIET)
@@ -89,11 +90,7 @@ def models_tab(space: Space) -> None:
 def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None:
     """Direction check and calibration on one's own files."""
     with gr.Accordion(label("Direction check and calibration on your own files"), open=False):
-        gr.Markdown(
-            f"Give real and manipulated files of the kind you will examine. {MIN_FOR_DIRECTION} of "
-            f"each show whether the labels are inverted; {MIN_OF_EACH} of each fit the line that "
-            "turns this checkpoint's raw score into log-odds, so that it may be counted."
-        )
+        written(how_to_calibrate)
         with gr.Row():
             real = gr.File(
                 file_count="multiple", type="filepath", label=label("Real files"), height=130
@@ -108,6 +105,22 @@ def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None
     )  # fmt: skip
 
 
+def how_to_calibrate(language: Language) -> str:
+    """What to give, and what it is good for."""
+    text = language(
+        "Give real and manipulated files of the kind you will examine. {few} of each show whether "
+        "the labels are inverted; {more} of each fit the line that turns this checkpoint's raw "
+        "score into log-odds, so that it may be counted.",
+        few=MIN_FOR_DIRECTION, more=MIN_OF_EACH,
+    )  # fmt: skip
+    return shown.panel(language, text=text)
+
+
+def downloaded(request: gr.Request) -> str:
+    """What lies in the cache."""
+    return shown.cache_table(list_cache(), language_of(request))
+
+
 def named(spec: str, role: str, answer: str, request: gr.Request) -> list[Any]:
     """Say at once that no checkpoint was named."""
     fine = gr.validate(True, "")
@@ -115,17 +128,29 @@ def named(spec: str, role: str, answer: str, request: gr.Request) -> list[Any]:
     return [checked(lambda: given(spec.strip(), sentence), request), fine, fine]
 
 
+def user(boxes: Mapping[str, gr.Dropdown], facts: gr.HTML) -> Callable:
+    """The function behind “Use in my session”."""
+
+    def use(spec: str, role: str, answer: str, request: gr.Request) -> dict[Any, Any]:
+        return use_spec(boxes, facts, spec, role, answer, language_of(request))
+
+    return use
+
+
 def use_spec(
-    boxes: Mapping[str, gr.Dropdown], facts: gr.HTML, spec: str, role: str, answer: str
-) -> dict[Any, Any]:
+    boxes: Mapping[str, gr.Dropdown], facts: gr.HTML, spec: str, role: str, answer: str,
+    say: Language = ENGLISH,
+) -> dict[Any, Any]:  # fmt: skip
     """Check a checkpoint and choose it on the tab Analyze; nothing is chosen that cannot run."""
     try:
         checkpoint = checked_spec(spec, role, answer)
     except UserError as error:
-        return {facts: alert(error)}
-    words = f"Chosen for {title(role)} on the tab Analyze, for your session."
-    chosen = shown.panel(badges=((words, "good"),))
-    return {facts: chosen + shown.checkpoint_facts(checkpoint), boxes[role]: spec.strip()}
+        return {facts: alert(error, say)}
+    words = say(
+        "Chosen for “{detector}” on the tab Analyze, for your session.", detector=say(title(role))
+    )
+    chosen = shown.panel(say, badges=((words, "good"),))
+    return {facts: chosen + shown.checkpoint_facts(checkpoint, say), boxes[role]: spec.strip()}
 
 
 def checked_spec(spec: str, role: str, answer: str) -> Checkpoint:
@@ -141,16 +166,20 @@ def checked_spec(spec: str, role: str, answer: str) -> Checkpoint:
     return checkpoint
 
 
-def check_spec(spec: str, role: str, answer: str) -> str:
+def check_spec(spec: str, role: str, answer: str, request: gr.Request) -> str:
     """Resolve a checkpoint and build its network, or say exactly why not."""
+    say = language_of(request)
     try:
-        return shown.checkpoint_facts(checked_spec(spec, role, answer))
+        return shown.checkpoint_facts(checked_spec(spec, role, answer), say)
     except UserError as error:
-        return alert(error)
+        return alert(error, say)
 
 
-def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # noqa: B008
+def calibrate_here(
+    spec, role, answer, real, fake, request: gr.Request, progress=gr.Progress()  # noqa: B008
+):  # fmt: skip
     """Check the direction of a checkpoint on labeled files; calibrate it if they are enough."""
+    say = language_of(request)
     try:
         folder = fresh_folder() / "your own files"  # the calibration is named after it
         folder.mkdir()
@@ -169,22 +198,22 @@ def calibrate_here(spec, role, answer, real, fake, progress=gr.Progress()):  # n
 
         records = score_files(items, set_up(settings, POOL), lines, data, pool=POOL)
         check = check_sign(*(column.tolist() for column in labeled_raws(items, records, role)))
-        words = shown.direction_words(check)
+        words = shown.direction_words(check, say)
         enough = min(check.n_real, check.n_fake) >= MIN_OF_EACH
         if check.verdict != "right" or not enough or is_hosted():
-            return words + shown.not_calibrated(check, MIN_OF_EACH, is_hosted())
+            return words + shown.not_calibrated(check, MIN_OF_EACH, is_hosted(), say)
         fit = calibrate(folder, settings, lines)
-        selected = shown.panel(text="Kept on this machine: this checkpoint is counted from now on.")
-        return words + selected + shown.checkpoint_facts(fit.checkpoint)
+        text = say("Kept on this machine: this checkpoint is counted from now on.")
+        return words + shown.panel(say, text=text) + shown.checkpoint_facts(fit.checkpoint, say)
     except UserError as error:
-        return alert(error)
+        return alert(error, say)
 
 
-def empty_downloads() -> str:
+def empty_downloads(request: gr.Request) -> str:
     """Delete what was downloaded and let go of loaded networks."""
     freed = empty_cache()
     POOL.clear()
-    return shown.cache_table(list_cache(), f"{freed / 1e6:.1f} MB were freed.")
+    return shown.cache_table(list_cache(), language_of(request), freed / 1e6)
 
 
 TAB = Tab("Models", models_tab)

@@ -13,6 +13,7 @@ import gradio as gr
 from errors import UserError
 from hub.spacefile import Space
 from report.checkpoints import panel
+from report.language import ENGLISH, Language
 from report.replay import compare, read_report, settings_of
 from ui.checks import checked, given
 from ui.jobs import is_hosted, stoppable
@@ -41,7 +42,7 @@ def replay_tab(space: Space) -> None:
     def check(stored: str, path: str, references: list[str] | None, request: gr.Request) -> str:
         say = language_of(request)
         try:
-            return replayed(stored, path, space, references or ())
+            return replayed(stored, path, space, references or (), say)
         except UserError as error:
             return alert(error, say)
 
@@ -69,7 +70,10 @@ def stored_report(stored: str | None) -> None:
     read_report(str(stored))
 
 
-def replayed(stored: str, path: str, space: Space, references: Sequence[str] = ()) -> str:
+def replayed(
+    stored: str, path: str, space: Space, references: Sequence[str] = (),
+    language: Language = ENGLISH,
+) -> str:  # fmt: skip
     """Analyze the file again as the report says, and name every difference."""
     report = read_report(stored)
     settings = settings_of(report)
@@ -79,11 +83,12 @@ def replayed(stored: str, path: str, space: Space, references: Sequence[str] = (
     check_limits(path, settings, space)
     differences = compare(report, examine(path, settings, references=references))
     if not differences:
-        text = "The same file with the same settings gives the same result."
-        return panel(badges=(("The report holds", "good"),), text=text)
+        text = language("The same file with the same settings gives the same result.")
+        return panel(language, badges=((language("The report holds"), "good"),), text=text)
     return panel(
-        badges=(("The report does not hold as it is", "caution"),),
-        sentences=tuple(d.sentence for d in differences),
+        language,
+        badges=((language("The report does not hold as it is"), "caution"),),
+        sentences=tuple(language(d.sentence) for d in differences),
     )
 
 

@@ -105,20 +105,23 @@ def with_case(done: Done | None, case: str, request: gr.Request) -> Any:
     return gr.DownloadButton(value=str(target))
 
 
-def draw_video(done: Done | None, progress=gr.Progress()) -> Any:  # noqa: B008
+def draw_video(
+    done: Done | None, request: gr.Request, progress=gr.Progress()  # noqa: B008
+) -> Any:  # fmt: skip
     """Write the annotated video."""
     if done is None:
         return gr.skip()
+    say = language_of(request)
     target = fresh_folder() / f"{stem_of(done.analysis.name)}.annotated.mp4"
     try:
 
         def data(fraction: float, text: str) -> None:
-            progress(fraction, desc=text)
+            progress(fraction, desc=say(text))
 
         with writing("The annotated video"):
             video.write_video(done.analysis, done.path, target, data, current_stop())
     except UserError as error:
-        raise gr.Error(error.sentence, print_exception=False) from error
+        raise gr.Error(say(error.sentence), print_exception=False) from error
     return gr.Video(value=str(target), visible=True)
 
 
@@ -139,7 +142,8 @@ def feedback_form(done: gr.State) -> gr.File:
         gr.Markdown(
             label("This makes a text that you can send to whoever runs this. Nothing is sent.")
         )
-        truth = gr.Radio(feedback.TRUTHS, value=feedback.TRUTHS[0], label=label("What is true?"))
+        truths = [(label(truth), truth) for truth in feedback.TRUTHS]
+        truth = gr.Radio(truths, value=feedback.TRUTHS[0], label=label("What is true?"))
         comment = gr.Textbox(label=label("How do you know?"), lines=2)
         make = gr.Button(label("Make the text"), size="sm")
         text = gr.File(visible=False, label=label("Text to send"), interactive=False)

@@ -31,6 +31,7 @@ from report.seal import Chain
 from stop import Stop
 from ui import keeping
 from ui.jobs import current_stop, is_hosted, progressed, show_progress, visitors_language
+from ui.texts import label
 
 try:  # there on ZeroGPU Spaces only; wants to be imported before CUDA is used
     import spaces  # pyright: ignore[reportMissingImports]
@@ -220,10 +221,11 @@ def alert(error: UserError, language: Language = ENGLISH) -> str:
 
 
 def specs_of(role: str) -> list[tuple[str, str]]:
-    """Choices of the catalog for a role."""
+    """Choices of the catalog for a role; labels are text, so that an event may send them."""
     known = [source for source in catalog.search("", role) if source.usable]
-    choices = [(source.repo_id or "Comes with the program", source.spec) for source in known]
-    return [("None comes with the program", NONE), *choices] if role_of(role).empty else choices
+    comes, none = str(label("Comes with the program")), str(label("None comes with the program"))
+    choices = [(source.repo_id or comes, source.spec) for source in known]
+    return [(none, NONE), *choices] if role_of(role).empty else choices
 
 
 def stem_of(name: str) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from gradio.context import Context
 
 from report.language import ENGLISH, Language, languages, preferred
@@ -38,6 +39,12 @@ def language_of(request: gr.Request | None) -> Language:
 def written(make: Callable[[Language], str], **options: Any) -> gr.HTML:
     """HTML of the server, written again in the visitor's language when the page is opened."""
     place = gr.HTML(make(ENGLISH), apply_default_css=False, **options)
+    filled(place, make)
+    return place
+
+
+def filled(place: Component, make: Callable[[Language], Any]) -> None:
+    """Fill a component again in the visitor's language when the page is opened."""
 
     def translate(request: gr.Request) -> Any:
         say = language_of(request)
@@ -46,4 +53,3 @@ def written(make: Callable[[Language], str], **options: Any) -> gr.HTML:
     page = Context.root_block
     if page is not None:
         page.load(translate, None, place, api_visibility="private", show_progress="hidden")
-    return place

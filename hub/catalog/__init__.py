@@ -31,7 +31,7 @@ def _embedded(file: Path) -> Source:
     return Source(
         name=name,
         detector=name,
-        title=f"The {name} checkpoint that comes with the program",
+        title="The checkpoint that comes with the program",
         folder=name,
         architecture="see its model card",
         input=card.input_words(),

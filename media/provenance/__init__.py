@@ -75,11 +75,15 @@ class Provenance:
 
     def declared(self) -> tuple[str, ...]:
         """The sentences that stand above the verdict: each mark, and how easily it is forged."""
+        return tuple(" ".join(sentences) for sentences in self.declared_sentences())
+
+    def declared_sentences(self) -> tuple[tuple[str, ...], ...]:
+        """The same, sentence by sentence: marks of one trust together."""
         by_trust: dict[str, list[DeclaredMark]] = {}
         for mark in self.marks:
             by_trust.setdefault(mark.trust, []).append(mark)
         return tuple(
-            f"{' '.join(mark.sentence() for mark in marks)} {marks[0].forgeable_sentence}"
+            (*(mark.sentence() for mark in marks), marks[0].forgeable_sentence)
             for marks in by_trust.values()
         )
 

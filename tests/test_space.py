@@ -41,7 +41,8 @@ def clone(tmp_path: Path, manifest: space.Space, monkeypatch: pytest.MonkeyPatch
         "untracked.txt": "secret",
     }
     for role in (role for role, spec in manifest.checkpoints.items() if spec != "none"):
-        files[f"hub/defaults/{role}/card.json"] = "{}"
+        card = catalog.DEFAULTS / role / "card.json"
+        files[f"hub/defaults/{role}/card.json"] = card.read_text("utf-8")
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)

@@ -16,7 +16,7 @@ from hub.checkpoint import Calibration, Card, Source
 from hub.facts import card_from_config, stated_license
 from hub.labels import LabelMap, label_names, resolve_labels
 from hub.selfcheck import auc, check_sign
-from report.checkpoints import CATALOG_HEADS, catalog_rows
+from report.checkpoints import catalog_table
 from ui.api import list_models
 
 CARD = {
@@ -189,8 +189,9 @@ def test_the_two_siglip2_have_their_fake_outputs_first(repo_id, outputs, fake, n
 def test_license_input_and_outputs_are_shown_wherever_the_catalog_is(capsys):
     source = catalog.find("gend-clip")
     facts = ("face, 224 px", "0 real, 1 fake", "mit")
-    row = catalog_rows([source])[0]
-    assert facts == tuple(row[CATALOG_HEADS.index(h)] for h in ("Input", "Outputs", "License"))
+    table = catalog_table([source])
+    shown = dict(zip(table["headers"], table["data"][0], strict=True))
+    assert facts == (shown["Input"], shown["Outputs"], shown["License"])
     (entry,) = list_models("yermandy/gend_clip")
     assert facts == (entry["input"], entry["outputs"], entry["license"])
     assert cli.main(["models", "search", "GenD_CLIP_L_14", "yermandy"]) == 0

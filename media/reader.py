@@ -111,10 +111,14 @@ def open_reader(path: str | Path, stop: Stop | None = None) -> Reader:
     return RemoteReader(path, stop)
 
 
-def coding_of(path: str | Path) -> tuple[MediaKind, str]:
+def coding_of(path: str | Path, stop: Stop | None = None) -> tuple[MediaKind, str]:
     """What a file holds, and FFmpeg's name of its coding: (``video``, "h264").
 
     The coding of an image is empty, as is one without a decoder here.
+
+    Args:
+        path: as `open_reader` has it.
+        stop: asks the reading to end.
 
     Raises:
         UserError: as `open_reader`.
@@ -123,7 +127,7 @@ def coding_of(path: str | Path) -> tuple[MediaKind, str]:
         return local_coding_of(path)
     from media.worker import remote_coding_of
 
-    return remote_coding_of(path)
+    return remote_coding_of(path, stop)
 
 
 def local_coding_of(path: str | Path) -> tuple[MediaKind, str]:

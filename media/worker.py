@@ -26,9 +26,9 @@ from stop import Stop
 READERS = Nurseries("-m", "media.cell")
 
 
-def remote_coding_of(path: str | Path) -> tuple[MediaKind, str]:
+def remote_coding_of(path: str | Path, stop: Stop | None = None) -> tuple[MediaKind, str]:
     """As `media.reader.coding_of`, in a process of its own."""
-    line = Line(READERS, Stop())
+    line = Line(READERS, stop or Stop())
     try:
         answer = line.ask("coding", path=str(Path(path).absolute()))
         return MediaKind(answer["kind"]), str(answer["codec"])

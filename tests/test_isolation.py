@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+import gradio as gr
 import numpy as np
 import psutil
 import pytest
@@ -22,6 +23,7 @@ import confine
 from analysis import Settings, analyze
 from confine import landlock_version
 from errors import UserError
+from hub.spacefile import read_spacefile
 from media import nursery, wire, worker
 from media.nursery import Nurseries
 from media.reader import LocalReader, coding_of, isolation, open_reader
@@ -29,6 +31,8 @@ from media.windows import plan
 from report.language import languages
 from stop import Stop
 from tests.conftest import ROOT
+from ui import source
+from ui.analyze import analyze_tab
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can confine a process")
 PORTRAIT, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animated.mp4"
@@ -155,6 +159,11 @@ class Taken(cell.LocalReader):
             "\\x1b[2J" + str(sorted(name for name in os.environ if "TOKEN" in name)),
         )
         return Provenance(found.facts, answers, found.content_credentials)
+
+    def frames(self, *stretch):
+        if self.path.stem == "hang":
+            time.sleep(600)
+        return super().frames(*stretch)
 
     def own_audio(self, start_s, stop_s):
         if self.path.stem == "garble":
@@ -364,6 +373,24 @@ def test_a_kernel_without_landlock_is_said(monkeypatch, taken):
     monkeypatch.setattr(confine, "landlock_version", lambda: 0)
     assert not confine.read_only(PORTRAIT)  # and this process still reads what it likes
     assert CLIP.read_bytes()
+
+
+def test_a_file_that_hangs_when_it_is_chosen_is_let_go_of(tmp_path, taken_over, monkeypatch):
+    monkeypatch.setattr(source, "LOOK_S", 0.3)
+    path = str(named(tmp_path, "hang"))
+    for look in (lambda: source.check_file(path, read_spacefile()), lambda: source.still(path)):
+        begun = time.monotonic()
+        with pytest.raises(UserError, match="To open the file") as why:
+            look()
+        assert why.value.code == "reader_limit"
+        assert time.monotonic() - begun < 30
+
+
+def test_four_visitors_can_choose_a_file_at_once():
+    with gr.Blocks() as page:
+        analyze_tab(read_spacefile())
+    limits = [fn.concurrency_limit for fn in page.fns.values() if fn.concurrency_id == "look"]
+    assert limits == [4, 4, 4]  # drop zone, film, image
 
 
 def test_what_is_no_message_ends_the_reader(tmp_path, taken_over):

@@ -48,6 +48,9 @@ PICK = """element.addEventListener('click', (event) => {
 LIVE = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 
 
+LOOKS = 4  # at chosen files at the same time
+
+
 @dataclass(frozen=True)
 class Choices:
     """What a visitor chooses; components."""
@@ -135,9 +138,9 @@ def wire(
     choose = chooser(space, choices, places)
     current = gr.State(Current())
     for one in sources:
-        one.change(choose, [one, current], picked, **QUIET).then(
-            copied, current, places.player, trigger_mode="always_last", **QUIET
-        )
+        one.change(
+            choose, [one, current], picked, concurrency_limit=LOOKS, concurrency_id="look", **QUIET
+        ).then(copied, current, places.player, trigger_mode="always_last", **QUIET)
     places.answer.pick(take_example, None, sources[0], **QUIET)  # type: ignore[attr-defined]
     outputs = [done, choosing, *places.all(), *choices.answers.values()]
     begun = places.go.click(beginner(choices, places, choosing), choices.path, outputs, **QUIET)

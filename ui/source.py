@@ -7,7 +7,8 @@ it can play follows by itself. Imports media, report and its neighbors.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from report.draw import data_uri
 from report.language import ENGLISH, Language
 from report.preview import write_preview
 from report.render import render
-from stop import Stop
+from stop import Stop, in_words
 from ui.checks import given
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -33,6 +34,7 @@ PLAYABLE_IN = ("MP4 / QuickTime", "Matroska / WebM")
 AUDIO_IN = (*PLAYABLE_IN, "Ogg", "MP3", "AAC", "FLAC", "WAV")
 STILL_PX = 720  # height of the still
 THUMBNAIL_PX = 150
+LOOK_S = 30.0  # for a look at a chosen file; a second is usual
 NOTES = {
     MediaKind.VIDEO: (
         "Your browser cannot play this kind of video; a copy that it can play is being made."
@@ -54,15 +56,34 @@ def check_file(path: str, space: Space) -> None:
     """Refuse at once what cannot be read at all, in the same words as the analysis.
 
     Raises:
-        UserError: what `Clip` says of it; ``too_large`` beyond the limit of uploads.
+        UserError: what `Clip` says of it; ``too_large`` beyond the limit of uploads;
+            ``reader_limit`` when a look at it takes too long.
     """
     sniff(Path(path))
     if Path(path).stat().st_size > space.max_upload_mb * 1_000_000:
         raise UserError(
             "too_large", f"The file is larger than {space.max_upload_mb} MB, which is the limit."
         )
-    with open_reader(path) as clip:
+    with _in_time() as stop, open_reader(path, stop) as clip:
         next(iter(clip.frames()), None)
+
+
+@contextmanager
+def _in_time() -> Iterator[Stop]:
+    """A file that is only looked at must not keep others waiting.
+
+    Raises:
+        UserError: ``reader_limit`` after `LOOK_S`.
+    """
+    try:
+        yield Stop(LOOK_S)
+    except UserError as error:
+        if error.code != "took_too_long":
+            raise
+        raise UserError(
+            "reader_limit",
+            f"To open the file took longer than {in_words(LOOK_S)}; it is damaged, or huge.",
+        ) from error
 
 
 def limits(zone: str, space: Space, language: Language = ENGLISH, also: str = "") -> str:
@@ -91,7 +112,8 @@ def readable(path: str | None, space: Space) -> None:
 def plays(path: str) -> bool:
     """Can a browser play this file as it is?"""
     try:
-        kind, codec = coding_of(path)
+        with _in_time() as stop:
+            kind, codec = coding_of(path, stop)
     except UserError:
         return False
     containers = AUDIO_IN if kind == MediaKind.AUDIO else PLAYABLE_IN
@@ -110,7 +132,7 @@ def preview(path: str, language: Language = ENGLISH) -> str:
 
 def still(path: str, language: Language = ENGLISH, note: str | None = None) -> str:
     """The first image of what the browser cannot play, with a note: that a copy is being made."""
-    with open_reader(path) as clip:
+    with _in_time() as stop, open_reader(path, stop) as clip:
         frame = next(iter(clip.frames()), None)
         shown = clip.kind
     if frame is None and shown != MediaKind.AUDIO:
@@ -124,7 +146,8 @@ def still(path: str, language: Language = ENGLISH, note: str | None = None) -> s
 
 def player(path: str, language: Language = ENGLISH) -> str:
     """The player of a file that a browser can play."""
-    kind, _ = coding_of(path)
+    with _in_time() as stop:
+        kind, _ = coding_of(path, stop)
     return render("stage", language, kind=kind, address=address(path), note="")
 
 

@@ -161,7 +161,7 @@ def test_the_command_writes_its_reports(recording: Path, tmp_path, capsys):
         cli.main(["analyze", str(recording), "--out", str(out), "--csv", str(tmp_path / "t.csv")])
         == 2
     )
-    assert sorted(p.suffix for p in out.iterdir()) == [".html", ".json", ".log"]
+    assert sorted(p.suffix for p in out.glob("[!.]*")) == [".html", ".json", ".log"]
     assert "Not assessed" in capsys.readouterr().out
     assert ",audio,Not assessed," in (tmp_path / "t.csv").read_text("utf-8")
 

@@ -2,6 +2,7 @@
 
 python -m benchmarks                 all of them, some forty minutes on two cores
 python -m benchmarks compared        whole, floor and plain pipeline only
+python -m benchmarks page            what a visitor of the page waits for; needs Chromium
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks import parts
+from benchmarks.page import page
 from benchmarks.results import Section, write
 from threads import set_threads
 
@@ -24,6 +26,7 @@ PARTS: dict[str, Callable[[parts.Scale], Section]] = {
     "memory": parts.memory,
     "start": parts.start,
     "app": parts.app,
+    "page": lambda scale: page(scale.rounds),
 }
 
 

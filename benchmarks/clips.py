@@ -30,6 +30,13 @@ FACE_SHARE = 0.8  # of the height of a face's cell that its portrait fills
 STILL_FRAMES = 125  # that are made of a still image: five seconds
 DRIFT_PX = 8  # of a still image of 512 pixels, in both directions
 GRAY_NOISE = 12.0  # standard deviation of the background, so that it costs what a room costs
+ENCODINGS = {  # without B-frames, so that packets can be repeated
+    "h264": Encoding(23, options={"bf": "0", "g": str(KEYFRAME_EVERY)}),
+    "hevc": Encoding(  # as telephones film
+        23, "ultrafast", codec="libx265", container="mov",
+        options={"x265-params": f"bframes=0:open-gop=0:keyint={KEYFRAME_EVERY}:log-level=error"},
+    ),
+}  # fmt: skip
 SIZES_WH = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080), "4K": (3840, 2160)}
 
 
@@ -42,12 +49,14 @@ class Kind:
         size: a name of `SIZES_WH`.
         faces: 1 or 4, all of the same size.
         source: file of ``examples/``: the animated portrait, or an image of a face.
+        codec: a name of `ENCODINGS`.
     """
 
     seconds: int
     size: str = "720p"
     faces: int = 1
     source: str = SOURCE
+    codec: str = "h264"
 
     @property
     def label(self) -> str:
@@ -60,12 +69,13 @@ class Kind:
 
 def clip(kind: Kind, folder: Path = FOLDER) -> Path:
     """The file of a kind; made when it is not there yet."""
-    stem = f"{Path(kind.source).stem}_{kind.size}_{kind.faces}"
-    path = folder / f"{stem}_{kind.seconds}s.mp4"
+    encoding = ENCODINGS[kind.codec]
+    stem = f"{Path(kind.source).stem}_{kind.size}_{kind.faces}_{kind.codec}"
+    path = folder / f"{stem}_{kind.seconds}s.{encoding.container}"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    base = folder / f"{stem}_base.mp4"
+    base = folder / f"{stem}_base.{encoding.container}"
     if not base.exists():
         _made(base, lambda part: _encode(part, kind))
     return _made(path, lambda part: _repeat(base, part, kind.seconds))
@@ -115,9 +125,9 @@ def _canvases(images: list[np.ndarray], size_wh: tuple[int, int], faces: int):
 
 
 def _encode(path: Path, kind: Kind) -> None:
-    """Write the ten seconds that longer clips repeat: H.264 and AAC."""
+    """Write the ten seconds that longer clips repeat: H.264 or HEVC, and AAC."""
     images, audio, size_wh = _images(kind.source), _audio(), SIZES_WH[kind.size]
-    encoding = Encoding(23, options={"bf": "0", "g": str(KEYFRAME_EVERY)})
+    encoding = ENCODINGS[kind.codec]
     with path.open("wb") as file, ClipWriter(file, encoding, size_wh, MOTION_HZ, True) as writer:
         for index, image in enumerate(_canvases(images, size_wh, kind.faces)):
             writer.add_image(image, index / MOTION_HZ)
@@ -145,7 +155,7 @@ def _repeat(base: Path, path: Path, seconds: int) -> None:
             if p.dts is not None and p.time_base is not None
         ]
         copied.sort(key=lambda p: p.dts * p.unit_s)
-        with av.open(str(path), "w", format="mp4") as out:
+        with av.open(str(path), "w", format=base.suffix.removeprefix(".")) as out:
             streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
             for turn in range(-(-seconds // BASE_S)):
                 for entry in copied:

@@ -54,6 +54,7 @@ TITLES = {
     "memory": "Peak memory",
     "start": "Start",
     "app": "The running app",
+    "page": "What a visitor waits for",
 }
 ONE_FILE = "from sys import argv; from analysis import *; analyze(argv[1], Settings(mode=argv[2]))"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import av
 import numpy as np
@@ -29,13 +29,17 @@ class Encoding:
         crf: constant rate factor of H.264, 0 (lossless) to 51.
         preset: of x264, how long it may search; slower ones make smaller files.
         audio_bps: bit rate of AAC; None leaves it to the encoder.
-        options: further options of x264.
+        options: further options of the encoder of images.
+        codec: FFmpeg's name of that encoder, ``libx264`` or ``libx265`` (HEVC).
+        container: FFmpeg's name of the format, ``mp4`` or ``mov``.
     """
 
     crf: int
     preset: str = "veryfast"
     audio_bps: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    codec: Literal["libx264", "libx265"] = "libx264"
+    container: Literal["mp4", "mov"] = "mp4"
 
 
 class ClipWriter:
@@ -64,12 +68,14 @@ class ClipWriter:
         in_file = isinstance(target, str | Path)
         options = {"movflags": "+faststart"} if in_file else {}  # moving the index reopens the file
         self._container = av.open(
-            str(target) if in_file else target, "w", format="mp4", options=options
+            str(target) if in_file else target, "w", format=encoding.container, options=options
         )
         self._video = self._audio = None
         if size_wh is not None:
             more = {"crf": str(encoding.crf), "preset": encoding.preset, **encoding.options}
-            self._video = self._container.add_stream("libx264", rate=Fraction(fps), options=more)
+            self._video = self._container.add_stream(
+                encoding.codec, rate=Fraction(fps), options=more
+            )
             self._video.width, self._video.height = size_wh
             self._video.pix_fmt = "yuv420p"
             self._video.time_base = self._video.codec_context.time_base = CLOCK

@@ -17,6 +17,7 @@ from benchmarks.plain import PlainPipeline
 from detectors.pool import Pool
 from media.clip import Clip
 from media.rates import MOTION_HZ
+from media.reader import coding_of
 from tests.conftest import ROOT
 from threads import threads
 from verdict.levels import Level
@@ -59,6 +60,15 @@ def test_repeating_a_clip_keeps_its_time_stamps_in_order(small):
         times = [packet.pts for packet in file.demux(video=0) if packet.pts is not None]
     assert len(times) == 23 * MOTION_HZ
     assert all(a < b for a, b in pairwise(times))
+
+
+def test_a_clip_as_telephones_film_it_is_the_same_clip(small):
+    path = clips.clip(Kind(23, "360p", codec="hevc"))
+    assert path.suffix == ".mov" and coding_of(path)[1] == "hevc"
+    with Clip(path) as clip:
+        assert clip.duration_s == pytest.approx(23, abs=0.05)
+        assert clip.size_wh == (640, 360) and clip.has_audio
+        assert sum(1 for _ in clip.frames()) == 23 * MOTION_HZ
 
 
 def test_the_floor_asks_the_networks_what_the_analysis_asked(small):

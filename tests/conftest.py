@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +18,7 @@ if (WORKER := os.environ.get("PYTEST_XDIST_WORKER")) is not None:  # one of seve
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # they share the cores
     os.environ["GRADIO_SERVER_PORT"] = str(8000 + 100 * int(WORKER.removeprefix("gw")))
 ROOT = Path(__file__).resolve().parent.parent
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio"]
 SHARED = ROOT.parent / "shared" / "data"
 
 
@@ -58,6 +60,30 @@ def fresh_probes(monkeypatch) -> None:
     from detectors.frozen.probe import ProbeDetector
 
     monkeypatch.setattr(ProbeDetector, "_log_odds", ProbeDetector.really_log_odds)
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The address of the running page."""
+    import app
+
+    blocks = app.build()
+    yield app.serve(blocks, wait=False)
+    blocks.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window; while it is open, this thread has a running event loop."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("chromium is not installed, so the page cannot be driven")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +184,6 @@ def moving_portrait(portrait: np.ndarray, count: int, side: int = 320) -> list[n
 @pytest.fixture(scope="session")
 def speech() -> np.ndarray:
     """(n,) float32 at 16 kHz: something that a voice detector takes for speech, from espeak-ng."""
-    import shutil
     import subprocess
     import tempfile
 

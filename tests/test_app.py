@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -37,33 +36,13 @@ from ui.registry import TABS
 from ui.tab import Tab
 from verdict.levels import Level
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 ARTIFACTS = ROOT / "artifacts"
 PATIENCE_MS = 180_000  # an analysis on two busy cores
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio"]
 WELCOME = "Which face, which seconds, which evidence?"
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
+MOST_HEIGHT_PX = {"wide": 3000, "narrow": 5500}  # of the page with the result of a video
 VIDEO, PICTURE = ROOT / "examples" / "animated.mp4", ROOT / "examples" / "portrait.jpg"
-
-
-@pytest.fixture(scope="module")
-def address():
-    blocks = app.build()
-    yield app.serve(blocks, wait=False)
-    blocks.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed, so the page cannot be driven")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 class Watched:
@@ -123,7 +102,8 @@ def test_a_visitor_uploads_a_clip_sees_findings_come_and_reads_a_verdict(watched
     assert page.is_visible("#stop")
     page.wait_for_selector("#answer .sofar .in")
     page.wait_for_selector("#answer .verdict")
-    assert page.inner_text("#answer .verdict h2").strip("▲◆○– ") in tuple(Level)
+    level = page.inner_text("#answer .verdict h2").strip("▲◆○– ")
+    assert level == source.examples()[VIDEO.name][1]
     page.wait_for_function("document.activeElement.matches('#answer .verdict')")
     assert page.is_visible("#answer .verdict h2")
     page.wait_for_function("window.live.isConnected && window.live.innerText.includes('Verdict: ')")
@@ -131,6 +111,9 @@ def test_a_visitor_uploads_a_clip_sees_findings_come_and_reads_a_verdict(watched
     assert not page.is_visible("#stop")
     watched.keep(f"app-{watched.name}")
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[watched.name][0]
+    height = page.evaluate("document.documentElement.scrollHeight")
+    assert height <= MOST_HEIGHT_PX[watched.name]
+    assert not page.is_visible(".overflow-menu > button")  # no tab hides behind “…”
     assert watched.errors == []
     assert watched.strangers == []
 
@@ -199,7 +182,7 @@ def test_an_example_is_chosen_by_its_picture(browser, address):
 
 def test_a_visitor_analyzes_a_picture_and_saves_the_reports(browser, address, tmp_path):
     watched = Watched(browser, address, SIZES["wide"])
-    watched.analyze(PICTURE)
+    assert source.examples()[PICTURE.name][1] in watched.analyze(PICTURE)
     assert not watched.page.is_visible("#timeline .rows")
     watched.page.fill("#case input, #case textarea", "2026-117")
     watched.page.keyboard.press("Tab")
@@ -336,6 +319,11 @@ def test_several_files_fill_a_table_row_by_row(browser, address, tmp_path):
         watched.page.click("#batch-csv")
     rows = Path(waiting.value.path()).read_text("utf-8").splitlines()
     assert len(rows) == 3
+    with watched.page.expect_download() as waiting:
+        watched.page.click("#batch-zip")
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        reports = [f"{PICTURE.stem}.report.{ending}" for ending in ("html", "json")]
+        assert archive.namelist() == [*reports, "results.csv"]
     assert watched.errors == []
     watched.page.close()
 
@@ -848,7 +836,9 @@ def test_every_example_has_an_honest_label():
         assert label in german and answer in german
 
 
-@pytest.mark.parametrize("name", ["blended.jpg", "redrawn.jpg", "rocket.jpg"])
+@pytest.mark.parametrize(
+    "name", ["blended.jpg", "redrawn.jpg", "rocket.jpg", "foreign_voice.mp4"]
+)  # the other two are analyzed on the page
 def test_an_example_gets_the_answer_that_stands_under_it(name):
     from analysis import analyze
 

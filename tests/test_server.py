@@ -345,8 +345,11 @@ def started(home: dict[str, str], *before: str) -> tuple[subprocess.Popen, str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    code = f"import app; app.serve(app.build(), {port})"
-    process = subprocess.Popen([*before, sys.executable, "-c", code], env=home, cwd=ROOT)
+    home = {**home, "GRADIO_SERVER_PORT": str(port)}
+    with Path(home["TMPDIR"], "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*before, sys.executable, "app.py"], env=home, cwd=ROOT, stdout=log, stderr=log
+        )
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         try:
@@ -372,6 +375,8 @@ def test_what_a_killed_server_left_is_deleted_when_the_next_one_starts(home, tmp
     try:
         connected(address).predict(file=uploaded(mine), api_name="/analyze")
         assert private_files(selected)
+        words = (tmp_path / "log").read_text("utf-8")
+        assert "The page is at" in words and "Sparsity tensors" not in words
     finally:
         first.kill()
         first.wait()

@@ -9,6 +9,7 @@ import csv
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -40,10 +41,36 @@ from ui.session import (
 from ui.source import limits
 from ui.tab import Tab
 from ui.texts import filled, label, language_of, written
+from verdict.levels import Level
 
 MOST_FILES, MOST_HOSTED = 200, 20
 HEADS = ("File", "Level", "Probability", "Reason")
 UNREAD = "Not read"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file in the table.
+
+    Attributes:
+        name: of the file.
+        level: with its sign, or that it was not read.
+        rank: what the column of levels is sorted by; 0 is the most alarming.
+        probability: 0..1, or None where none is told.
+        reason: a sentence.
+    """
+
+    name: str
+    level: str
+    rank: int
+    probability: float | None
+    reason: str
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """What is read, in the order of `HEADS`."""
+        number = "" if self.probability is None else percent(self.probability)
+        return self.name, self.level, number, self.reason
 
 
 def batch_tab(space: Space) -> None:
@@ -87,9 +114,10 @@ def batch_tab(space: Space) -> None:
                 show(Step(0.0, ""))
                 rows.append(examined(path, chosen[mode], space, folder, say, show))
                 tell({table: in_table(rows, say)})
+            cells = [row.cells for row in rows]
             return end() | {
                 note: "", ready: gr.Row(visible=True),
-                as_csv: gr.DownloadButton(value=str(as_table(rows, folder, say))),
+                as_csv: gr.DownloadButton(value=str(as_table(cells, folder, say))),
                 as_zip: gr.DownloadButton(value=str(bundled(folder))),
             }  # fmt: skip
         except UserError as error:
@@ -112,8 +140,8 @@ def _results() -> tuple[gr.HTML, gr.Dataframe, gr.Row, gr.DownloadButton, gr.Dow
     note = gr.HTML("", apply_default_css=False, elem_id="batch-note")
     table = gr.Dataframe(
         value=in_table([], ENGLISH), interactive=False, wrap=True,
-        datatype="str", elem_id="batch-table", column_widths=["26%", "22%", "14%", "38%"],
-        label=label("Results"),
+        datatype=["str", "number", "number", "str"], elem_id="batch-table",
+        column_widths=["26%", "22%", "14%", "38%"], label=label("Results"),
     )  # fmt: skip
     filled(table, lambda say: in_table([], say))
     with gr.Row(visible=False) as ready:
@@ -146,7 +174,7 @@ def working(done: float, count: int, name: str, language: Language) -> str:
 
 def examined(
     path: Path, mode: str, space: Space, folder: Path, language: Language, tell: Listener
-) -> tuple[str, str, str, str]:
+) -> Row:
     """One row; a file that cannot be read is a row with its reason. The reports are written."""
     try:
         settings = chosen_settings(mode)
@@ -155,13 +183,14 @@ def examined(
     except UserError as error:
         if error.code in ("stopped", "took_too_long"):
             raise
-        return path.name, language(UNREAD), "", language(error.sentence)
+        return Row(path.name, language(UNREAD), len(Level), None, language(error.sentence))
     target = _free(folder / f"{stem_of(path.name)}.report.html")
     target.write_text(render.to_html(analysis, language), "utf-8")
     target.with_suffix(".json").write_text(export.to_text(analysis), "utf-8")
     observed, opinion = view(analysis, language), analysis.verdict.opinion
-    number = percent(opinion.probability) if observed.probability and opinion.probability else ""
-    return path.name, f"{observed.style.sign} {observed.level}", number, observed.reason
+    probability = opinion.probability if observed.probability else None
+    level, rank = f"{observed.style.sign} {observed.level}", list(Level).index(opinion.level)
+    return Row(path.name, level, rank, probability, observed.reason)
 
 
 def unpacked(files: list[str], most: int, most_mb: int) -> list[Path]:
@@ -223,9 +252,16 @@ def _is_file(entry: zipfile.ZipInfo) -> bool:
     return not entry.is_dir() and not name.name.startswith(".") and "__MACOSX" not in name.parts
 
 
-def in_table(rows: Sequence[Sequence[str]], language: Language) -> dict[str, Any]:
-    """The rows with the heads of the table, as the component takes them."""
-    return {"headers": [language(head) for head in HEADS], "data": [list(row) for row in rows]}
+def in_table(rows: Sequence[Row], language: Language) -> dict[str, Any]:
+    """The rows with the heads of the table, as the component takes them.
+
+    They are sorted by numbers and read as words.
+    """
+    return {
+        "headers": [language(head) for head in HEADS],
+        "data": [[row.name, row.rank, row.probability, row.reason] for row in rows],
+        "metadata": {"display_value": [list(row.cells) for row in rows]},
+    }
 
 
 def as_table(

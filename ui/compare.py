@@ -15,9 +15,7 @@ from hub.spacefile import Space
 from media.mode import Mode
 from report.checkpoints import side_by_side
 from ui.checks import checked
-from ui.jobs import stoppable
 from ui.session import (
-    JOB,
     Step,
     alert,
     chosen_settings,
@@ -25,6 +23,7 @@ from ui.session import (
     specs_of,
 )
 from ui.source import readable
+from ui.stopping import runs, stop_button
 from ui.tab import Tab
 from ui.texts import label, language_of
 
@@ -36,7 +35,8 @@ def compare_tab(space: Space) -> None:
     )
     with gr.Row():
         with gr.Column(min_width=300):
-            file = gr.File(label=label("Video, image or audio"), type="filepath", height=130)
+            file = gr.File(label=label("Video, image or audio"), type="filepath", height=130,
+                           elem_id="compare-file")  # fmt: skip
             titles = [(label(d.title), d.name) for d in roles()]
             role = gr.Dropdown(titles, value=names()[0], label=label("Role"))
             first, second = (
@@ -49,8 +49,9 @@ def compare_tab(space: Space) -> None:
                 for n in (1, 2)
             )
             go = gr.Button(label("Compare"), variant="primary", elem_id="compare-go")
+            stop = stop_button("compare-stop")
         with gr.Column(scale=2, min_width=300):
-            out = gr.HTML(min_height=120, apply_default_css=False)
+            out = gr.HTML(min_height=120, apply_default_css=False, elem_id="compare-out")
     role.change(
         lambda r: [gr.Dropdown(choices=specs_of(r), value=specs_of(r)[0][1])] * 2,
         role, [first, second],
@@ -61,9 +62,7 @@ def compare_tab(space: Space) -> None:
         fine = gr.validate(True, "")
         return [checked(lambda: readable(path, space), request), fine, fine, fine]
 
-    go.click(
-        stoppable(compare), [file, role, first, second], out, validator=check, **JOB
-    )  # fmt: skip
+    runs(go, stop, compare, [file, role, first, second], out, check)
 
 
 def compare(

@@ -30,9 +30,10 @@ from report import checkpoints as shown
 from report.language import ENGLISH, Language
 from report.roles import title
 from ui.checks import checked, given
-from ui.jobs import current_stop, is_hosted, stoppable
+from ui.jobs import current_stop, is_hosted
 from ui.keeping import fresh_folder
-from ui.session import JOB, QUIET, alert, chosen_settings
+from ui.session import QUIET, alert, chosen_settings
+from ui.stopping import runs, stop_button
 from ui.tab import Tab, component
 from ui.texts import filled, label, language_of, written
 
@@ -58,7 +59,9 @@ def models_tab(space: Space) -> None:
         answer = gr.Textbox(label=label("Outputs that mean fake (only if asked)"))
     with gr.Row():
         check = gr.Button(label("Check"), elem_id="check")
+        stop_check = stop_button("check-stop")
         use = gr.Button(label("Use in my session"), variant="primary", elem_id="use")
+        stop_use = stop_button("use-stop")
     facts = gr.HTML("", min_height=40, apply_default_css=False, elem_id="facts")
 
     def pick(event: gr.SelectData, request: gr.Request) -> tuple[Any, Any, Any]:
@@ -70,15 +73,11 @@ def models_tab(space: Space) -> None:
         return source.spec, source.detector, shown.source_facts(source, say)
 
     table.select(pick, None, [spec, role, facts], **QUIET)
-    check.click(
-        stoppable(check_spec), [spec, role, answer], facts, validator=named, **JOB
-    )  # fmt: skip
+    asked = [spec, role, answer]
+    runs(check, stop_check, check_spec, asked, facts, named)
     boxes = {name: component(f"spec-{name}") for name in names()}
-    use.click(
-        stoppable(user(boxes, facts)), [spec, role, answer],
-        [facts, *boxes.values()], validator=named, **JOB,
-    )  # fmt: skip
-    calibration(spec, role, answer)
+    runs(use, stop_use, user(boxes, facts), asked, [facts, *boxes.values()], named)
+    calibration(asked)
     with gr.Accordion(label("Downloaded checkpoints"), open=False) as downloads:
         cached = gr.HTML(apply_default_css=False)
         downloads.expand(downloaded, None, cached, **QUIET)
@@ -87,8 +86,8 @@ def models_tab(space: Space) -> None:
             empty.click(empty_downloads, None, cached, **QUIET)
 
 
-def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None:
-    """Direction check and calibration on one's own files."""
+def calibration(asked: list[Any]) -> None:
+    """Direction check and calibration of the checkpoint that is asked for, on one's own files."""
     with gr.Accordion(label("Direction check and calibration on your own files"), open=False):
         written(how_to_calibrate)
         with gr.Row():
@@ -98,11 +97,10 @@ def calibration(spec: gr.Textbox, role: gr.Dropdown, answer: gr.Textbox) -> None
             fake = gr.File(
                 file_count="multiple", type="filepath", label=label("Manipulated files"), height=130
             )
-        fit = gr.Button(label("Check direction and calibrate"))
+        fit = gr.Button(label("Check direction and calibrate"), elem_id="fit")
+        stop = stop_button("fit-stop")
         fitted = gr.HTML("", min_height=40, apply_default_css=False)
-    fit.click(
-        stoppable(calibrate_here), [spec, role, answer, real, fake], fitted, **JOB
-    )  # fmt: skip
+    runs(fit, stop, calibrate_here, [*asked, real, fake], fitted)
 
 
 def how_to_calibrate(language: Language) -> str:

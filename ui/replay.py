@@ -16,9 +16,10 @@ from report.checkpoints import panel
 from report.language import ENGLISH, Language
 from report.replay import compare, read_report, settings_of
 from ui.checks import checked, given
-from ui.jobs import is_hosted, stoppable
-from ui.session import JOB, alert, check_limits, examine
+from ui.jobs import is_hosted
+from ui.session import alert, check_limits, examine
 from ui.source import readable
+from ui.stopping import runs, stop_button
 from ui.tab import Tab
 from ui.texts import label, language_of
 
@@ -36,6 +37,7 @@ def replay_tab(space: Space) -> None:
                             file_count="multiple", type="filepath", height=110,
                             elem_id="replay-references")  # fmt: skip
             go = gr.Button(label("Check the report"), variant="primary", elem_id="replay-go")
+            stop = stop_button("replay-stop")
         with gr.Column(scale=2, min_width=300):
             out = gr.HTML("", apply_default_css=False, min_height=120, elem_id="replay-out")
 
@@ -55,9 +57,7 @@ def replay_tab(space: Space) -> None:
             gr.validate(True, ""),
         ]
 
-    go.click(
-        stoppable(check), [report, file, known], out, validator=complete, **JOB
-    )  # fmt: skip
+    runs(go, stop, check, [report, file, known], out, complete)
 
 
 def stored_report(stored: str | None) -> None:

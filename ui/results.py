@@ -14,9 +14,10 @@ import gradio as gr
 from errors import UserError, writing
 from media.sniff import MediaKind
 from report import captions, draw, export, feedback, render, video
-from ui.jobs import current_stop, stoppable
+from ui.jobs import current_stop
 from ui.keeping import fresh_folder
-from ui.session import JOB, QUIET, Done, stem_of
+from ui.session import QUIET, Done, stem_of
+from ui.stopping import runs, stop_button
 from ui.texts import label, language_of
 
 
@@ -54,6 +55,7 @@ def keep_column(done: gr.State) -> Keep:
             as_html = gr.DownloadButton(label("Report (HTML)"), size="md", elem_id="as-html")
             as_json = gr.DownloadButton(label("Report (JSON)"), size="md", elem_id="as-json")
             mark = gr.Button(label("Annotated video"), size="md", elem_id="draw")
+            stop = stop_button("draw-stop")
         case = gr.Textbox(
             label=label("Case number"), info=label("Printed on the report when you type one."),
             max_lines=1, max_length=80, elem_id="case",
@@ -72,7 +74,7 @@ def keep_column(done: gr.State) -> Keep:
         feedback_form(done)
     case.blur(with_case, [done, case], as_html, **QUIET)
     case.submit(with_case, [done, case], as_html, **QUIET)
-    drawn = mark.click(stoppable(draw_video), done, marked, **JOB)
+    drawn = runs(mark, stop, draw_video, done, marked)
     # one after the other: a hidden player that is shown with subtitles stays empty in Gradio 6.31
     drawn.success(with_captions, done, marked, **QUIET)
     return Keep(shown, as_html, as_json, mark, marked, copies, slider)

@@ -336,16 +336,17 @@ def test_a_checkpoint_is_looked_at_tried_and_chosen_for_the_session(browser, add
     page.fill("#catalog input.search-input", "Motion of the face")  # rows below are not drawn
     page.click("#catalog [role=gridcell]:has-text('Motion of the face') >> visible=true >> nth=0")
     page.wait_for_selector("#facts dt:has-text('License')")
-    page.click("#use")  # what cannot run is not chosen
+    page.click("#use")
+    page.wait_for_selector("#facts .badge:has-text('Chosen for “Motion of the face”')")
     page.fill("#spec input, #spec textarea", str(folder))
     page.click("#role input")
     page.get_by_role("option", name="Picture of the face").click()
     page.click("#use")
-    page.wait_for_selector("#facts .badge:has-text('Chosen for Picture of the face')")
+    page.wait_for_selector("#facts .badge:has-text('Chosen for “Picture of the face”')")
     page.get_by_role("tab", name="Analyze").click()
     page.click("#checkpoints button")
     page.wait_for_function(
-        "(folder) => document.querySelector('#spec-spatial input').value === folder",
+        "(folder) => document.querySelector('#spec-spatial input')?.value === folder",
         arg=str(folder),
     )
     page.close()

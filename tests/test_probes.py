@@ -24,8 +24,9 @@ from hub.catalog import BACKBONES, DEFAULTS
 from hub.store import resolve
 from training.augment.lip_sync import degrade, redraw
 from training.probes import familiar
+from training.probes.fit import dealt
 from training.probes.heads import Recipe, fit, held_out_scores, nuisance_directions, source_folds
-from training.probes.tables import Table
+from training.probes.tables import Table, read
 
 KINDS = (Generation, Mouth)
 
@@ -159,6 +160,20 @@ def test_a_source_is_never_judged_by_a_head_that_saw_it():
     folds = source_folds(labels, sources, 3)
     for source in set(sources):
         assert len(set(folds[sources == source])) == 1
+
+
+def test_a_degraded_copy_is_left_out_with_its_original(tmp_path):
+    sources = np.repeat([f"camera {n}" for n in range(7)], 4)
+    rows = pd.DataFrame({"source": sources, "label": np.arange(len(sources)) % 2})
+    for name in ("faces-wild", "degraded-wild", "faces-portraits"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((len(rows), 3), np.float16))
+        rows.to_parquet(tmp_path / f"{name}.parquet")
+    judged, copies = read(tmp_path, ("faces-wild",)), read(tmp_path, ("degraded-wild",))
+    learned, folds = dealt(judged.and_(copies), read(tmp_path, ("faces-portraits",)))
+    n = len(rows)
+    assert (folds[:n] == folds[n : 2 * n]).all() and (folds[:n] >= 0).all()
+    assert (folds[2 * n :] == -1).all()
+    assert not set(learned.sources[2 * n :]) & set(learned.sources[: 2 * n])
 
 
 def test_projecting_out_how_real_sources_differ_leaves_the_fake():

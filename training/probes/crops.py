@@ -54,7 +54,7 @@ def main() -> None:
     """Command line; what is there is kept."""
     parser = argparse.ArgumentParser(description="Cut the face crops of the probes.")
     parser.add_argument("data", type=Path)
-    parser.add_argument("manifests", type=Path, help="studio.csv of training.data.external")
+    parser.add_argument("manifests", type=Path, help="studio.csv, outside-train.csv")
     parser.add_argument("crops", type=Path)
     chosen = parser.parse_args()
     chosen.crops.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,7 @@ def main() -> None:
         "wild-clips": clip_items(chosen.data / "wild" / "clips"),
         "devset": devset_items(chosen.data / "devset"),
         "studio": read_manifest(chosen.manifests / "studio.csv"),
+        "outside-train": read_manifest(chosen.manifests / "outside-train.csv"),
         "talking": [
             Item(path.name, path, 0, path.stem, "real", f"talking-{path.name[:2]}")
             for path in sorted((chosen.data / "talking").glob("*.mp4"))

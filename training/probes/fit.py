@@ -147,31 +147,50 @@ def out_of_fold(learned: Table, folds: np.ndarray, recipe: Recipe) -> np.ndarray
     return held_out_scores(learned.features, learned.labels, learned.sources, recipe, folds)
 
 
-def export(expert: Expert, judged: Table, always: Table, known: pd.DataFrame, folder: Path) -> None:
+def export(
+    expert: Expert,
+    judged: Table,
+    copies: Table,
+    always: Table,
+    known: pd.DataFrame,
+    folder: Path,
+) -> None:
     """Fit, calibrate, measure and write the checkpoint of an expert that needs no control.
 
     Args:
         expert: what is special about it.
         judged: sources that are left out in turn, for calibration and figures.
+        copies: the judged faces after degradation; left out with them, and calibrated on too.
         always: further faces that every head learns from.
         known: what is known of the judged faces (`training.probes.people`).
         folder: where the checkpoint is written; the held-out scores lie beside it, for
             `training.fusion.levels`.
     """
-    learned, folds = dealt(judged, always)
+    both, clean = judged.and_(copies), len(judged.labels)
+    learned, folds = dealt(both, always)
     bank, trusted = familiar.bank_of(learned, folds, familiar.columns(PARTS))
-    scores = (out_of_fold(learned, folds, expert.recipe) * trusted)[: len(judged.labels)]
-    fitted_on = f"faces of {len(set(judged.sources))} sources, each held out"
-    calibration = line(
-        scores, judged.labels, balanced_weights(judged.labels, judged.sources), fitted_on
-    )
+    scores = (out_of_fold(learned, folds, expert.recipe) * trusted)[: len(both.labels)]
+    fitted_on = f"faces of {len(set(judged.sources))} sources, each held out, clean and degraded"
+    calibration = line(scores, both.labels, balanced_weights(both.labels, both.sources), fitted_on)
     head = fit(learned.features, learned.labels, learned.sources, expert.recipe)
-    groups = judged.rows["group"].astype(str).to_numpy()
     llrs = calibration.apply(scores)
-    measured = figures(judged, llrs, groups) + fairness(judged, llrs, known, groups)
+    groups = judged.rows["group"].astype(str).to_numpy()
+    measured = figures(judged, llrs[:clean], groups) + fairness(judged, llrs[:clean], known, groups)
+    measured += degraded(copies, llrs[clean:])
     write(expert, head, 0.0, calibration, measured, folder, bank)
-    held_out = judged.rows[["label", "source", "group"]].assign(llr=llrs)
+    held_out = judged.rows[["label", "source", "group"]].assign(llr=llrs[:clean])
     held_out.to_csv(folder.with_name(f"{folder.name}-held-out.csv"), index=False)
+
+
+def degraded(copies: Table, llrs: np.ndarray) -> list[dict]:
+    """AUC and false alarms on faces that were shrunk and encoded again, from held-out scores."""
+    groups, real = copies.rows["group"].astype(str).to_numpy(), copies.labels == 0
+    protocol = f"{PROTOCOL}; shrunk and encoded again, once or twice"
+    alarms = f"{protocol}; alarm: log-likelihood ratio above {ALARM}"
+    return [
+        auc_figure("AUC, degraded", copies.labels, llrs, groups, protocol),
+        share_figure("false alarms, degraded", llrs[real] > ALARM, groups[real], 0, alarms),
+    ]
 
 
 def export_mouth(expert: Expert, pairs: Table, features: Path, folder: Path) -> None:

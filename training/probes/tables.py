@@ -13,8 +13,14 @@ import numpy as np
 import pandas as pd
 
 JUDGED = {"generation": ("faces-wild",), "mouth": ("pairs-wild",)}  # sources left out in turn
+COPIES = {"generation": ("degraded-wild",)}  # of judged faces: left out with them, judge apart
 ALWAYS = {  # learned from by every head
-    "generation": ("faces-faces-train",),
+    "generation": (
+        "faces-faces-train",
+        "faces-outside-train",
+        "faces-portraits",
+        "faces-talking",
+    ),
     "mouth": ("pairs-talking", "pairs-portraits", "pairs-faces-train"),
 }
 
@@ -48,12 +54,16 @@ class Table:
 
 
 def read(folder: Path, names: Sequence[str]) -> Table:
-    """Several tables one below the other; the part is written before each source."""
+    """Several tables one below the other; the set is written before each source.
+
+    A table is named for what is seen and of which set: ``faces-wild`` and ``degraded-wild`` are of
+    the same sources.
+    """
     features, rows = [], []
     for name in names:
         features.append(np.load(folder / f"{name}.npy").astype(np.float32))
         table = pd.read_parquet(folder / f"{name}.parquet")
         table["part"] = name
-        table["source"] = [f"{name}/{source}" for source in table["source"]]
+        table["source"] = [f"{name.partition('-')[2]}/{source}" for source in table["source"]]
         rows.append(table)
     return Table(np.concatenate(features), pd.concat(rows, ignore_index=True))

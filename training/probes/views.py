@@ -39,7 +39,9 @@ INPUT = Card(  # how every probe prepares its images
     real_indices=(),
     labels_known_by="fitted on labelled faces",
 )
+Choice = Callable[[pd.DataFrame], np.ndarray]  # rows of a part to their (k,) places
 BATCH = 16
+DEGRADED_SEED = 3000
 CLEAN_EVERY = 6  # of so many mouths one pair is used without degradation too
 
 
@@ -68,12 +70,28 @@ def _features(backbone, batch: list[np.ndarray]) -> np.ndarray:
     return features(tokens, PARTS).numpy().astype(np.float16)
 
 
-def faces(crops: Path, part: str, out: Path, chosen: np.ndarray | None) -> None:
+def faces(crops: Path, part: str, choose: Choice | None, out: Path) -> None:
     """Features of the faces of a part, as `Generation` sees them; of all where none is chosen."""
     images, _, rows = load_part(crops, part)
-    index = np.arange(len(rows)) if chosen is None else chosen
+    index = np.arange(len(rows)) if choose is None else choose(rows)
     views = (Generation.cut(images[row][None])[0] for row in index)
     feature_table(views, rows.iloc[index], out)
+
+
+def degraded_faces(crops: Path, part: str, out: Path) -> None:
+    """Features of the same faces after what files go through on their way; both classes alike.
+
+    Every second face as one more resize and JPEG leave it, the others as several messengers do.
+    """
+    images, _, rows = load_part(crops, part)
+
+    def views() -> Iterator[np.ndarray]:
+        for row, image in enumerate(images):
+            rng = np.random.default_rng(DEGRADED_SEED + row)
+            face = (degrade, degrade_hard)[row % 2](np.ascontiguousarray(image), rng)
+            yield Generation.cut(face[None])[0]
+
+    feature_table(views(), rows, out)
 
 
 def mouth_pairs(crops: Path, part: str, chosen: np.ndarray, hard: np.ndarray, out: Path) -> None:
@@ -119,16 +137,10 @@ def _pair(real: np.ndarray, landmarks: np.ndarray, row: int, level: int) -> list
     return [np.ascontiguousarray(face[:, ::step]) for face in result]
 
 
-def regions(
-    crops: Path,
-    part: str,
-    cut: Callable[[np.ndarray], np.ndarray],
-    chosen: np.ndarray,
-    out: Path,
-) -> None:
-    """Features of one region, `Mouth.cut` or `Mouth.cut_control`, of some faces of a part."""
+def regions(crops: Path, part: str, cut: Callable[[np.ndarray], np.ndarray], out: Path) -> None:
+    """Features of one region, `Mouth.cut` or `Mouth.cut_control`, of the faces of a part."""
     images, _, rows = load_part(crops, part)
-    feature_table((cut(images[row][None])[0] for row in chosen), rows.iloc[chosen], out)
+    feature_table((cut(image[None])[0] for image in images), rows, out)
 
 
 def pair_eyes(crops: Path, part: str, pairs: pd.DataFrame, out: Path) -> None:

@@ -8,15 +8,8 @@ taken off: what a camera or codec does to the level, it does to both.
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
-from detectors.frozen.layout import SIZE_PX
 from detectors.frozen.probe import ProbeDetector
 from hub.role import Modality, Role, Way
-
-MOUTH_AND_CHIN = (slice(148, 300), slice(84, 236))  # rows and columns of the 320-pixel wide crop
-EYES_AND_BROW = (slice(20, 172), slice(84, 236))  # the control: lip-sync tools leave it alone
 
 
 class Mouth(ProbeDetector):
@@ -33,20 +26,5 @@ class Mouth(ProbeDetector):
         phrase_against="mouth and chin look as filmed as the rest of the face",
     )
 
-    @staticmethod
-    def cut(crops: np.ndarray) -> np.ndarray:
-        """(n, 320, 320, 3) wide crops to (n, 224, 224, 3) mouths with chin, uint8 RGB."""
-        return _region(crops, MOUTH_AND_CHIN)
-
-    @staticmethod
-    def cut_control(crops: np.ndarray) -> np.ndarray:
-        """(n, 320, 320, 3) wide crops to (n, 224, 224, 3) eyes with brow, uint8 RGB."""
-        return _region(crops, EYES_AND_BROW)
-
-
-def _region(crops: np.ndarray, region: tuple[slice, slice]) -> np.ndarray:
-    rows, columns = region
-    size = (SIZE_PX, SIZE_PX)
-    return np.stack(
-        [cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC) for crop in crops[:, rows, columns]]
-    )
+    view = "mouth"
+    control_view = "eyes"  # lip-sync tools leave it alone

@@ -40,12 +40,12 @@ def embedded_probes_look_once() -> None:
     looked: dict[tuple[str, bytes], tuple[np.ndarray, np.ndarray]] = {}
     really = ProbeDetector._log_odds
 
-    def look(self: ProbeDetector, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def look(self: ProbeDetector, crops: np.ndarray, view: str) -> tuple[np.ndarray, np.ndarray]:
         if not self.checkpoint.embedded:
-            return really(self, images)
-        key = self.checkpoint.sha256, hashlib.sha256(images.tobytes()).digest()
+            return really(self, crops, view)
+        key = self.checkpoint.sha256 + view, hashlib.sha256(crops.tobytes()).digest()
         if key not in looked:
-            looked[key] = really(self, images)
+            looked[key] = really(self, crops, view)
         return looked[key][0].copy(), looked[key][1].copy()
 
     with pytest.MonkeyPatch.context() as patch:

@@ -15,6 +15,7 @@ from detectors.frozen import backbone as backbones
 from detectors.frozen.backbone import ClipBackbone, QuantizedLinear, load_backbone
 from detectors.frozen.familiarity import Familiarity
 from detectors.frozen.layout import LAYERS, SIZE_PX, WIDTH
+from detectors.frozen.memo import MOST_IMAGES, remembered
 from detectors.frozen.probe import Part, features
 from detectors.generation import Generation
 from detectors.mouth import Mouth
@@ -126,6 +127,8 @@ def test_both_experts_share_one_backbone():
         ({"features": [{"layer": 13, "pool": "class"}]}, "weights_refused"),
         ({"features": [{"layer": 6, "pool": "max"}]}, "weights_refused"),
         ({"features": [{"layer": 6, "pool": "class"}]}, "weights_refused"),
+        ({"features": [{"layer": 6, "pool": "class", "view": "nose"}]}, "weights_refused"),
+        ({"features": [{"layer": 6, "pool": "class", "view": ["face"]}]}, "weights_refused"),
         ({"features": []}, "weights_refused"),
         ({"control": 9}, "weights_refused"),
         ({"model_type": "vit"}, "weights_refused"),
@@ -139,6 +142,25 @@ def test_a_probe_that_does_not_fit_is_refused_in_a_sentence(tmp_path, changed, c
     with pytest.raises(UserError) as caught:
         Pool().detector(Mouth, resolve(str(folder), Mouth.role), "cpu")
     assert caught.value.code == code and caught.value.sentence.endswith(".")
+
+
+def test_two_heads_that_look_at_one_region_ask_the_backbone_once():
+    backbone, asked = torch.nn.Identity(), []
+
+    def look(images: np.ndarray) -> torch.Tensor:
+        asked.append(len(images))
+        return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32))
+
+    images = np.random.default_rng(0).integers(0, 255, (3, 4, 4, 3), np.uint8)
+    first = remembered(backbone, images, "parts", look)
+    again = remembered(backbone, images[::-1], "parts", look)
+    assert torch.equal(again, first.flip(0)) and asked == [3]
+    remembered(backbone, images, "other parts", look)
+    assert asked == [3, 3]
+    many = np.random.default_rng(1).integers(0, 255, (MOST_IMAGES, 4, 4, 3), np.uint8)
+    remembered(backbone, many, "parts", look)
+    assert torch.equal(remembered(backbone, images, "parts", look), first)
+    assert asked == [3, 3, MOST_IMAGES, 3]
 
 
 def made(sources: int = 8, faces: int = 40, seed: int = 0):

@@ -8,11 +8,10 @@ and hub; torch only when a network is loaded.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from detectors.base import UNFAMILIARITY, Backbone, Detector, Measurement
 from detectors.exhibits import FaceImage
 from detectors.frozen.familiarity import Familiarity
 from detectors.frozen.layout import LAYERS, WIDTH
+from detectors.frozen.views import VIEWS
 from detectors.preprocess import to_input
 from errors import UserError
 from hub.catalog import BACKBONES
@@ -41,10 +41,17 @@ POOLS = ("class", "patches")  # the class token, or the mean of the patch tokens
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the feature vector: a layer, counted from 1, and how its tokens are pooled."""
+    """One part of the feature vector.
+
+    Attributes:
+        layer: counted from 1.
+        pool: how its tokens are pooled, of `POOLS`.
+        view: what is looked at, of `VIEWS`; None is the detector's own.
+    """
 
     layer: int
     pool: str
+    view: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,15 +101,20 @@ class ProbeDetector(Detector):
     makes scores comparable between recordings.
     """
 
-    @staticmethod
-    @abstractmethod
-    def cut(crops: np.ndarray) -> np.ndarray:
-        """(n, 320, 320, 3) wide crops of `media.align` to (n, 224, 224, 3), all uint8 RGB."""
+    view: ClassVar[str]  # of `VIEWS`: what the head looks at where a part names nothing else
+    control_view: ClassVar[str | None] = None  # the control's
 
-    @staticmethod
-    def cut_control(crops: np.ndarray) -> np.ndarray:
+    @classmethod
+    def cut(cls, crops: np.ndarray) -> np.ndarray:
+        """(n, 320, 320, 3) wide crops of `media.align` to (n, 224, 224, 3), all uint8 RGB."""
+        return VIEWS[cls.view](crops)
+
+    @classmethod
+    def cut_control(cls, crops: np.ndarray) -> np.ndarray:
         """The control region of the same crops, in the same shape."""
-        raise NotImplementedError("a head with a control needs a detector that cuts one")
+        if cls.control_view is None:
+            raise NotImplementedError("a head with a control needs a detector that cuts one")
+        return VIEWS[cls.control_view](crops)
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Head:
@@ -156,27 +168,51 @@ class ProbeDetector(Detector):
             (n,) how unfamiliar it is, 0..1 (0 where the checkpoint does not know).
         """
         head: Head = self.network
-        result, unfamiliar = self._log_odds(self.cut(crops))
-        if head.control:
-            result = result - head.control * self._log_odds(self.cut_control(crops))[0]
+        result, unfamiliar = self._log_odds(crops, self.view)
+        if head.control and self.control_view is not None:
+            result = result - head.control * self._log_odds(crops, self.control_view)[0]
         if head.familiarity is not None:
             result = result * head.familiarity.trusted(unfamiliar)
         return result, unfamiliar
 
-    def _log_odds(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n, 224, 224, 3) uint8 RGB to (n,) float64 log-odds of the head, and unfamiliarity."""
-        from detectors.inference import inference, moved
+    def _log_odds(self, crops: np.ndarray, view: str) -> tuple[np.ndarray, np.ndarray]:
+        """(n, 320, 320, 3) uint8 to (n,) float64 log-odds of the head, and unfamiliarity.
+
+        ``view`` is looked at by the parts that name none.
+        """
+        import torch
+
+        from detectors.inference import inference
 
         head: Head = self.network
+        parts = [replace(part, view=part.view or view) for part in head.parts]
+        pieces: dict[Part, torch.Tensor] = {}
         with inference(self.device):
-            batch = moved(to_input(images, self.checkpoint.card), self.device)
-            depth = max(part.layer for part in head.parts)
-            class_only = Part(depth, "patches") not in head.parts
-            vectors = features(self.shared(batch, depth, class_only), head.parts)
+            for name in dict.fromkeys(part.view for part in parts):
+                chosen = [part for part in parts if part.view == name]
+                vectors = self._look(VIEWS[str(name)](crops), chosen)
+                pieces.update(zip(chosen, vectors.split(WIDTH, -1), strict=True))
+        vectors = torch.cat([pieces[part] for part in parts], -1)
         result = vectors @ head.weight + head.bias  # float32 on any device: it costs nothing
         known = head.familiarity
-        unfamiliar = np.zeros(len(images)) if known is None else known.percentile(vectors)
+        unfamiliar = np.zeros(len(crops)) if known is None else known.percentile(vectors)
         return result.double().cpu().numpy(), unfamiliar
+
+    def _look(self, images: np.ndarray, parts: Sequence[Part]) -> torch.Tensor:
+        """(n, 224, 224, 3) uint8 RGB to the (n, parts x WIDTH) features of one view."""
+        from detectors.frozen.memo import remembered
+        from detectors.inference import moved
+
+        card, depth = self.checkpoint.card, max(part.layer for part in parts)
+        class_only = all(part.pool == "class" for part in parts if part.layer == depth)
+
+        def look(some: np.ndarray) -> torch.Tensor:
+            batch = moved(to_input(some, card), self.device)
+            return features(self.shared(batch, depth, class_only), parts)
+
+        pools = tuple((part.layer, part.pool) for part in parts)
+        asked = (pools, card.size_px, card.mean, card.std, str(self.device))
+        return remembered(self.shared, images, asked, look)
 
 
 def named_backbone(checkpoint: Checkpoint) -> Backbone:
@@ -224,9 +260,12 @@ def _parts(data: object) -> tuple[Part, ...]:
     for entry in data:
         layer = entry.get("layer") if isinstance(entry, Mapping) else None
         pool = entry.get("pool") if isinstance(entry, Mapping) else None
+        view = entry.get("view") if isinstance(entry, Mapping) else None
         if type(layer) is not int or not 1 <= layer <= LAYERS or pool not in POOLS:
             raise _refused(f"config.json: the feature {entry!r} is unknown")
-        parts.append(Part(layer, pool))
+        if view is not None and view not in list(VIEWS):
+            raise _refused(f"config.json: the feature {entry!r} has an unknown view")
+        parts.append(Part(layer, pool, view))
     return tuple(parts)
 
 

@@ -9,20 +9,27 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from detectors.mouth import Mouth
 from training.data.face_crops import load_part
 from training.probes.fit import Expert, card, export, export_mouth
 from training.probes.heads import Recipe
 from training.probes.mouth import FILES
 from training.probes.people import people
 from training.probes.tables import ALWAYS, COPIES, JUDGED, read
-from training.probes.views import degraded_faces, faces, mouth_pairs, pair_eyes, regions
+from training.probes.views import (
+    PARTS,
+    degraded_faces,
+    faces,
+    mouth_pairs,
+    pair_eyes,
+    regions,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +68,8 @@ EXPERTS = {
                 "mean anything.",
             ),
         ),
-        recipe=Recipe(strength=1e-3, nuisances=30),
+        recipe=Recipe(strength=1e-3, nuisances=30, shares=(1.0, 0.5)),
+        parts=(*PARTS, *(replace(part, view="mouth") for part in PARTS)),
     ),
     "mouth": Expert(
         card=card(
@@ -126,9 +134,9 @@ def mouth_tables(crops: Path, features: Path) -> dict[str, Make]:
         for part, (every, hard) in PAIRS_EVERY.items()
     }
     files = {
-        f"{name}-{part}": partial(regions, crops, part, cut)
+        f"{name}-{part}": partial(regions, crops, part, view)
         for part in FILES
-        for name, cut in (("mouths", Mouth.cut), ("eyes", Mouth.cut_control))
+        for name, view in (("mouths", "mouth"), ("eyes", "eyes"))
     }
     return {**pairs, "eyes-pairs-wild": partial(eyes_of_pairs, crops, features), **files}
 

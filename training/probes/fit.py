@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from detectors.frozen.layout import MEAN, SIZE_PX, STD
-from detectors.frozen.probe import MODEL_TYPE
+from detectors.frozen.probe import MODEL_TYPE, Part
 from evaluation.calibrate import platt
 from hub.checkpoint import Calibration, Card
 from training.cards.writer import auc_figure, share_figure, with_figures, write_folder
@@ -51,10 +51,12 @@ class Expert:
     Attributes:
         card: without calibration and figures.
         recipe: chosen by cross-validation over whole sources.
+        parts: the feature vector.
     """
 
     card: Card
     recipe: Recipe
+    parts: tuple[Part, ...] = PARTS
 
 
 def card(
@@ -168,7 +170,7 @@ def export(
     """
     both, clean = judged.and_(copies), len(judged.labels)
     learned, folds = dealt(both, always)
-    bank, trusted = familiar.bank_of(learned, folds, familiar.columns(PARTS))
+    bank, trusted = familiar.bank_of(learned, folds, familiar.columns(expert.parts))
     scores = (out_of_fold(learned, folds, expert.recipe) * trusted)[: len(both.labels)]
     fitted_on = f"faces of {len(set(judged.sources))} sources, each held out, clean and degraded"
     calibration = line(scores, both.labels, balanced_weights(both.labels, both.sources), fitted_on)
@@ -223,14 +225,19 @@ def write(
     config: dict[str, Any] = {
         "model_type": MODEL_TYPE,
         "frozen_backbone": BACKBONE,
-        "features": [dataclasses.asdict(part) for part in PARTS],
+        "features": [_without_none(part) for part in expert.parts],
         "control": control,
     }
     if bank is not None:
         tensors |= {"familiar": bank.faces, "familiar_distances": bank.distances}
         config["familiarity"] = {
-            **dataclasses.asdict(familiar.PART),
+            **_without_none(familiar.PART),
             "neighbors": familiar.NEIGHBORS,
             "shrinkage": familiar.SHRINKAGE,
         }
     write_folder(folder, tensors, config, with_figures(expert.card, measured, calibration))
+
+
+def _without_none(part: Part) -> dict[str, object]:
+    """A part as ``config.json`` has it; the detector's own view is not named."""
+    return {name: value for name, value in dataclasses.asdict(part).items() if value is not None}

@@ -25,10 +25,13 @@ class Recipe:
     Attributes:
         strength: inverse of the ridge, scikit-learn's C.
         nuisances: directions between real sources that are projected out.
+        shares: one for each view of a face; each has a head of its own, and their log-odds are
+            added up with these shares.
     """
 
     strength: float
     nuisances: int
+    shares: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,22 @@ def nuisance_directions(
 
 
 def fit(features: np.ndarray, labels: np.ndarray, sources: np.ndarray, recipe: Recipe) -> Head:
-    """The head of some faces.
+    """The head of some faces: the sum of one head a view.
 
     Args:
-        features: (n, f) float32.
+        features: (n, f) float32, the views side by side, as many columns of each.
         labels: (n,) 0 real, 1 fake.
         sources: (n,) where each comes from.
-        recipe: ridge and projection.
+        recipe: ridge, projection and shares.
     """
+    views = np.split(features, len(recipe.shares), axis=1)
+    heads = [_of_view(view, labels, sources, recipe) for view in views]
+    weights = [share * head.weight for share, head in zip(recipe.shares, heads, strict=True)]
+    bias = sum(share * head.bias for share, head in zip(recipe.shares, heads, strict=True))
+    return Head(np.concatenate(weights), float(bias))
+
+
+def _of_view(features: np.ndarray, labels: np.ndarray, sources: np.ndarray, recipe: Recipe) -> Head:
     mean, spread = features.mean(0), features.std(0) + 1e-6
     scaled = (features - mean) / spread
     away = np.zeros((0, features.shape[1]))

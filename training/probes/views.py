@@ -7,17 +7,16 @@ degradation. Imports detectors and training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from detectors.frozen.backbone import load_backbone
+from detectors.frozen.backbone import ClipBackbone, load_backbone
 from detectors.frozen.layout import MEAN, SIZE_PX, STD
 from detectors.frozen.probe import Part, features
-from detectors.generation import Generation
-from detectors.mouth import Mouth
+from detectors.frozen.views import VIEWS
 from detectors.preprocess import to_input
 from hub.catalog import BACKBONES
 from hub.checkpoint import Card
@@ -39,59 +38,62 @@ INPUT = Card(  # how every probe prepares its images
     real_indices=(),
     labels_known_by="fitted on labelled faces",
 )
+WHOLE = ("face", "mouth")  # what generation looks at
 Choice = Callable[[pd.DataFrame], np.ndarray]  # rows of a part to their (k,) places
 BATCH = 16
 DEGRADED_SEED = 3000
 CLEAN_EVERY = 6  # of so many mouths one pair is used without degradation too
 
 
-def feature_table(images: Iterator[np.ndarray], rows: pd.DataFrame, out: Path) -> None:
-    """Write OUT.npy, (n, features) float16, and OUT.parquet, one row an image.
+def feature_table(
+    crops: Iterable[np.ndarray], views: Sequence[str], rows: pd.DataFrame, out: Path
+) -> None:
+    """Write OUT.npy, (n, views x features) float16, and OUT.parquet, one row a face.
 
     Args:
-        images: (224, 224, 3) uint8 RGB each, in the order of ``rows``.
-        rows: what is known of them.
+        crops: (320, 320, 3) uint8 RGB wide crop each, in the order of ``rows``.
+        views: what is looked at, of `detectors.frozen.views.VIEWS`; `PARTS` of each.
+        rows: what is known of the faces.
         out: path without suffix.
     """
     backbone, result, batch = load_backbone(BACKBONES / BACKBONE, "cpu"), [], []
-    for image in images:
-        batch.append(image)
+    for crop in crops:
+        batch.append(crop)
         if len(batch) == BATCH:
-            result.append(_features(backbone, batch))
+            result.append(_features(backbone, np.stack(batch), views))
             batch = []
     if batch:
-        result.append(_features(backbone, batch))
+        result.append(_features(backbone, np.stack(batch), views))
     np.save(out.with_suffix(".npy"), np.concatenate(result))
     rows.reset_index(drop=True).to_parquet(out.with_suffix(".parquet"))
 
 
-def _features(backbone, batch: list[np.ndarray]) -> np.ndarray:
-    tokens = backbone(to_input(np.stack(batch), INPUT))
-    return features(tokens, PARTS).numpy().astype(np.float16)
+def _features(backbone: ClipBackbone, crops: np.ndarray, views: Sequence[str]) -> np.ndarray:
+    looks = [features(backbone(to_input(VIEWS[v](crops), INPUT)), PARTS).numpy() for v in views]
+    return np.concatenate(looks, 1).astype(np.float16)
 
 
 def faces(crops: Path, part: str, choose: Choice | None, out: Path) -> None:
-    """Features of the faces of a part, as `Generation` sees them; of all where none is chosen."""
+    """Features of the faces of a part, in `WHOLE`; of all where none is chosen."""
     images, _, rows = load_part(crops, part)
     index = np.arange(len(rows)) if choose is None else choose(rows)
-    views = (Generation.cut(images[row][None])[0] for row in index)
-    feature_table(views, rows.iloc[index], out)
+    feature_table((images[row] for row in index), WHOLE, rows.iloc[index], out)
 
 
 def degraded_faces(crops: Path, part: str, out: Path) -> None:
-    """Features of the same faces after what files go through on their way; both classes alike.
+    """Features of half of the same faces after what files go through; both classes alike.
 
-    Every second face as one more resize and JPEG leave it, the others as several messengers do.
+    Every second one as one more resize and JPEG leave it, the others as several messengers do.
     """
     images, _, rows = load_part(crops, part)
+    index = np.flatnonzero(np.arange(len(rows)) % 4 < 2)
 
-    def views() -> Iterator[np.ndarray]:
-        for row, image in enumerate(images):
+    def degraded() -> Iterator[np.ndarray]:
+        for row in index:
             rng = np.random.default_rng(DEGRADED_SEED + row)
-            face = (degrade, degrade_hard)[row % 2](np.ascontiguousarray(image), rng)
-            yield Generation.cut(face[None])[0]
+            yield (degrade, degrade_hard)[row % 2](np.ascontiguousarray(images[row]), rng)
 
-    feature_table(views(), rows, out)
+    feature_table(degraded(), WHOLE, rows.iloc[index], out)
 
 
 def mouth_pairs(crops: Path, part: str, chosen: np.ndarray, hard: np.ndarray, out: Path) -> None:
@@ -112,16 +114,15 @@ def mouth_pairs(crops: Path, part: str, chosen: np.ndarray, hard: np.ndarray, ou
         for level in ((1, 0) if place % CLEAN_EVERY == 0 else (1,))
     ] + [(int(row), 2) for row in hard]
 
-    def views() -> Iterator[np.ndarray]:
+    def both() -> Iterator[np.ndarray]:
         for row, level in jobs:
-            for face in _pair(np.ascontiguousarray(images[row]), landmarks[row], row, level):
-                yield Mouth.cut(face[None])[0]
+            yield from _pair(np.ascontiguousarray(images[row]), landmarks[row], row, level)
 
     index = np.repeat([row for row, _ in jobs], 2)
     table = rows.iloc[index].copy()
     table["label"] = np.tile([0, 1], len(jobs))
     table["crop"], table["degraded"] = index, np.repeat([level for _, level in jobs], 2)
-    feature_table(views(), table, out)
+    feature_table(both(), ("mouth",), table, out)
 
 
 def _pair(real: np.ndarray, landmarks: np.ndarray, row: int, level: int) -> list[np.ndarray]:
@@ -137,19 +138,18 @@ def _pair(real: np.ndarray, landmarks: np.ndarray, row: int, level: int) -> list
     return [np.ascontiguousarray(face[:, ::step]) for face in result]
 
 
-def regions(crops: Path, part: str, cut: Callable[[np.ndarray], np.ndarray], out: Path) -> None:
-    """Features of one region, `Mouth.cut` or `Mouth.cut_control`, of the faces of a part."""
+def regions(crops: Path, part: str, view: str, out: Path) -> None:
+    """Features of one region, "mouth" or "eyes", of the faces of a part."""
     images, _, rows = load_part(crops, part)
-    feature_table((cut(image[None])[0] for image in images), rows, out)
+    feature_table(images, (view,), rows, out)
 
 
 def pair_eyes(crops: Path, part: str, pairs: pd.DataFrame, out: Path) -> None:
     """Features of the eyes of the real faces of a table of pairs, degraded as their mouths are."""
     images, landmarks, _ = load_part(crops, part)
 
-    def views() -> Iterator[np.ndarray]:
+    def reals() -> Iterator[np.ndarray]:
         for row, level in zip(pairs["crop"], pairs["degraded"], strict=True):
-            real = np.ascontiguousarray(images[row])
-            yield Mouth.cut_control(_pair(real, landmarks[row], row, level)[0][None])[0]
+            yield _pair(np.ascontiguousarray(images[row]), landmarks[row], row, level)[0]
 
-    feature_table(views(), pairs, out)
+    feature_table(reals(), ("eyes",), pairs, out)

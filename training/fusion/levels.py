@@ -106,7 +106,7 @@ def main() -> None:
         print(name, level, gain(table, level).to_string(index=False), sep="\n")
     if chosen.write:
         fitted = json.loads(PARAMETERS_FILE.read_text("utf-8"))
-        fitted["level_spreads"] = spreads
+        fitted["level_spreads"] |= spreads
         PARAMETERS_FILE.write_text(json.dumps(fitted, indent=2) + "\n", "utf-8")
 
 

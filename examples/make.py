@@ -53,7 +53,7 @@ LABELS = (  # file, what was done, the level that this program gave it when it w
     (
         "foreign_voice.mp4",
         "The same animation, a foreign voice put under it by us",
-        "No signs found",
+        "Inconclusive",
     ),
     ("rocket.jpg", "No face: a rocket (SpaceX, public domain), as it is", "Not assessed"),
 )

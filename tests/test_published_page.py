@@ -27,7 +27,7 @@ from media.faces import FaceFinder
 from tests.conftest import ROOT, moving_portrait, write_clip
 from tests.hub_server import HubServer, serving
 from tests.published_layouts import gend, muavic, syncnet
-from tests.test_app import CHROMIUM, FLAGS, PATIENCE_MS, SIZES, Watched
+from tests.test_app import PATIENCE_MS, SIZES, Watched
 from tests.tiny_models import write_model
 from training.spatial import attention
 from training.temporal import recurrent
@@ -122,18 +122,6 @@ def address(hub: HubServer):
     blocks = app.build()
     yield app.serve(blocks, wait=False)
     blocks.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed, so the page cannot be driven")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def typed(watched: Watched, checkpoints: Mapping[str, str]) -> None:

@@ -144,6 +144,16 @@ def test_a_probe_that_does_not_fit_is_refused_in_a_sentence(tmp_path, changed, c
     assert caught.value.code == code and caught.value.sentence.endswith(".")
 
 
+def test_a_control_is_refused_where_the_detector_has_no_control_region(tmp_path):
+    folder = tmp_path / "probe"
+    shutil.copytree(DEFAULTS / "generation", folder)
+    config = json.loads((folder / "config.json").read_text()) | {"control": 0.5}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError) as caught:
+        Pool().detector(Generation, resolve(str(folder), Generation.role), "cpu")
+    assert caught.value.code == "weights_refused" and "control" in caught.value.sentence
+
+
 def test_two_heads_that_look_at_one_region_ask_the_backbone_once():
     backbone, asked = torch.nn.Identity(), []
 

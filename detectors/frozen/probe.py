@@ -128,6 +128,8 @@ class ProbeDetector(Detector):
         tensors = _tensors(checkpoint)
         weight, bias = _weights(tensors, len(parts) * WIDTH)
         control = _share(config.get("control", 0.0))
+        if control and cls.control_view is None:
+            raise _refused(f"{cls.role.title} has no control region that could be taken off")
         familiarity = _familiarity(config.get("familiarity"), tensors, parts, device)
         return Head(parts, weight.to(device), bias, control, familiarity)
 
@@ -169,7 +171,7 @@ class ProbeDetector(Detector):
         """
         head: Head = self.network
         result, unfamiliar = self._log_odds(crops, self.view)
-        if head.control and self.control_view is not None:
+        if self.control_view is not None and head.control:
             result = result - head.control * self._log_odds(crops, self.control_view)[0]
         if head.familiarity is not None:
             result = result * head.familiarity.trusted(unfamiliar)

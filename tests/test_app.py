@@ -256,7 +256,10 @@ def test_an_address_inside_is_refused_on_the_page(browser, address):
     watched.page.get_by_role("tab", name="Address").click()
     watched.page.fill("#url input, #url textarea", f"{address}a.jpg")
     watched.page.click("#fetch")
-    watched.page.wait_for_selector("#player [role=alert]:has-text('url_refused')")
+    said = "#address-refused [role=alert]:has-text('url_refused')"
+    watched.page.wait_for_selector(said)
+    watched.page.wait_for_timeout(2000)  # an event that comes later would have wiped it
+    assert watched.page.is_visible(said)
     assert not watched.page.is_enabled("#go")
     watched.page.close()
 

@@ -122,9 +122,9 @@ def analyze_tab(space: Space) -> None:
     places = Places(setup, player, timeline, shown, live, queue, go, stop, again, keep)
     wire(space, done, choices, places, sources, choosing)
     if named is not None:
-        outputs = [sources[0], places.player]
+        outputs = [sources[0], named.refused]
         for event in (named.go.click, named.url.submit):
-            event(fetcher(space, sources[0], places), named.url, outputs,
+            event(fetcher(space, sources[0], named), named.url, outputs,
                   show_progress_on=named.url, concurrency_limit=2,
                   concurrency_id="fetch", api_visibility="private")  # fmt: skip
 
@@ -158,6 +158,7 @@ class Named:
 
     url: gr.Textbox
     go: gr.Button
+    refused: gr.HTML
 
 
 def source_column(space: Space) -> tuple[gr.State, list[Any], Named | None]:
@@ -185,18 +186,22 @@ def address_tab() -> Named:
             max_length=web.MOST_CHARACTERS, elem_id="url",
             info=label("This machine asks that site for the file; public addresses only."),
         )  # fmt: skip
-        return Named(url, gr.Button(label("Fetch"), size="md", elem_id="fetch"))
+        go = gr.Button(label("Fetch"), size="md", elem_id="fetch")
+        return Named(url, go, gr.HTML("", elem_id="address-refused", apply_default_css=False))
 
 
-def fetcher(space: Space, chosen: gr.File, places: Places) -> Callable:
+def fetcher(space: Space, chosen: gr.File, named: Named) -> Callable:
     """The function behind the address."""
 
     def fetch(url: str, request: gr.Request) -> dict[Any, Any]:
-        """Put the file where an upload would be, or say why not."""
+        """Put the file where an upload would be, or say below the address why not.
+
+        A file that was chosen before stays: the player is written by its own event alone.
+        """
         try:
-            return {chosen: str(web.fetch(url, space, fresh_folder()).path), places.player: ""}
+            return {chosen: str(web.fetch(url, space, fresh_folder()).path), named.refused: ""}
         except UserError as error:
-            return {chosen: None, places.player: alert(error, language_of(request))}
+            return {named.refused: alert(error, language_of(request))}
 
     return fetch
 

@@ -233,7 +233,7 @@ def save_probe(
     network.config.label2id = {"real": 0, "fake": 1}
     folder.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(str(folder))
-    (folder / "card.json").write_text(card.to_json(), "utf-8")
+    card.save(folder)
     (folder / "README.md").write_text(_readme(card, base), "utf-8")
 
 

@@ -257,8 +257,12 @@ class Card:
         return cls(**{name: _plain(value) for name, value in known.items()})
 
     def to_json(self) -> str:
-        """Write ``card.json``: indented, keys in the order of this class, final newline."""
+        """The text of ``card.json``: indented, keys in the order of this class, final newline."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    def save(self, folder: Path) -> None:
+        """Write ``card.json`` into a folder that exists."""
+        (folder / "card.json").write_text(self.to_json(), encoding="utf-8")
 
     @property
     def facts_key(self) -> str:

@@ -38,18 +38,6 @@ class SignCheck:
     n_fake: int
 
 
-def auc(labels: Sequence[int], scores: Sequence[float]) -> float:
-    """Return the area under the ROC curve by ranks, ties shared (Mann and Whitney, 1947).
-
-    Args:
-        labels: (n,) 1 for fake, 0 for real; both must occur.
-        scores: (n,) higher means more fake.
-    """
-    truth, values = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
-    fake, real = values[truth][:, None], values[~truth][None, :]
-    return float(((fake > real) + 0.5 * (fake == real)).mean())
-
-
 def check_sign(labels: Sequence[int], scores: Sequence[float]) -> SignCheck:
     """Say whether a score points the right way.
 
@@ -70,8 +58,9 @@ def check_sign(labels: Sequence[int], scores: Sequence[float]) -> SignCheck:
             f"least {MIN_OF_EACH} of each."
         )
         return SignCheck(None, None, "too_few", sentence, n_real, n_fake)
-    value = auc(truth.tolist(), values.tolist())
-    chance = _chance(truth, values, value)
+    ranks = _ranks(values)
+    value = _share_in_order(ranks[truth], n_real)
+    chance = _chance(ranks, n_fake, value)
     on = f"AUC {value:.2f} on your {n_real + n_fake} files"
     if chance > SURE:
         verdict, sentence = (
@@ -88,17 +77,20 @@ def check_sign(labels: Sequence[int], scores: Sequence[float]) -> SignCheck:
     return SignCheck(value, chance, verdict, sentence, n_real, n_fake)
 
 
-def _chance(truth: np.ndarray, values: np.ndarray, observed: float) -> float:
+def _chance(ranks: np.ndarray, n_fake: int, observed: float) -> float:
     """Return the two-sided permutation p-value of an AUC; seeded, so that it repeats."""
-    ranks = _ranks(values)
-    n_fake, n_real = int(truth.sum()), int((~truth).sum())
     generator = np.random.default_rng(0)
     far = 0
     for _ in range(SHUFFLES):
-        drawn = generator.permutation(ranks)[:n_fake]
-        shuffled = (drawn.sum() - n_fake * (n_fake + 1) / 2) / (n_fake * n_real)
+        shuffled = _share_in_order(generator.permutation(ranks)[:n_fake], len(ranks) - n_fake)
         far += abs(shuffled - 0.5) >= abs(observed - 0.5) - 1e-12
     return (far + 1) / (SHUFFLES + 1)
+
+
+def _share_in_order(ranks_of_fakes: np.ndarray, n_real: int) -> float:
+    """Return the AUC as the share of (fake, real) pairs in order (Mann and Whitney, 1947)."""
+    n_fake = len(ranks_of_fakes)
+    return float((ranks_of_fakes.sum() - n_fake * (n_fake + 1) / 2) / (n_fake * n_real))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -155,6 +155,23 @@ def test_one_file_encodes(call, place):
     assert [str(p.relative_to(ROOT)) for p in FILES if call in calls(p)] == [place]
 
 
+def test_one_place_writes_cards():
+    writes = re.compile(r"card\.json\W+(write|open\(.w)")
+    users = [str(p.relative_to(ROOT)) for p in FILES if writes.search(p.read_text("utf-8"))]
+    assert users == ["hub/checkpoint.py"]
+
+
+def test_one_file_ranks_by_pairs():
+    """`evaluation.metrics.auc`; hub may not import it and shares the pairs that it shuffles."""
+    places = [str(p.relative_to(ROOT)) for p in FILES if "auc" in functions(p)]
+    assert places == ["evaluation/metrics.py"]
+
+
+def functions(path: Path) -> set[str]:
+    """Names of the functions of a file."""
+    return {n.name for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef)}
+
+
 def test_rates_are_defined_once():
     """16 kHz and 25 Hz come from media.rates; a card or a layout states those of its checkpoint."""
     for path in FILES:

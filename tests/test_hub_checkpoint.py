@@ -15,7 +15,7 @@ from hub import catalog
 from hub.checkpoint import Calibration, Card, Source
 from hub.facts import card_from_config, stated_license
 from hub.labels import LabelMap, label_names, resolve_labels
-from hub.selfcheck import auc, check_sign
+from hub.selfcheck import check_sign
 from report.checkpoints import catalog_table
 from ui.api import list_models
 
@@ -207,13 +207,13 @@ def test_a_source_without_place_or_with_two_is_our_own_mistake():
             Source(name="x", detector="spatial", title="x", **place)
 
 
-def test_auc_equals_scikit_learn_with_ties():
+def test_the_auc_of_the_self_check_equals_scikit_learn_with_ties():
     from sklearn.metrics import roc_auc_score
 
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 50)
     scores = generator.integers(0, 5, 50).astype(float)
-    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    assert check_sign(labels, scores).auc == pytest.approx(roc_auc_score(labels, scores))
 
 
 def test_an_inverted_detector_is_unmasked_and_a_right_one_is_not_accused():

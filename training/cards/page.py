@@ -234,7 +234,7 @@ def write(folder: Path, card: Card, figures: Sequence[Mapping[str, Any]]) -> Non
     """
     figures = [{**row, "name": in_words(row["name"])} for row in figures]
     card = dataclasses.replace(card, figures=tuple(headlines(card.detector, figures)))
-    (folder / "card.json").write_text(card.to_json(), encoding="utf-8")
+    card.save(folder)
     with (folder / FIGURES).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

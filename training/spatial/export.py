@@ -8,9 +8,9 @@ Imports `training`.
 from __future__ import annotations
 
 import datetime
-import json
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoModelForImageClassification
 
-from hub.checkpoint import Card
+from hub.checkpoint import Calibration, Card
 from media.degrade import encode
 from training.cards import page
-from training.cards.writer import auc_figure
+from training.cards.writer import auc_figure, write_card
 from training.spatial import data as spatial_data
 from training.spatial import figures
 from training.spatial.network import MEAN, STD, PatchLogits
@@ -54,27 +54,19 @@ LIMITS = (
     "Not evidence about a person: it must not be the only ground for an accusation, a dismissal, a "
     "block or a publication.",
 )
-DEFAULT_CARD = {
-    "detector": "spatial",
-    "title": "DINOv2-small, nine layers, face swaps and self-made fakes",
-    "version": "1",
-    "license": "research use (weights learned from research-only data); base model Apache-2.0",
-    "crop": "face",
-    "margin": 0.0,
-    "size_px": spatial_data.INPUT_PX,
-    "mean": list(MEAN),
-    "std": list(STD),
-    "frames": 1,
-    "rate_hz": None,
-    "fake_indices": [1],
-    "real_indices": [0],
-    "labels_known_by": "Named in config.json by the recipe that trained it (training/spatial/).",
-    "calibration": None,
-    "votes": True,
-    "trained_on": list(TRAINED_ON),
-    "limits": list(LIMITS),
-    "figures": [],
-}
+DEFAULT_CARD = Card(
+    detector="spatial",
+    title="DINOv2-small, nine layers, face swaps and self-made fakes",
+    license="research use (weights learned from research-only data); base model Apache-2.0",
+    size_px=spatial_data.INPUT_PX,
+    mean=MEAN,
+    std=STD,
+    fake_indices=(1,),
+    real_indices=(0,),
+    labels_known_by="Named in config.json by the recipe that trained it (training/spatial/).",
+    trained_on=TRAINED_ON,
+    limits=LIMITS,
+)
 
 
 def write(model: PatchLogits, folder: Path) -> float:
@@ -91,7 +83,7 @@ def write(model: PatchLogits, folder: Path) -> float:
     (folder / "model.safetensors").chmod(0o644)
     with torch.no_grad():
         change = (load(folder)(pixels)[0] - before).abs().max().item()
-    _write_card(folder, DEFAULT_CARD)
+    write_card(folder, DEFAULT_CARD)
     return change
 
 
@@ -101,14 +93,9 @@ def load(folder: Path) -> PatchLogits:
     return PatchLogits(network).eval()
 
 
-def read_card(folder: Path) -> dict:
+def read_card(folder: Path) -> Card:
     """card.json of a folder."""
-    return json.loads((folder / "card.json").read_text(encoding="utf-8"))
-
-
-def _write_card(folder: Path, card: dict) -> None:
-    text = json.dumps(card, indent=2, ensure_ascii=False)
-    (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+    return Card.from_json((folder / "card.json").read_text(encoding="utf-8"))
 
 
 # --- scores --------------------------------------------------------------------------------------
@@ -153,16 +140,15 @@ def calibrate(folder: Path, table: pd.DataFrame, fitted_on: str) -> None:
         weights[subset] = 0.5 / counts / table.origin[subset].nunique()
     fit = LogisticRegression(C=1e6)
     fit.fit(table[["raw"]].to_numpy(), table.label, sample_weight=weights * len(table))
-    card = read_card(folder)
-    card["calibration"] = {
-        "scale": round(float(fit.coef_[0, 0]), 4),
-        "offset": round(float(fit.intercept_[0]), 4),
-        "fitted_on": fitted_on,
-        "n_real": int((table.label == 0).sum()),
-        "n_fake": int((table.label == 1).sum()),
-        "date": datetime.date.today().isoformat(),
-    }
-    _write_card(folder, card)
+    line = Calibration(
+        scale=round(float(fit.coef_[0, 0]), 4),
+        offset=round(float(fit.intercept_[0]), 4),
+        fitted_on=fitted_on,
+        n_real=int((table.label == 0).sum()),
+        n_fake=int((table.label == 1).sum()),
+        date=datetime.date.today().isoformat(),
+    )
+    write_card(folder, replace(read_card(folder), calibration=line))
 
 
 # --- figures -------------------------------------------------------------------------------------
@@ -197,4 +183,4 @@ def self_made(table: pd.DataFrame, half: str) -> list[dict]:
 
 def store(folder: Path, result: list[dict]) -> None:
     """Write the card, all figures and the page."""
-    page.write(folder, Card.from_json((folder / "card.json").read_text("utf-8")), result)
+    page.write(folder, read_card(folder), result)

@@ -27,7 +27,7 @@ from detectors.sync.avhubert import AVHubert, Shape
 from detectors.sync.network import CROP_PX
 from detectors.sync.offset import measure_curve, offset_curve
 from detectors.sync.towers import LIP_MEAN, LIP_STD, AVHubertTowers, audio_rows
-from hub.selfcheck import auc
+from evaluation.metrics import auc
 from media import align
 from media.rates import AUDIO_HZ, MOTION_HZ
 from training.data.talking_people import person_by_name
@@ -212,7 +212,7 @@ def measure(network: AVHubert, clips: Sequence[Spoken], seed: int = 0) -> dict[s
                     labels.append(label)
                     raws.append(towers.judge(result)[0])
     people = len({clip.person for clip in clips})
-    return {"auc": auc(labels, raws), "windows": len(labels), "people": people}
+    return {"auc": auc(np.array(labels), np.array(raws)), "windows": len(labels), "people": people}
 
 
 def save(network: AVHubert, folder: Path) -> None:

@@ -127,7 +127,11 @@ def _chosen(
     if card.crop == Crop.FRAME or track is None:
         return list(window.stills), window.stills_s
     index = spread(len(track.crops), FRAMES_A_WINDOW)
-    return align.center(track.crops[index], crop_side_px(card)), track.times_s[index]
+    if card.crop == Crop.BOX:
+        faces = align.boxes(track.crops[index], track.landmarks[index], card.margin)
+    else:
+        faces = align.center(track.crops[index], crop_side_px(card))
+    return faces, track.times_s[index]
 
 
 def patch_log_odds(network: Any, hidden_states: Any, card: Card) -> np.ndarray | None:

@@ -14,7 +14,7 @@ from errors import UserError
 from hub.checkpoint import Card, Source
 from hub.checks import refuse
 from hub.labels import LabelMap
-from hub.role import Role, Task
+from hub.role import Crop, Role, Task
 
 
 def _words(text: str) -> frozenset[str]:
@@ -57,7 +57,7 @@ def card_from_config(
     size_px = _size(config, processor, warnings)
     mean, std = _normalization(config, processor, warnings)
     margin = source.margin if source is not None else None
-    if margin is None and (source is None or source.crop == "face"):
+    if margin is None and (source is None or source.crop in (Crop.FACE, Crop.BOX)):
         warnings.append(
             "The face crop it was trained on is not known; 30 % around the face is assumed, "
             "which may cost accuracy."

@@ -13,6 +13,7 @@ from typing import Any
 
 from hub.checkpoint import Card, Source
 from hub.checks import refuse
+from hub.role import Crop
 
 Triple = tuple[float, float, float]
 CLIP: tuple[Triple, Triple] = (
@@ -132,6 +133,7 @@ def _gend_card(title: str, license: str, config: Mapping[str, Any]) -> tuple[Car
         labels_known_by="GenD's own order: output 0 is real, 1 is fake. Its config does not say "
         "so; the direction check on a few labelled files confirms it.",
         license=license,
+        crop=Crop.BOX,
         margin=GEND_MARGIN,
         mean=mean,
         std=std,

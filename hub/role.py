@@ -15,9 +15,17 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Crop(StrEnum):
-    """Which part of an image a checkpoint is shown."""
+    """Which part of an image a checkpoint is shown.
+
+    Attributes:
+        FACE: the face, turned until its eyes are level.
+        BOX: the box around the face as the image has it, not turned.
+        MOUTH: the mouth, turned likewise.
+        FRAME: the whole image.
+    """
 
     FACE = "face"
+    BOX = "box"
     MOUTH = "mouth"
     FRAME = "frame"
 

@@ -6,6 +6,8 @@ made here, in training as in the app, so that they always see a face the same wa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -125,10 +127,7 @@ def steady(crops: np.ndarray, landmarks: np.ndarray, out_px: int) -> np.ndarray:
     Returns:
         (n, out_px, out_px, 3) uint8. What the wide crops do not hold is mirrored.
     """
-    to_common = steady_matrix(landmarks, out_px)
-    side = crops.shape[1]
-    moved = [_full(to_common) @ np.linalg.inv(_full(face_matrix(p, side))) for p in landmarks]
-    return np.stack([cut(c, m[:2], out_px) for c, m in zip(crops, moved, strict=True)])
+    return _cut_again(crops, landmarks, [steady_matrix(landmarks, out_px)] * len(crops), out_px)
 
 
 def steady_matrix(landmarks: np.ndarray, out_px: int) -> np.ndarray:
@@ -137,6 +136,40 @@ def steady_matrix(landmarks: np.ndarray, out_px: int) -> np.ndarray:
     zoom = CROP_PX / TIGHT_PX / STEADY_SIDE
     half = out_px / 2
     return np.hstack([wide[:, :2] * zoom, (wide[:, 2:] - half) * zoom + half])
+
+
+def boxes(crops: np.ndarray, landmarks: np.ndarray, margin: float) -> np.ndarray:
+    """Square boxes around the faces as the image has them: not turned until the eyes are level.
+
+    Args:
+        crops: (n, s, s, 3) uint8 RGB, wide crops, each made with ``face_matrix(landmarks[i], s)``.
+        landmarks: (n, 468, 2) float, pixels of the image.
+        margin: share of the longer side of the landmarks' box that is added to it.
+
+    Returns:
+        (n, s, s, 3) uint8. What the wide crops do not hold is mirrored.
+    """
+    side = crops.shape[1]
+    return _cut_again(crops, landmarks, [box_matrix(p, margin, side) for p in landmarks], side)
+
+
+def box_matrix(landmarks: np.ndarray, margin: float, out_px: int) -> np.ndarray:
+    """The (2, 3) similarity from image pixels to the box around (468, 2) landmarks."""
+    low, high = np.min(landmarks, 0).astype(float), np.max(landmarks, 0).astype(float)
+    side = max(1e-3, float((high - low).max()) * (1 + margin))
+    return _upright((low + high) / 2, 0.0, side, out_px)
+
+
+def _cut_again(
+    crops: np.ndarray, landmarks: np.ndarray, matrices: Sequence[np.ndarray], out_px: int
+) -> np.ndarray:
+    """Cut other parts, by matrices from image pixels, out of wide crops instead of the image."""
+    side = crops.shape[1]
+    moved = [
+        _full(matrix) @ np.linalg.inv(_full(face_matrix(points, side)))
+        for matrix, points in zip(matrices, landmarks, strict=True)
+    ]
+    return np.stack([cut(c, m[:2], out_px) for c, m in zip(crops, moved, strict=True)])
 
 
 def _full(matrix: np.ndarray) -> np.ndarray:

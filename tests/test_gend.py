@@ -198,7 +198,7 @@ def test_gend_is_typed_by_id_and_its_own_code_is_not_run(tmp_path: Path, monkeyp
         checkpoint = load_detector("spatial", settings, Pool()).checkpoint
         assert not any(path.endswith(".py") for _, path, _ in hub.seen)
     card = checkpoint.card
-    assert (card.size_px, card.margin, card.fake_indices) == (224, 0.3, (1,))
+    assert (card.size_px, card.crop, card.margin, card.fake_indices) == (224, "box", 0.3, (1,))
     assert card.mean == pytest.approx((0.481, 0.458, 0.408), abs=1e-3)
     assert "direction check" in card.labels_known_by and not checkpoint.counts
     turned = store.resolve(str(folder), role_of("spatial"), fake_labels=("0",))

@@ -188,14 +188,14 @@ def test_the_two_siglip2_have_their_fake_outputs_first(repo_id, outputs, fake, n
 
 def test_license_input_and_outputs_are_shown_wherever_the_catalog_is(capsys):
     source = catalog.find("gend-clip")
-    facts = ("face, 224 px", "0 real, 1 fake", "mit")
+    facts = ("box around the face, 224 px", "0 real, 1 fake", "mit")
     table = catalog_table([source])
     shown = dict(zip(table["headers"], table["data"][0], strict=True))
     assert facts == (shown["Input"], shown["Outputs"], shown["License"])
     (entry,) = list_models("yermandy/gend_clip")
     assert facts == (entry["input"], entry["outputs"], entry["license"])
     assert cli.main(["models", "search", "GenD_CLIP_L_14", "yermandy"]) == 0
-    assert "input face, 224 px; outputs 0 real, 1 fake; license mit" in capsys.readouterr().out
+    assert "input box around the face, 224 px; outputs 0 real, 1 fake; license mit" in capsys.readouterr().out
     embedded = catalog.find("sync")
     assert embedded.license.startswith("research use") and "96 px" in embedded.input
     assert source in catalog.search("mit")

@@ -32,13 +32,19 @@ def spread(count: int, wanted: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, wanted).round().astype(int))
 
 
+def resized(
+    images: Sequence[np.ndarray] | np.ndarray, side_px: int, kernel: int = cv2.INTER_AREA
+) -> np.ndarray:
+    """(n, h, w, c) uint8 or float32 images to (n, side_px, side_px, c)."""
+    size = (side_px, side_px)
+    return np.stack([cv2.resize(image, size, interpolation=kernel) for image in images])
+
+
 def to_input(images: Sequence[np.ndarray] | np.ndarray, card: Card) -> torch.Tensor:
     """(n, h, w, 3) uint8 RGB images to the (n, 3, size, size) float32 input of a checkpoint."""
     import torch
 
-    size = (card.size_px, card.size_px)
-    scaled = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
-    values = scaled.astype(np.float32) / 255
+    values = resized(images, card.size_px).astype(np.float32) / 255
     values = (values - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)
     return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from media.clip import Clip
-from media.degrade import encode, fit
+from media.degrade import encode, even_size_within, fit, shrink
 from media.rates import MOTION_HZ
 from media.sniff import MediaKind
 from media.writer import ClipWriter, Encoding
@@ -85,13 +85,13 @@ def write_video(clip: Clip, target: Path, tier: Tier, audio: np.ndarray | None =
     """
     size_wh = None
     if clip.kind != MediaKind.AUDIO:
-        height, width = fit(next(clip.frames())[1], tier.long_side_px).shape[:2]
-        size_wh = (width // 2 * 2, height // 2 * 2)
+        size_wh = even_size_within(next(clip.frames())[1].shape[1::-1], tier.long_side_px)
     fps = Fraction(clip.fps or MOTION_HZ).limit_denominator(1001)
     audio = clip.audio(0.0, clip.duration_s) if audio is None else audio
     encoding = Encoding(tier.crf, audio_bps=tier.audio_bps)
     with ClipWriter(target, encoding, size_wh, fps, has_audio=audio is not None) as writer:
-        for time_s, image in clip.frames() if size_wh is not None else ():
-            writer.add_image(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), time_s)
+        if size_wh is not None:
+            for time_s, image in clip.frames():
+                writer.add_image(shrink(image, size_wh), time_s)
         if audio is not None:
             writer.add_audio(audio, 0.0)

@@ -33,7 +33,7 @@ from media.limits import (
     MOST_FRAME_PIXELS,
     MOST_HZ,
 )
-from media.rates import AUDIO_HZ
+from media.rates import AUDIO_HZ, MOTION_HZ
 from media.scan import DAMAGED, scan
 from media.sniff import FileKind, MediaKind, sniff
 from stop import Stop
@@ -330,7 +330,7 @@ class Clip:
             if frame.time is not None:
                 time_s = frame.time - self._origin_s
             else:
-                time_s = 0.0 if last is None else last + 1 / float(self.fps or 25)
+                time_s = 0.0 if last is None else last + 1 / float(self.fps or MOTION_HZ)
             last = time_s
             yield time_s, frame
 

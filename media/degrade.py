@@ -1,8 +1,9 @@
 """How does an image, a clip or a voice look after one more trip through a messenger?
 
 The one place that re-encodes and rescales: `analysis` asks it whether an alarm survives, the
-evaluation by how much its copies lose, and the recipes what real and fake alike go through. Imports
-errors, `align`, `tracks` and `writer`.
+evaluation by how much its copies lose, and the recipes what real and fake alike go through. The
+squares that networks are shown are made by `detectors.preprocess`. Imports errors, `align`,
+`tracks` and `writer`.
 """
 
 from __future__ import annotations
@@ -51,12 +52,27 @@ def rescale(image: np.ndarray, scale: float, kernel: int = cv2.INTER_AREA) -> np
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=kernel)
 
 
-def fit(image: np.ndarray, long_side_px: int) -> np.ndarray:
-    """(h, w, 3) uint8 with at most this long side; never enlarged; at least two pixels a side."""
-    height, width = image.shape[:2]
-    scale = min(1.0, long_side_px / max(height, width))
-    size_wh = (max(2, round(width * scale)), max(2, round(height * scale)))
+def size_within(size_wh: tuple[int, int], long_side_px: int) -> tuple[int, int]:
+    """A size with at most this long side; never enlarged; at least two pixels a side."""
+    scale = min(1.0, long_side_px / max(size_wh))
+    width, height = (max(2, round(side * scale)) for side in size_wh)
+    return width, height
+
+
+def even_size_within(size_wh: tuple[int, int], long_side_px: int) -> tuple[int, int]:
+    """`size_within` with even sides, as H.264 wants them; an odd side loses a pixel."""
+    width, height = size_within(size_wh, long_side_px)
+    return width // 2 * 2, height // 2 * 2
+
+
+def shrink(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """(h, w, c) or (h, w) uint8 or float32 at a smaller size, by averages over areas."""
     return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def fit(image: np.ndarray, long_side_px: int) -> np.ndarray:
+    """(h, w, 3) uint8 at `size_within` of its size."""
+    return shrink(image, size_within(image.shape[1::-1], long_side_px))
 
 
 def encode(image: np.ndarray, quality: int, codec: str = JPEG) -> bytes:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal
 import av
 import numpy as np
 
-from media.rates import AUDIO_HZ
+from media.rates import AUDIO_HZ, MOTION_HZ
 
 CLOCK = Fraction(1, 90_000)  # of written time stamps: fine enough for any frame rate, 29.97 too
 
@@ -62,7 +62,7 @@ class ClipWriter:
         target: str | Path | BinaryIO,
         encoding: Encoding,
         size_wh: tuple[int, int] | None,
-        fps: Fraction | int = 25,
+        fps: Fraction | int = MOTION_HZ,
         has_audio: bool = False,
     ) -> None:
         in_file = isinstance(target, str | Path)

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from analysis import Analysis, Keyframe
 from media import align
-from media.degrade import degrade_crop
+from media.degrade import degrade_crop, rescale
 from media.sniff import MediaKind
 from report.words import AGAINST, FOR, STYLES, clock, percent
 from verdict.fusion import Opinion
@@ -111,7 +111,7 @@ def fit(image: np.ndarray) -> tuple[np.ndarray, float]:
     if factor == 1.0:
         return image, 1.0
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=how), factor
+    return rescale(image, factor, how), factor
 
 
 def heat_colors(values: np.ndarray, most: float) -> np.ndarray:
@@ -165,7 +165,7 @@ def data_uri(image: np.ndarray, height_px: int) -> str:
     """A (h, w, 3) uint8 RGB image, at most so high, as an address that carries the image."""
     factor = min(1.0, height_px / image.shape[0])
     if factor < 1:
-        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        image = rescale(image, factor)
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(image)).decode()
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from media.degrade import even_size_within, shrink
 from media.reader import Reader, open_reader
 from media.sniff import MediaKind
 from media.writer import ClipWriter, Encoding
@@ -35,20 +35,15 @@ def write_preview(source: str | Path, target: str | Path, stop: Stop | None = No
     """
     stop = stop or Stop()
     with open_reader(source, stop) as clip:
-        size_wh = None if clip.kind == MediaKind.AUDIO else _small(clip.size_wh)
+        size_wh = None
+        if clip.kind != MediaKind.AUDIO:
+            size_wh = even_size_within(clip.size_wh, LONGEST_PX)
         fps = max(1, round(min(MOST_FPS, float(clip.fps) or 1)))
         with ClipWriter(target, ENCODING, size_wh, fps, clip.has_audio) as writer:
             if size_wh is not None:
                 _write_images(clip, writer, size_wh, stop)
             if clip.has_audio:
                 _write_audio(clip, writer)
-
-
-def _small(size_wh: tuple[int, int]) -> tuple[int, int]:
-    """The size of the copy, even as H.264 wants it."""
-    scale = min(1.0, LONGEST_PX / max(size_wh))
-    width, height = (max(2, round(side * scale) // 2 * 2) for side in size_wh)
-    return width, height
 
 
 def _write_images(clip: Reader, writer: ClipWriter, size_wh: tuple[int, int], stop: Stop) -> None:
@@ -58,7 +53,7 @@ def _write_images(clip: Reader, writer: ClipWriter, size_wh: tuple[int, int], st
         if time_s - last_s < 1 / MOST_FPS - 1e-3:
             continue
         last_s = time_s
-        writer.add_image(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), time_s)
+        writer.add_image(shrink(image, size_wh), time_s)
 
 
 def _write_audio(clip: Reader, writer: ClipWriter) -> None:

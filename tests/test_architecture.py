@@ -138,12 +138,13 @@ def test_what_is_imported_from_another_file_is_there(path):
         assert not missing, f"{node.module} has no {missing}"
 
 
-def calls(path: Path) -> set[str]:
-    """Names of the methods and functions that a file calls."""
+def calls(path: Path, keyword: str | None = None) -> set[str]:
+    """Names of the methods and functions that a file calls; only with a keyword if one is given."""
     nodes = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]
     return {
         n.func.attr if isinstance(n.func, ast.Attribute) else getattr(n.func, "id", "")
         for n in nodes
+        if keyword is None or keyword in [k.arg for k in n.keywords]
     }
 
 
@@ -153,6 +154,24 @@ def calls(path: Path) -> set[str]:
 def test_one_file_encodes(call, place):
     """One writer of clips, one place that re-encodes."""
     assert [str(p.relative_to(ROOT)) for p in FILES if call in calls(p)] == [place]
+
+
+def test_images_are_scaled_by_a_factor_in_one_place():
+    """`degrade.rescale`; what cuts faces lies below it and cannot ask it."""
+    users = [str(p.relative_to(ROOT)) for p in FILES if "resize" in calls(p, "fx")]
+    assert users == ["media/align.py", "media/degrade.py"]
+
+
+def test_images_become_the_squares_of_networks_in_one_place():
+    stacked = re.compile(r"\bstack\(\s*\[\s*cv2\.resize")
+    users = [str(p.relative_to(ROOT)) for p in FILES if stacked.search(p.read_text("utf-8"))]
+    assert users == ["detectors/preprocess.py"]
+
+
+@pytest.mark.parametrize("path", ["evaluation", "report/preview.py", "report/video.py"])
+def test_copies_are_scaled_by_the_one_place(path):
+    files = [p for p in FILES if str(p.relative_to(ROOT)).startswith(path)]
+    assert files and not [p for p in files if "resize" in calls(p)]
 
 
 def test_one_place_writes_cards():
@@ -180,6 +199,46 @@ def test_rates_are_defined_once():
                 known = node.value.value in (16_000, 25)
                 named = any("HZ" in t.id for t in node.targets if isinstance(t, ast.Name))
                 assert not (known and named) or path.name == "rates.py", path
+
+
+RATES = (16_000, 25)  # samples and images a second
+
+
+def stray_rates(path: Path) -> list[int]:
+    """Lines that divide by or of one of `RATES`, fall back on it, or take it when not told."""
+    lines = []
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            parts = [node.left, node.right]
+        elif isinstance(node, ast.BoolOp):
+            parts = node.values
+        elif isinstance(node, ast.arguments):
+            parts = defaults_of_rates(node)
+        else:
+            continue
+        lines += [p.lineno for p in parts if isinstance(p, ast.Constant) and p.value in RATES]
+    return lines
+
+
+def defaults_of_rates(node: ast.arguments) -> list[ast.expr]:
+    """The defaults of parameters that are named as rates are."""
+    positional = [*node.posonlyargs, *node.args]
+    pairs = [
+        *zip(positional[len(positional) - len(node.defaults) :], node.defaults, strict=True),
+        *zip(node.kwonlyargs, node.kw_defaults, strict=True),
+    ]
+    return [value for arg, value in pairs if value and re.search("fps|hz|rate", arg.arg)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_rate_is_written_as_a_number(path):
+    assert not stray_rates(path)
+
+
+def test_a_rate_written_as_a_number_would_be_noticed(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("def f(n, fps=25):\n    a = n / 25.0\n    return n or 16_000\n")
+    assert sorted(stray_rates(path)) == [1, 2, 3]
 
 
 def test_one_place_opens_strangers_images():

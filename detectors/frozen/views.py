@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from detectors.frozen.layout import SIZE_PX
+from detectors.preprocess import resized
 from media import align
 
 View = Callable[[np.ndarray], np.ndarray]
@@ -25,7 +26,7 @@ EYES_AND_BROW = (slice(20, 172), slice(84, 236))
 
 def face(crops: np.ndarray) -> np.ndarray:
     """(n, 320, 320, 3) wide crops to (n, 224, 224, 3) faces with 30 % margin, uint8 RGB."""
-    return _resized(align.center(crops, FACE_PX), cv2.INTER_AREA)
+    return resized(align.center(crops, FACE_PX), SIZE_PX)
 
 
 def mouth(crops: np.ndarray) -> np.ndarray:
@@ -43,8 +44,4 @@ VIEWS: MappingProxyType[str, View] = MappingProxyType({"face": face, "mouth": mo
 
 def _region(crops: np.ndarray, region: tuple[slice, slice]) -> np.ndarray:
     rows, columns = region
-    return _resized(crops[:, rows, columns], cv2.INTER_CUBIC)
-
-
-def _resized(images: np.ndarray, kernel: int) -> np.ndarray:
-    return np.stack([cv2.resize(i, (SIZE_PX, SIZE_PX), interpolation=kernel) for i in images])
+    return resized(crops[:, rows, columns], SIZE_PX, cv2.INTER_CUBIC)

@@ -21,6 +21,7 @@ from detectors.landmarks.skin import SIDE_PX, measure_skin
 from errors import UserError
 from hub.checkpoint import Checkpoint
 from hub.role import Modality, Role
+from media.rates import MOTION_HZ
 
 if TYPE_CHECKING:
     from media.tracks import FaceTrack
@@ -112,7 +113,7 @@ def _known_names(names: object) -> tuple[str, ...]:
             f"config.json: expected measures as a list of names, got {type(names).__name__}"
         )
     black = np.zeros((50, SIDE_PX, SIDE_PX, 3), np.uint8)
-    rest = measure_face(_resting_face(), black, np.arange(50) / 25.0)
+    rest = measure_face(_resting_face(), black, np.arange(50) / MOTION_HZ)
     unknown = [name for name in names if name not in rest]
     if unknown:
         raise _refused(f"config.json: the measure {unknown[0]!r} is unknown")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from detectors.preprocess import resized
 from detectors.sync.syncnet import FACE_PX
 from media import align
 from media.tracks import FaceTrack
@@ -88,6 +89,5 @@ def syncnet_faces(crops: np.ndarray) -> np.ndarray:
     faces = []
     for crop in crops:
         longer = cv2.copyMakeBorder(crop, 0, below, 0, 0, cv2.BORDER_REFLECT_101)
-        face = longer[top : top + side, left : left + side]
-        faces.append(cv2.resize(face, (FACE_PX, FACE_PX), interpolation=cv2.INTER_AREA))
-    return np.stack(faces)
+        faces.append(longer[top : top + side, left : left + side])
+    return resized(faces, FACE_PX)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from detectors.preprocess import resized
 from media.mesh import BROWS, EYES, FEW_INNER, FEW_RIGID, LIPS_OUTER, LOWER_FACE
 
 WARP_GRID = 20  # nodes a side of the coarse grid on which displacements are computed
@@ -146,11 +147,7 @@ def low_pass(frames: np.ndarray, share: float) -> np.ndarray:
     """Down to `share` of the side and up again, frame by frame."""
     side = frames.shape[1]
     small = max(int(side * share), 8)
-    return np.stack([
-        cv2.resize(cv2.resize(f, (small, small), interpolation=cv2.INTER_AREA), (side, side),
-                   interpolation=cv2.INTER_CUBIC)
-        for f in frames
-    ])  # fmt: skip
+    return resized(resized(frames, small), side, cv2.INTER_CUBIC)
 
 
 def sharpen(frames: np.ndarray, amount: float) -> np.ndarray:

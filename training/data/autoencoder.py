@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from media.degrade import rescale
 from training.data.sources import training_sources
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ def _batches(crops: Path, seed: int) -> Iterator[torch.Tensor]:
             source = sources[rng.integers(len(sources))]
             face = source.face(source.reals[rng.integers(len(source.reals))])
             zoom = rng.uniform(1.0, 1.8) * SIDE_PX / face.image.shape[0]
-            large = cv2.resize(face.image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+            large = rescale(face.image, zoom)
             top, left = rng.integers(0, np.array(large.shape[:2]) - SIDE_PX + 1)
             result.append(large[top : top + SIDE_PX, left : left + SIDE_PX])
         yield _pixels(np.stack(result))

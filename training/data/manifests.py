@@ -21,7 +21,7 @@ import pandas as pd
 from evaluation.manifest import Item, write_manifest
 from evaluation.tiers import Tier, write_video
 from media.clip import Clip
-from media.degrade import encode
+from media.degrade import encode, shrink
 from media.speech import speech_stretches
 from training.data import wild
 
@@ -96,7 +96,7 @@ def half_size(data: bytes) -> bytes:
     """The image at half its width and height."""
     image = _decoded(data)
     size = (image.shape[1] // 2, image.shape[0] // 2)
-    return encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), LOSSLESS_LIKE)
+    return encode(shrink(image, size), LOSSLESS_LIKE)
 
 
 def _decoded(data: bytes) -> np.ndarray:

@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from sklearn.cluster import AgglomerativeClustering
 
+from detectors.preprocess import resized
 from training.data.dinov2_weights import dinov2_small
 
 FRAMES_A_CLIP = 2
@@ -74,8 +75,8 @@ def features(index: pd.DataFrame, out: Path, base: Path) -> np.ndarray:
     for first, n in zip(index["first"], index["n"], strict=True):
         rows = first + np.flatnonzero(valid[first : first + n])
         rows = rows[np.linspace(0, len(rows) - 1, FRAMES_A_CLIP).astype(int)]
-        tight = [cv2.resize(wide[r][29:163, 29:163], (FEATURE_PX, FEATURE_PX)) for r in rows]
-        pixels = torch.tensor((np.stack(tight) / np.float32(255) - mean) / std).permute(0, 3, 1, 2)
+        tight = resized(wide[rows, 29:163, 29:163], FEATURE_PX, cv2.INTER_LINEAR)
+        pixels = torch.tensor((tight / np.float32(255) - mean) / std).permute(0, 3, 1, 2)
         with torch.inference_mode():
             tokens = model(pixel_values=pixels.float(), interpolate_pos_encoding=True)
         vector = tokens.last_hidden_state[:, 0].mean(0).numpy()

@@ -229,7 +229,7 @@ def figures(rows: pd.DataFrame, raw: np.ndarray, name: str) -> list[dict]:
     rows = rows.assign(raw=raw)
     result = []
     for part, table in rows.groupby("set"):
-        seconds = WINDOW_FRAMES[part] / 25
+        seconds = WINDOW_FRAMES[part] / MOTION_HZ
         real = table[table["kind"] == "in_step"]
         unit = "files" if part == "other" else "people"
         people = real["person"].nunique()

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from detectors.preprocess import resized
 from media import align
 from media.degrade import through_h264
 from media.rates import MOTION_HZ
@@ -157,7 +158,7 @@ def _frame_rate(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
         return frames
     moments = np.arange(n)
     if kind < 0.85:  # recorded at a lower rate, shown at 25 Hz
-        step = 25 / rng.choice([10, 12.5, 15, 18, 20, 23.976, 24])
+        step = MOTION_HZ / rng.choice([10, 12.5, 15, 18, 20, 23.976, 24])
         moments = np.floor(np.floor(moments / step + rng.random()) * step)
     elif kind < 0.93:  # a stutter
         at, held = rng.integers(1, n - 1), rng.integers(1, 5)
@@ -218,9 +219,8 @@ def _transcode(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
     method = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)[
         rng.integers(4)
     ]
-    sized = np.stack([cv2.resize(f, (side, side), interpolation=method) for f in frames])
     preset = str(rng.choice(["ultrafast", "superfast", "veryfast"]))
-    return through_h264(sized, int(rng.integers(18, 39)), preset)
+    return through_h264(resized(frames, side, method), int(rng.integers(18, 39)), preset)
 
 
 def _to_input(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def build_gend(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> GenD
     body = {_PREFIX.sub("", key): value.float() for key, value in tensors.items()}
     weight, bias = body["model.linear.weight"], body["model.linear.bias"]
     inner = {k: v for k, v in body.items() if not k.startswith(("model.linear", "feature_"))}
-    backbone = {"clip": _clip, "dino": _dino, "pe": _perception}[family](inner)
+    backbone = {"clip": _clip, "dino": dinov3, "pe": _perception}[family](inner)
     head = nn.Linear(weight.shape[1], weight.shape[0])
     head.load_state_dict({"weight": weight, "bias": bias})
     return GenD(backbone, family, head, str(config.get("head")) == "LinearNorm")
@@ -83,7 +83,12 @@ def _clip(tensors: Mapping[str, Tensor]) -> nn.Module:
     return backbone
 
 
-def _dino(tensors: Mapping[str, Tensor]) -> nn.Module:
+def dinov3(tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A DINOv3 from its tensors, by their names in transformers; every size is read off them.
+
+    Raises:
+        KeyError, RuntimeError: when tensors are missing or do not fit each other.
+    """
     from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
     named = {re.sub(r"^layer\.", "model.layer.", key): value for key, value in tensors.items()}

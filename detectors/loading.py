@@ -21,6 +21,7 @@ from detectors.frozen.attention import load_attention
 from detectors.frozen.layout import ATTENTION, RECURRENT
 from detectors.frozen.recurrent import load_recurrent
 from detectors.gend import build_gend
+from detectors.simlbr import build_simlbr
 from errors import UserError
 from hub import layouts
 from hub.checkpoint import Checkpoint
@@ -33,6 +34,8 @@ OUTPUT_KEYS = frozenset([
 ])  # fmt: skip
 """Keys about a classifier's outputs, which no architecture declares as its own; the last four are
 timm's."""
+IMAGE_LAYOUTS: Mapping[str, Builder] = {"gend": build_gend, "simlbr": build_simlbr}
+"""What builds the network of a published layout, by its name."""
 MOST_DESCRIBED = 1.5
 """A config may describe this many times the weights that are stored (tied ones are stored once)."""
 ABSURD_LOGIT = 1e6
@@ -107,10 +110,11 @@ def load_image_classifier(checkpoint: Checkpoint) -> tuple[torch.nn.Module, Proc
     from transformers import AutoModelForImageClassification
 
     facts = _facts(checkpoint)
-    if layouts.find(checkpoint.config) is layouts.GEND:
-        model = load_layout(checkpoint, build_gend)
-    else:
+    layout = layouts.find(checkpoint.config)
+    if layout is None:
         model = _load(AutoModelForImageClassification, checkpoint)
+    else:
+        model = load_layout(checkpoint, IMAGE_LAYOUTS[layout.name])
     _try_once(model, checkpoint, torch.zeros(1, 3, facts.size_px, facts.size_px))
     return model, facts
 

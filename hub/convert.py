@@ -21,7 +21,7 @@ from typing import Any
 from errors import UserError
 from hub.checks import WEIGHTS, read_header, refuse
 from hub.checksums import sha256_of
-from hub.layouts import AVHUBERT, GEND, SYNCNET, Layout
+from hub.layouts import AVHUBERT, GEND, SIMLBR, SYNCNET, Layout
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PICKLE_BYTES = 4_000_000_000
@@ -36,6 +36,7 @@ _KNOWN_BY = (
     ("netcnnaud.", SYNCNET),
     ("feature_extractor_video.", AVHUBERT),
     ("feature_extractor.", GEND),
+    ("backbone.model.", SIMLBR),
 )
 Header = Mapping[str, tuple[str, tuple[int, ...]]]
 
@@ -128,6 +129,8 @@ def _config(layout: Layout, header: Header) -> dict[str, Any]:
         return {"model_type": "syncnet"}
     if layout is AVHUBERT:  # all that fairseq published has its norms first
         return {"model_type": "av_hubert", "layer_norm_first": True}
+    if layout is SIMLBR:
+        return {"model_type": "simlbr"}
     clip = any("vision_model." in key for key in header)
     perception = any("attn_pool." in key for key in header)
     backbone = "clip" if clip else "vit_pe" if perception else "dinov3"

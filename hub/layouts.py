@@ -26,6 +26,9 @@ HALVES: tuple[Triple, Triple] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 GEND_MARGIN = 0.3
 """GenD cuts its faces 1.3 times as wide as its template of an upright face."""
 GEND_SIZE_PX = 224
+SIMLBR_SIZE_PX = 256
+SATELLITE: tuple[Triple, Triple] = ((0.430, 0.411, 0.296), (0.213, 0.156, 0.143))
+"""DINOv3's for satellite images, which SimLBR takes for all (simlbr/utils.py at 7d5d800)."""
 SYNCNET_MARGIN = 0.4
 """SyncNet looks at 1.4 times the box of the face."""
 
@@ -53,6 +56,12 @@ GEND = Layout(
     "GenD, a backbone with a small head",
     {"feature_extractor.": "backbone", "model.linear.": "head"},
 )
+SIMLBR = Layout(
+    "simlbr",
+    "spatial",
+    "SimLBR, a small head on DINOv3",
+    {"backbone.model.": "backbone", "classifier.": "head"},
+)
 AVHUBERT = Layout(
     "avhubert",
     "sync",
@@ -69,7 +78,9 @@ SYNCNET = Layout(
     "SyncNet",
     {"netcnnaud.": "tower for the voice", "netcnnlip.": "tower for the face"},
 )
-KNOWN_BY_TYPE = {"gend": GEND, "avhubert": AVHUBERT, "av_hubert": AVHUBERT, "syncnet": SYNCNET}
+KNOWN_BY_TYPE = {
+    "gend": GEND, "simlbr": SIMLBR, "avhubert": AVHUBERT, "av_hubert": AVHUBERT, "syncnet": SYNCNET,
+}  # fmt: skip
 _SPEECH_TO_TEXT = "speech_to_text"
 """What the config of AV-HuBERT with a decoder calls itself in transformers."""
 
@@ -100,9 +111,11 @@ def card_for(
     """Describe how a checkpoint of a layout is used, and say what had to be assumed."""
     title = source.title if source else name
     license = source.license if source else "unknown"
-    return (
-        _gend_card(title, license, config) if layout is GEND else _sync_card(title, license, layout)
-    )
+    if layout is GEND:
+        return _gend_card(title, license, config)
+    if layout is SIMLBR:
+        return _simlbr_card(title, license)
+    return _sync_card(title, license, layout)
 
 
 def gend_family(config: Mapping[str, Any]) -> str:
@@ -137,6 +150,23 @@ def _gend_card(title: str, license: str, config: Mapping[str, Any]) -> tuple[Car
         margin=GEND_MARGIN,
         mean=mean,
         std=std,
+    )
+    return card, []
+
+
+def _simlbr_card(title: str, license: str) -> tuple[Card, list[str]]:
+    card = Card(
+        detector="spatial",
+        title=title,
+        size_px=SIMLBR_SIZE_PX,
+        fake_indices=(0,),
+        real_indices=(),
+        labels_known_by="SimLBR's own: one output, the higher the more likely fake. Its weights do "
+        "not say so; the direction check on a few labelled files confirms it.",
+        license=license,
+        crop=Crop.FRAME,
+        mean=SATELLITE[0],
+        std=SATELLITE[1],
     )
     return card, []
 

@@ -52,6 +52,46 @@ def gend(folder: Path, backbone: str, head: str = "LinearNorm", seed: int = 0) -
     return save(folder, config, tensors)
 
 
+def simlbr(hidden_layers: int = 1, seed: int = 0) -> dict[str, Tensor]:
+    """As Lightning saves it: simlbr/model.py and backbones.py of mvrl/SimLBR at 7d5d800, the names
+    within the backbone by dinov3/models/vision_transformer.py of facebookresearch/dinov3.
+    """
+    torch.manual_seed(seed)
+    own = _dinov3()
+    inner = {
+        "cls_token": own["embeddings.cls_token"],
+        "storage_tokens": own["embeddings.register_tokens"],
+        "mask_token": torch.zeros(1, WIDTH),
+        "rope_embed.periods": torch.ones(WIDTH // 4),
+        "patch_embed.proj.weight": own["embeddings.patch_embeddings.weight"],
+        "patch_embed.proj.bias": own["embeddings.patch_embeddings.bias"],
+        "norm.weight": own["norm.weight"],
+        "norm.bias": own["norm.bias"],
+    }
+    for n in range(2):
+        old, new = f"layer.{n}.", f"blocks.{n}."
+        for kind in ("weight", "bias"):
+            none = torch.zeros(WIDTH)  # DINOv3 masks the bias of its keys
+            parts = [own.get(f"{old}attention.{p}_proj.{kind}", none) for p in "qkv"]
+            inner[f"{new}attn.qkv.{kind}"] = torch.cat(parts)
+            inner[f"{new}attn.proj.{kind}"] = own[f"{old}attention.o_proj.{kind}"]
+            for name in ("norm1", "norm2"):
+                inner[f"{new}{name}.{kind}"] = own[f"{old}{name}.{kind}"]
+            inner[f"{new}mlp.fc1.{kind}"] = own[f"{old}mlp.up_proj.{kind}"]
+            inner[f"{new}mlp.fc2.{kind}"] = own[f"{old}mlp.down_proj.{kind}"]
+        inner[f"{new}attn.qkv.bias_mask"] = torch.ones(3 * WIDTH)
+        for scale in "12":
+            inner[f"{new}ls{scale}.gamma"] = own[f"{old}layer_scale{scale}.lambda1"]
+    result = {f"backbone.model.{name}": value for name, value in inner.items()}
+    width = WIDTH
+    for layer in range(hidden_layers + 1):
+        out = 1 if layer == hidden_layers else width // 2
+        result[f"classifier.{3 * layer}.weight"] = torch.randn(out, width)
+        result[f"classifier.{3 * layer}.bias"] = torch.randn(out)
+        width = out
+    return result
+
+
 def _clip() -> dict[str, Tensor]:
     from transformers import CLIPVisionConfig, CLIPVisionModel
 

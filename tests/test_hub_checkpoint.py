@@ -195,7 +195,10 @@ def test_license_input_and_outputs_are_shown_wherever_the_catalog_is(capsys):
     (entry,) = list_models("yermandy/gend_clip")
     assert facts == (entry["input"], entry["outputs"], entry["license"])
     assert cli.main(["models", "search", "GenD_CLIP_L_14", "yermandy"]) == 0
-    assert "input box around the face, 224 px; outputs 0 real, 1 fake; license mit" in capsys.readouterr().out
+    assert (
+        "input box around the face, 224 px; outputs 0 real, 1 fake; license mit"
+        in capsys.readouterr().out
+    )
     embedded = catalog.find("sync")
     assert embedded.license.startswith("research use") and "96 px" in embedded.input
     assert source in catalog.search("mit")

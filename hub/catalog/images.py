@@ -317,8 +317,15 @@ IMAGES = (
         detector="spatial",
         title="SimLBR (MVRL)",
         repo_id="MVRL/SimLBR",
-        architecture="a head on a backbone that lies in another repository",
-        bad=("It is a head only: without its backbone it cannot be loaded, so it is refused.",),
+        architecture="DINOv3 ViT-L/16, a small perceptron on its class token",
+        input="whole image, 256 px",
+        outputs="one, the higher the more likely fake",
+        crop="frame",
+        margin=0.0,
+        bad=(
+            "Its authors save Lightning checkpoints, which are pickles and are not opened from the "
+            "Hub. Fetch one and turn it into a folder: cli.py convert FILE --to FOLDER.",
+        ),
         usable=False,
     ),
 )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # types only: nobody who lists the detectors waits for decode
     from media.windows import Stretch, Window
 
 REASONS: dict[str, str] = {
-    "no_face": "No face was found, and this detector looks at faces.",
+    "no_face": "No face was found.",
     "face_too_small": "The face is too small: fewer than 48 pixels from brows to chin.",
     "too_blurry": "The face is too blurred to be judged.",
     "too_dark": "The face is too dark to be judged.",

@@ -27,8 +27,7 @@ DIRECTION_WORDS = {
     "right": "the right way", "inverted": "inverted", "blind": "no direction", "too_few": "too few",
 }  # fmt: skip
 CATALOG_HEADS = (
-    "Checkpoint", "Name to type", "Role", "Architecture", "Input", "Outputs", "License", "State",
-    "Known",
+    "Checkpoint", "Name to type", "Role", "Input", "Outputs", "License", "State", "Known",
 )  # fmt: skip
 
 
@@ -42,7 +41,10 @@ def panel(language: Language = ENGLISH, **parts: Any) -> str:
 
 
 def catalog_table(sources: Sequence[Source], language: Language = ENGLISH) -> dict[str, Any]:
-    """The entries of the catalog with what is known for and against each, with their heads."""
+    """The entries of the catalog with what is known for and against each, with their heads.
+
+    What is longer stands in `source_facts` of the row that was clicked.
+    """
     return {
         "headers": [language(head) for head in CATALOG_HEADS],
         "data": [_catalog_row(source, language) for source in sources],
@@ -57,7 +59,6 @@ def _catalog_row(source: Source, language: Language) -> list[str]:
         language(source.title),
         source.spec,
         language(title(source.detector)),
-        language(source.architecture),
         language(source.input),
         language(source.outputs),
         language(source.license),

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis import Analysis
-from detectors.base import Finding
+from detectors.base import Finding, WindowScore
 from detectors.exhibits import FaceImage
 from media.sniff import MediaKind
 from report.draw import data_uri, heat_on_image
 from report.language import ENGLISH, Language
 from report.plots import Plot, plot
 from report.roles import phrase, question, title
-from report.words import clock, signed, status
-from verdict.explain import STRENGTH, sees_nothing
+from report.words import NO_VOTE, clock, sentence, signed, strength
+from verdict.explain import UNCOUNTED, sees_nothing
 from verdict.fusion import NOTABLE, Opinion
 
 IMAGE_PX = 300  # height of an image on a card
@@ -52,12 +52,11 @@ class EvidencePanel:
     Attributes:
         title, question: of the detector.
         side: ``for``, ``against`` or ``neither``.
-        weight: how much it moves the sum, in words.
-        says: what it saw, a sentence.
-        when: its strongest moment, or empty.
+        weight: how much it moves the sum, in words; for one that is not counted, why not.
+        says: what it saw, a sentence; empty where a counted one leans to neither side.
+        when: its strongest window, or empty.
         start_s: where that begins, or None.
         counted: it is part of the sum.
-        status: why not, in words; empty when it is.
         figure: what shows it, or None.
         note: why there is no image, or empty.
     """
@@ -70,7 +69,6 @@ class EvidencePanel:
     when: str
     start_s: float | None
     counted: bool
-    status: str
     figure: Figure | None
     note: str
 
@@ -99,15 +97,13 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> EvidenceP
     counted = finding.detector in contributions
     value = contributions.get(finding.detector, finding.value or 0.0)
     side = "neither" if abs(value) < NOTABLE else "for" if value > 0 else "against"
-    says = language("It does not lean to either side.")
-    untouched = sees_nothing(finding, opinion)
-    if untouched:
-        text = language(phrase(finding, False))
-        text = text[:1].upper() + text[1:]
-        says = language("{a}. That says little about other ways to fake a file.", a=text)
-    elif side != "neither":
-        text = language(phrase(finding, side == "for"))
-        says = text[:1].upper() + text[1:] + "."
+    says = sentence(language(phrase(finding, side == "for")))
+    weight = strength(value, language) if counted else language(_why_not(finding))
+    if sees_nothing(finding, opinion):
+        weight = language("no trace found")
+        says += " " + language("That says little about other ways to fake a file.")
+    elif side == "neither":  # its weight says so already
+        says = "" if counted else sentence(strength(value, language))
     top = max(finding.windows, key=lambda w: w.value, default=None)
     timed = top is not None and analysis.kind != MediaKind.IMAGE and len(finding.windows) > 1
     figure, note = _figure(analysis, finding, language)
@@ -115,25 +111,27 @@ def _card(analysis: Analysis, finding: Finding, language: Language) -> EvidenceP
         title=language(title(finding.detector)),
         question=language(question(finding)),
         side=side,
-        weight=language("no trace found") if untouched else _weight(value, counted, language),
+        weight=weight,
         says=says,
-        when=language("Strongest at {a}", a=clock(top.start_s)) if timed and top else "",
+        when=_when(top, analysis.duration_s, language) if timed and top else "",
         start_s=top.start_s if timed and top else None,
         counted=counted,
-        status="" if counted else language(status(finding, analysis.verdict)),
         figure=figure,
         note=note,
     )
 
 
-def _weight(value: float, counted: bool, language: Language) -> str:
-    """What the sum gets from it; the strength of a number that is not counted is not said."""
-    if not counted:
-        return language("not counted")
-    how = next((word for least, word in STRENGTH if abs(value) >= least), None)
-    if how is None:
-        return language("leans to neither side")
-    return language(f"{how} {'for' if value > 0 else 'against'}")
+def _why_not(finding: Finding) -> str:
+    """Why a number is not counted; how strong it is, is not said."""
+    return UNCOUNTED.get(finding.status, NO_VOTE)
+
+
+def _when(window: WindowScore, end_s: float, language: Language) -> str:
+    """The window that speaks most for manipulation."""
+    return language(
+        "Most suspicious {a} to {b}",
+        a=clock(window.start_s), b=clock(min(window.stop_s, end_s)),
+    )  # fmt: skip
 
 
 def _figure(analysis: Analysis, finding: Finding, language: Language) -> tuple[Figure | None, str]:
@@ -171,7 +169,7 @@ def _image_figure(analysis: Analysis, image: FaceImage, heat: bool, language: La
     moment = clock(image.time_s).replace(" ", "\N{NO-BREAK SPACE}")
     when = f", {moment}" if analysis.kind == MediaKind.VIDEO else ""
     images = [(image.image, language("What was looked at") + when)]
-    caption = language("The image that speaks most for manipulation, as the detector gets it.")
+    caption = language("The moment that speaks most for manipulation.") if when else ""
     heat = heat and image.heatmap is not None
     if image.heatmap is not None and heat:
         images.append((heat_on_image(image.image, image.heatmap), language("What each part adds")))

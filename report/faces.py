@@ -24,6 +24,7 @@ from verdict.levels import Level
 FACE_PX = 144  # of a portrait on a card
 MOST_BOXES_HZ = 10.0  # boxes a second that are sent to the player, which draws between them
 MOST_FACES = 6
+SHORT_GAP_S = 0.1  # missed in all, that is not worth a word
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,8 @@ def _stretches(analysis: Analysis, stretches: tuple, language: Language) -> str:
         return language("in the picture")
     total = sum(stop - start for start, stop in stretches)
     first, last = stretches[0][0], stretches[-1][1]
-    return language(
-        "{total} between {a} and {b}", total=clock(total), a=clock(first), b=clock(last)
-    )
+    text = "{a} to {b}" if last - first - total < SHORT_GAP_S else "{total} between {a} and {b}"
+    return language(text, total=clock(total), a=clock(first), b=clock(last))
 
 
 def overlay(analysis: Analysis, language: Language = ENGLISH) -> dict[str, Any]:

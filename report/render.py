@@ -86,7 +86,7 @@ def to_html(analysis: Analysis, language: Language = ENGLISH, case: str = "") ->
     ]
     return render(
         "report", language, **_values(analysis, language, False), case=case.strip(),
-        name=analysis.name, sha256=analysis.sha256, when=when(analysis), keyframes=keyframes,
+        sha256=analysis.sha256, when=when(analysis), keyframes=keyframes,
         version=analysis.versions.get("program", ""), css=css(),
     )  # fmt: skip
 
@@ -99,6 +99,7 @@ def _values(analysis: Analysis, language: Language, interactive: bool) -> dict[s
             " ".join(map(language, sentences))
             for sentences in analysis.provenance.declared_sentences()
         ),
+        "name": analysis.name,
         "interactive": interactive,
     }
 

@@ -21,6 +21,7 @@ from verdict.explain import name_of
 WITHOUT_ROW = ("no_pictures", "no_checkpoint")  # what is said once, of the whole file
 MOST_PEOPLE = 3  # rows of one detector; the most suspicious people
 MOST_TICKS = 7
+SHORT_GAP_S = 0.5  # that nobody would see on the axis
 TICK_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 
@@ -77,6 +78,7 @@ class Timeline:
         examined: (left, width) in % of the axis.
         stops: starts of the windows, in seconds, for the keyboard.
         ticks: (place in %, label).
+        gaps: parts of the file were not examined.
     """
 
     duration_s: float
@@ -84,6 +86,7 @@ class Timeline:
     examined: tuple[tuple[float, float], ...]
     stops: tuple[float, ...]
     ticks: tuple[tuple[float, str], ...]
+    gaps: bool
 
 
 def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | None:
@@ -106,6 +109,7 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
         examined=tuple(_place(s.start_s, s.stop_s, end) for s in examined),
         stops=tuple(round(s.start_s, 3) for s in examined),
         ticks=_ticks(end),
+        gaps=analysis.examined_s < end - SHORT_GAP_S,
     )
 
 

@@ -281,10 +281,10 @@ def _coverage(analysis: Analysis, findings: Sequence[Finding], language: Languag
         if verdict.parameters.weights.get(f.detector, 0) > 0
         and not (f.role.empty and f.detector not in analysis.checkpoints)
     }  # fmt: skip
-    text = language(
-        "Of {total} detectors that vote, {n} could judge it",
-        n=len(voters & set(verdict.opinion.contributions)), total=len(voters),
-    )  # fmt: skip
+    n, total = len(voters & set(verdict.opinion.contributions)), len(voters)
+    text = language("Of {total} detectors that vote, {n} could judge it", n=n, total=total)
+    if n == 0:
+        text = language("None of the {total} detectors that vote could judge it", total=total)
     if 0 < analysis.examined_s < analysis.duration_s - 0.5:
         return text + language(
             ", on {a} of {b} seconds; “thorough” examines all of it.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from detectors.base import Finding, Status
 from report.language import ENGLISH, Language
-from verdict.explain import STRENGTH
+from verdict.explain import STRENGTH, UNCOUNTED
 from verdict.fusion import Opinion, Verdict
 from verdict.levels import Level, verbal_step
 
@@ -69,18 +69,17 @@ FOR, AGAINST = "#D55E00", "#0072B2"  # the two sides of every diverging scale
 
 STATUS = {
     Status.COUNTED: "counted",
-    Status.UNCALIBRATED: "shown, not counted: not calibrated",
-    Status.EXPERIMENTAL: "shown, not counted: experimental",
+    **{status: f"shown, not counted: {why}" for status, why in UNCOUNTED.items()},
     Status.NOT_APPLICABLE: "could not judge",
 }
-NO_VOTE = "shown, not counted: no vote"
+NO_VOTE = "no vote"
 
 
 def status(finding: Finding, verdict: Verdict) -> str:
-    """Whether a number is part of the sum, and why not; one of `STATUS`, or `NO_VOTE`."""
+    """Whether a number is part of the sum, and why not."""
     counted = any(finding.detector in opinion.contributions for opinion in verdict.people)
     if finding.status == Status.COUNTED and not counted:
-        return NO_VOTE
+        return f"shown, not counted: {NO_VOTE}"
     return STATUS[finding.status]
 
 

@@ -129,6 +129,9 @@ def test_the_timeline_moves_the_player_and_boxes_follow_the_face(browser, addres
     box, video = (page.locator(s).bounding_box() for s in ("#player .boxes > div", "#player video"))
     assert video["x"] <= box["x"] and box["x"] + box["width"] <= video["x"] + video["width"]
     assert page.inner_text("#player .boxes span").startswith("Face A")
+    said = page.inner_text("#timeline .value")  # for those who move through it by keys
+    assert said == page.get_attribute("#timeline .seek", "aria-valuetext")
+    assert "Picture of the face" in said
     cell = page.locator("#timeline .cell.for, #timeline .cell.against").last
     cell.scroll_into_view_if_needed()
     place = cell.bounding_box()

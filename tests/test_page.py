@@ -283,6 +283,40 @@ def test_a_row_is_ranked_as_it_reads_and_what_was_not_read_comes_last(made, monk
     assert unread.rank == len(Level)
 
 
+# ------------------------------------------------------------------ on a narrow screen
+
+APART = """() => {  // names of faces over the video: inside of it, and none on another
+  const stage = document.querySelector('#player .stage').getBoundingClientRect();
+  const names = [...document.querySelectorAll('#player .boxes span')]
+    .map((one) => one.getBoundingClientRect());
+  const inside = names.every((one) => stage.left <= one.left && one.right <= stage.right);
+  const apart = names.every((one, i) => names.every((two, j) => i === j ||
+    one.right <= two.left || two.right <= one.left ||
+    one.bottom <= two.top || two.bottom <= one.top));
+  return names.length === 2 && inside && apart; }"""
+
+
+def test_long_german_words_are_neither_cut_nor_on_each_other_on_a_phone(browser, address, made):
+    page = browser.new_page(viewport={"width": 390, "height": 844}, locale="de-DE")
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(address)
+    page.wait_for_selector("#go")
+    page.set_input_files("#upload input[type=file]", str(VIDEO))
+    page.wait_for_selector("#player .stage video")
+    page.click("#go")
+    page.wait_for_function(APART)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert not page.is_visible(".overflow-menu > button")
+    notes = page.locator("#timeline .note").all()
+    assert notes and all(note.evaluate("e => e.scrollHeight <= e.clientHeight") for note in notes)
+    again, keep = (page.locator(one).bounding_box() for one in ("#again", "#keep"))
+    assert again["y"] > keep["y"]  # another file comes after this one
+    page.get_by_role("tab", name="Modelle").click()
+    heads = page.locator("#catalog .header-cell:visible").all()
+    assert heads and max(head.bounding_box()["height"] for head in heads) < 60  # no word broken
+    page.close()
+
+
 # ------------------------------------------------------------------ on paper, and for everyone
 
 

@@ -228,7 +228,7 @@ def test_a_number_without_a_vote_is_nowhere_called_counted():
     result = replace(result, verdict=replace(result.verdict, opinion=opinion, people=(opinion,)))
     observed = view.view(result)
     card = next(c for c in observed.cards if c.title == title(silent.detector))
-    assert not card.counted and card.status == "shown, not counted: no vote"
+    assert not card.counted and card.weight == "no vote"
     rows = [row for row in timelines.timeline(result).rows if row.title == title(silent.detector)]
     assert rows and not any(row.counted for row in rows)
 
@@ -331,6 +331,22 @@ def test_what_is_counted_against_is_said_once_and_in_both_places():
     untouched = [card for card in observed.cards if "says little about other ways" in card.says]
     assert (quiet in observed.sentences) == (not against and not untouched)
     assert (elsewhere in observed.sentences) == (not against and bool(untouched))
+
+
+def test_how_the_evidence_adds_up_is_a_card_and_its_weights_are_folded():
+    text = render.answer(made_analysis())
+    seen, folded = text.split('class="folded"')
+    assert "How the evidence adds up" in seen and "Start of every sum" in seen
+    assert not re.search(r"× \d", seen) and re.search(r"× \d", folded)
+
+
+def test_what_counts_what_does_not_and_who_could_not_judge_stand_apart():
+    text = render.answer(made_analysis())
+    result = made_picture()
+    assert text.index(">Evidence<") < text.index("Motion of the face") < text.index("Shown, not")
+    assert text.index("Shown, not") < text.index("Fine detail and spectrum")
+    assert ">Evidence<" not in (silent := render.answer(result)) and "Could not judge" in silent
+    assert view.view(result).reason == "No face was found."
 
 
 def test_at_most_three_sentences_and_no_code_word_are_read_first(analysis):

@@ -86,7 +86,6 @@ class Places:
     timeline: gr.HTML
     answer: gr.HTML
     live: gr.HTML
-    queue: gr.HTML
     go: gr.Button
     stop: gr.Button
     again: gr.Button
@@ -94,7 +93,7 @@ class Places:
 
     def all(self) -> set[Any]:
         """All components that a run changes."""
-        subset = {self.setup, self.player, self.timeline, self.answer, self.live, self.queue}
+        subset = {self.setup, self.player, self.timeline, self.answer, self.live}
         return subset | {self.go, self.stop, self.again} | self.keep.outputs()
 
 
@@ -114,12 +113,11 @@ def analyze_tab(space: Space) -> None:
             with gr.Column(elem_id="settings") as choosing:
                 choices = choice_column(space, path)
         with gr.Column(scale=7, min_width=320, elem_id="right"):
-            queue = gr.HTML("", elem_id="queue", apply_default_css=False)
             shown = written(source.welcome, elem_id="answer", js_on_load=PICK)
             # only what changes inside of an element that stays is read out
             live = gr.HTML("", elem_id="live", apply_default_css=False, js_on_load=LIVE)
             keep = keep_column(done)
-    places = Places(setup, player, timeline, shown, live, queue, go, stop, again, keep)
+    places = Places(setup, player, timeline, shown, live, go, stop, again, keep)
     wire(space, done, choices, places, sources, choosing)
     if named is not None:
         outputs = [sources[0], named.refused]
@@ -146,7 +144,7 @@ def wire(
     begun = places.go.click(beginner(choices, places, choosing), choices.path, outputs, **QUIET)
     started = begun.success(
         streamed(runner(space, done, choices, places), waiter(places)), choices.inputs(), outputs,
-        show_progress="minimal", show_progress_on=places.queue, **JOB,
+        show_progress="hidden", **JOB,
     )  # fmt: skip
     places.stop.click(stopper(places, choosing), None, outputs, cancels=[begun, started], **QUIET)
     places.again.click(starter(places, choosing), None, outputs, **QUIET)

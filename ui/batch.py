@@ -141,7 +141,7 @@ def _results() -> tuple[gr.HTML, gr.Dataframe, gr.Row, gr.DownloadButton, gr.Dow
     table = gr.Dataframe(
         value=in_table([], ENGLISH), interactive=False, wrap=True,
         datatype=["str", "number", "number", "str"], elem_id="batch-table",
-        column_widths=["26%", "22%", "14%", "38%"], label=label("Results"),
+        column_widths=[210, 170, 170, 300], label=label("Results"),
     )  # fmt: skip
     filled(table, lambda say: in_table([], say))
     with gr.Row(visible=False) as ready:
@@ -153,7 +153,7 @@ def _results() -> tuple[gr.HTML, gr.Dataframe, gr.Row, gr.DownloadButton, gr.Dow
 def _choices(most: int, space: Space) -> tuple[gr.File, gr.Radio]:
     """What is examined, and how much of it."""
     files = gr.File(
-        label=f"{label('Several files, or a zip of them')} · {most}", type="filepath",
+        label=f"{label('Several files, or a zip of them')} · max. {most}", type="filepath",
         file_count="multiple", height=180, elem_id="batch-files",
     )  # fmt: skip
     written(lambda say: limits("batch-files", space, say, "zip"))
@@ -167,7 +167,7 @@ def _choices(most: int, space: Space) -> tuple[gr.File, gr.Radio]:
 def working(done: float, count: int, name: str, language: Language) -> str:
     """Which file is examined now; ``done`` counts files, and the present one by its share."""
     return render.render(
-        "working", language, text=name, percent=round(100 * done / count), rows=(),
+        "working", language, eyebrow="", text=name, percent=round(100 * done / count), rows=(),
         left=language("File {n} of {total}", n=int(done) + 1, total=count),
     )  # fmt: skip
 

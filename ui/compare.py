@@ -13,7 +13,8 @@ from detectors.registry import names, roles
 from errors import UserError
 from hub.spacefile import Space
 from media.mode import Mode
-from report.checkpoints import side_by_side
+from report.checkpoints import panel, side_by_side
+from report.language import Language
 from ui.checks import checked
 from ui.session import (
     Step,
@@ -25,7 +26,7 @@ from ui.session import (
 from ui.source import readable
 from ui.stopping import runs, stop_button
 from ui.tab import Tab
-from ui.texts import label, language_of
+from ui.texts import label, language_of, written
 
 
 def compare_tab(space: Space) -> None:
@@ -35,7 +36,7 @@ def compare_tab(space: Space) -> None:
     )
     with gr.Row():
         with gr.Column(min_width=300):
-            file = gr.File(label=label("Video, image or audio"), type="filepath", height=130,
+            file = gr.File(label=label("Video, image or audio"), type="filepath", height=150,
                            elem_id="compare-file")  # fmt: skip
             titles = [(label(d.title), d.name) for d in roles()]
             role = gr.Dropdown(titles, value=names()[0], label=label("Role"))
@@ -48,10 +49,10 @@ def compare_tab(space: Space) -> None:
                 )
                 for n in (1, 2)
             )
-            go = gr.Button(label("Compare"), variant="primary", elem_id="compare-go")
+            go = gr.Button(label("Compare both"), variant="primary", elem_id="compare-go")
             stop = stop_button("compare-stop")
         with gr.Column(scale=2, min_width=300):
-            out = gr.HTML(min_height=120, apply_default_css=False, elem_id="compare-out")
+            out = written(what_is_compared, elem_id="compare-out")
     role.change(
         lambda r: [gr.Dropdown(choices=specs_of(r), value=specs_of(r)[0][1])] * 2,
         role, [first, second],
@@ -63,6 +64,17 @@ def compare_tab(space: Space) -> None:
         return [checked(lambda: readable(path, space), request), fine, fine, fine]
 
     runs(go, stop, compare, [file, role, first, second], out, check)
+
+
+def what_is_compared(language: Language) -> str:
+    """What stands there before anything was compared."""
+    return panel(
+        language,
+        text=language(
+            "What both say of each person stands side by side, window by window, with a word on "
+            "whether it would be counted. Other checkpoints are listed on the tab Models."
+        ),
+    )  # fmt: skip
 
 
 def compare(

@@ -46,14 +46,14 @@ def models_tab(space: Space) -> None:
     table = gr.Dataframe(
         value=shown.catalog_table(sources),
         datatype="str", interactive=False, wrap=True, show_search="filter", elem_id="catalog",
-        max_height=420, column_widths=["14%", "15%", "9%", "10%", "10%", "10%", "7%", "7%", "18%"],
+        max_height=420, column_widths=[190, 180, 120, 140, 130, 150, 110, 240],
         label=label("Catalog"),
     )  # fmt: skip
     filled(table, lambda say: shown.catalog_table(sources, say))
     with gr.Row(equal_height=True):
         spec = gr.Textbox(
             label=label("owner/repo, owner/repo@commit, catalog name or folder"), scale=3,
-            elem_id="spec",
+            min_width=280, elem_id="spec",
         )  # fmt: skip
         role = gr.Dropdown(titles, value=names()[0], label=label("Role"), elem_id="role")
         answer = gr.Textbox(label=label("Outputs that mean fake (only if asked)"))
@@ -62,7 +62,7 @@ def models_tab(space: Space) -> None:
         stop_check = stop_button("check-stop")
         use = gr.Button(label("Use in my session"), variant="primary", elem_id="use")
         stop_use = stop_button("use-stop")
-    facts = gr.HTML("", min_height=40, apply_default_css=False, elem_id="facts")
+    facts = gr.HTML("", apply_default_css=False, elem_id="facts")
 
     def pick(event: gr.SelectData, request: gr.Request) -> tuple[Any, Any, Any]:
         row, say = event.row_value or ["", "", ""], language_of(request)

@@ -62,6 +62,7 @@
       box.appendChild(document.createElement("span"));
       layer.appendChild(box);
     }
+    const named = []; // where names stand already: left, right and top, px
     faces.forEach(({ face, box }, i) => {
       const node = layer.children[i];
       node.className = face.key;
@@ -69,8 +70,15 @@
       node.style.top = `${rect.top + box[1] * rect.height}px`;
       node.style.width = `${(box[2] - box[0]) * rect.width}px`;
       node.style.height = `${(box[3] - box[1]) * rect.height}px`;
-      if (node.firstChild.textContent !== face.label) node.firstChild.textContent = face.label;
+      const label = node.firstChild;
+      if (label.textContent !== face.label) label.textContent = face.label;
+      const shift = Math.min(-2, layer.clientWidth - node.offsetLeft - label.offsetWidth - 6); // never beyond the right edge
+      label.style.left = `${shift}px`;
       node.classList.toggle("low", box[1] * rect.height < 26);
+      const left = node.offsetLeft + shift, right = left + label.offsetWidth, top = node.offsetTop;
+      const taken = named.some((one) => left < one.right && one.left < right && Math.abs(top - one.top) < 26);
+      node.classList.toggle("under", taken);
+      if (!taken) named.push({ left, right, top });
     });
   }
 
@@ -79,7 +87,29 @@
     if (!head || !seek || !player || !data || !data.duration_s) return;
     head.style.left = `${Math.min(100, (100 * player.currentTime) / data.duration_s)}%`;
     if (document.activeElement !== seek) seek.value = player.currentTime;
-    seek.setAttribute("aria-valuetext", `${player.currentTime.toFixed(1)} s`);
+    const words = saidAt(player.currentTime, data.duration_s);
+    if (seek.getAttribute("aria-valuetext") !== words) seek.setAttribute("aria-valuetext", words);
+  }
+
+  // The moment, and what each row of the timeline says of it.
+  function saidAt(time, duration) {
+    const place = (100 * (time + 0.01)) / duration, texts = [`${time.toFixed(1)} s`];
+    for (const row of document.querySelectorAll("#timeline .row")) {
+      const cell = [...row.querySelectorAll(".cell")].find((one) => {
+        const left = parseFloat(one.style.left);
+        return left <= place && place < left + parseFloat(one.style.width);
+      });
+      if (cell) texts.push(`${row.querySelector(".name").textContent.trim()} ${cell.textContent.trim()}`.trim());
+    }
+    return texts.join(" · ");
+  }
+
+  // The same for those who see it: a line above the timeline while the keys move through it.
+  function tellMoment(seek, time) {
+    const tip = document.querySelector("#timeline .value");
+    tip.textContent = saidAt(time, Number(seek.max));
+    tip.hidden = false;
+    tip.style.cssText = "bottom: calc(100% + 4px); left: 0; max-width: 100%; transform: none";
   }
 
   // A new verdict comes into view and into focus, so that nobody misses it.
@@ -128,7 +158,10 @@
     event.preventDefault();
     const stops = event.target.dataset.stops.split(" ").map(Number), now = Number(event.target.value);
     const next = step > 0 ? stops.find((s) => s > now + 0.05) : stops.filter((s) => s < now - 0.05).pop();
-    if (next !== undefined) { event.target.value = next; seekTo(next); }
+    if (next !== undefined) { event.target.value = next; seekTo(next); tellMoment(event.target, next); }
+  });
+  document.addEventListener("focusout", (event) => {
+    if (event.target.matches("#timeline .seek")) document.querySelector("#timeline .value").hidden = true;
   });
 
   // What is too large or of no kind that can be examined is refused at the drop zone, before it is sent.

@@ -21,7 +21,7 @@ from ui.session import alert, check_limits, examine
 from ui.source import readable
 from ui.stopping import runs, stop_button
 from ui.tab import Tab
-from ui.texts import label, language_of
+from ui.texts import label, language_of, written
 
 
 def replay_tab(space: Space) -> None:
@@ -29,17 +29,17 @@ def replay_tab(space: Space) -> None:
     gr.Markdown(label("Drop a report (JSON) and the file it is about: does the result still hold?"))
     with gr.Row():
         with gr.Column(min_width=300):
-            report = gr.File(label=label("Report (JSON)"), type="filepath", height=130,
+            report = gr.File(label=label("Report (JSON)"), type="filepath", height=150,
                              elem_id="replay-report")  # fmt: skip
-            file = gr.File(label=label("The file it is about"), type="filepath", height=130,
+            file = gr.File(label=label("The file it is about"), type="filepath", height=150,
                            elem_id="replay-file")  # fmt: skip
-            known = gr.File(label=label("Recordings given as real, where the report names some"),
-                            file_count="multiple", type="filepath", height=110,
+            known = gr.File(label=label("Recordings given as real, if any"),
+                            file_count="multiple", type="filepath", height=150,
                             elem_id="replay-references")  # fmt: skip
             go = gr.Button(label("Check the report"), variant="primary", elem_id="replay-go")
             stop = stop_button("replay-stop")
         with gr.Column(scale=2, min_width=300):
-            out = gr.HTML("", apply_default_css=False, min_height=120, elem_id="replay-out")
+            out = written(what_is_checked, elem_id="replay-out")
 
     def check(stored: str, path: str, references: list[str] | None, request: gr.Request) -> str:
         say = language_of(request)
@@ -58,6 +58,18 @@ def replay_tab(space: Space) -> None:
         ]
 
     runs(go, stop, check, [report, file, known], out, complete)
+
+
+def what_is_checked(language: Language) -> str:
+    """What stands there before anything was checked."""
+    return panel(
+        language,
+        text=language(
+            "The file is analyzed again with the settings of the report. Every difference is "
+            "named: the file itself, checkpoints and versions, the level, the numbers. A report "
+            "that was edited is told by its own hash."
+        ),
+    )  # fmt: skip
 
 
 def stored_report(stored: str | None) -> None:

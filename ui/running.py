@@ -55,7 +55,7 @@ class Board:
         """The progress and what every detector says so far."""
         say = self._language
         return render(
-            "working", say, text=say(step.text) if step.text else say("Starting"),
+            "working", say, eyebrow="", text=say(step.text) if step.text else say("Starting"),
             percent=round(100 * step.fraction), left=_left(step.fraction, elapsed_s, say),
             rows=[self._row(name) for name in self._names],
         )  # fmt: skip
@@ -99,6 +99,6 @@ def in_line(wait: Wait, language: Language = ENGLISH) -> str:
 def waiting(language: Language = ENGLISH) -> str:
     """Before the first step: shown at once when the button is pressed."""
     return render(
-        "working", language, text=language("Starting"), percent=None, rows=(),
+        "working", language, eyebrow="", text=language("Starting"), percent=None, rows=(),
         left=language("The verdict comes when all detectors are done."),
     )  # fmt: skip

@@ -22,6 +22,7 @@ from report.draw import data_uri
 from report.language import ENGLISH, Language
 from report.preview import write_preview
 from report.render import render
+from report.words import STYLES
 from stop import Stop, in_words
 from ui.checks import given
 
@@ -182,9 +183,13 @@ def thumbnail(name: str) -> str:
 def welcome(language: Language = ENGLISH) -> str:
     """What to do first, and the examples."""
     shown = [
-        (name, language(text), language(answer), thumbnail(name))
+        {
+            "name": name, "label": language(text), "level": language(answer),
+            "style": STYLES[answer], "image": thumbnail(name),
+            "moves": sniff(EXAMPLES / name).kind == MediaKind.VIDEO,
+        }
         for name, (text, answer) in examples().items()
-    ]
+    ]  # fmt: skip
     return render("welcome", language, examples=shown)
 
 

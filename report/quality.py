@@ -18,6 +18,7 @@ from report.render import render
 
 SHOWN = Path(__file__).with_name("quality.toml")
 CHANCE = 0.5  # an AUC that says nothing; the left end of its scale
+SHARES = ("alarms", "people")  # parts whose figures are shares of real faces
 MOST_ALARMS = 0.2  # share at the right end of the scale of false alarms
 
 
@@ -52,7 +53,7 @@ def measured(detector: str) -> dict[str, dict[str, str]]:
 
 @cache
 def shown() -> dict[str, list[dict[str, str]]]:
-    """Which rows, by part of the page: ``headline``, ``ranking`` and ``alarms``."""
+    """Which rows, by part of the page: ``headline``, ``ranking``, ``alarms`` and ``people``."""
     return tomllib.loads(SHOWN.read_text("utf-8"))
 
 
@@ -63,7 +64,7 @@ def quality(language: Language = ENGLISH) -> str:
 
 def figures(part: str, language: Language = ENGLISH) -> list[Figure]:
     """The figures of one part of the page."""
-    return [_figure(entry, part == "alarms", language) for entry in shown()[part]]
+    return [_figure(entry, part in SHARES, language) for entry in shown()[part]]
 
 
 def _figure(entry: dict[str, str], is_share: bool, language: Language) -> Figure:

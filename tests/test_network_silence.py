@@ -8,7 +8,7 @@ import pytest
 
 from hub.quiet import SILENT
 from tests import watch_network
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needed
 
 PORTRAIT, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animated.mp4"
 PATIENCE_S = 600.0
@@ -38,8 +38,19 @@ finally:
 
 @pytest.fixture(autouse=True)
 def own_network():
-    if not watch_network.possible():
-        pytest.skip("no network namespace can be made here (unshare and ip, or the right to)")
+    missing = watch_network.missing_programs()
+    needed(not missing, f"{' and '.join(missing)} not installed, so no network can be watched")
+    if refusal := watch_network.refusal():
+        pytest.skip(f"this kernel allows no network namespace ({refusal})")
+
+
+def test_ci_fails_where_a_machine_of_ones_own_skips(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="nothing here"):
+        needed(False, "nothing here")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="nothing here"):
+        needed(False, "nothing here")
 
 
 def test_the_watcher_sees_a_process_that_asks_for_a_name_or_an_address():

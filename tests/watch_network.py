@@ -23,11 +23,14 @@ LAST_WORDS_S = 3.0  # reports are often sent once the work is done
 DNS_PORT = 53  # a name server may be asked on loopback, too
 
 
-def possible() -> bool:
-    """This machine lets us make a network of our own."""
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        return False
-    return subprocess.run(["unshare", "-rn", "ip", "link", "set", "lo", "up"]).returncode == 0
+def missing_programs() -> list[str]:
+    """Those that a network of our own is made with, and that are not installed."""
+    return [program for program in ("unshare", "ip") if shutil.which(program) is None]
+
+
+def refusal() -> str:
+    """Why the kernel lets this user make no network of their own; empty where it does."""
+    return subprocess.run(["unshare", "-rn", "true"], capture_output=True, text=True).stderr.strip()
 
 
 def watched(*command: str | os.PathLike[str], timeout_s: float) -> tuple[int, set[str], str]:

@@ -112,29 +112,29 @@ def portrait() -> np.ndarray:
 
 def write_clip(
     path: Path,
-    pictures: list[np.ndarray],
+    images: list[np.ndarray],
     fps: Fraction = Fraction(25),
-    sound: np.ndarray | None = None,
-    sound_late_s: float = 0.0,
-    sound_hz: int = 16_000,
+    audio: np.ndarray | None = None,
+    audio_late_s: float = 0.0,
+    audio_hz: int = 16_000,
     codec: str = "libx264",
     times_s: list[float] | None = None,
-    sound_codec: str = "aac",
+    audio_codec: str = "aac",
 ) -> Path:
     """Write a small clip; the sound's time stamps start ``sound_late_s`` after the images'."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=fps)
-        video.height, video.width = pictures[0].shape[:2]
+        video.height, video.width = images[0].shape[:2]
         video.pix_fmt = "yuv420p" if codec != "gif" else "rgb8"
-        audio = (
-            container.add_stream(sound_codec, rate=sound_hz, layout="mono")
-            if sound is not None
+        stream = (
+            container.add_stream(audio_codec, rate=audio_hz, layout="mono")
+            if audio is not None
             else None
         )
         base = Fraction(1, 90_000)
         if times_s is not None:
             video.time_base = video.codec_context.time_base = base
-        for index, image in enumerate(pictures):
+        for index, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             if times_s is not None:
                 frame.pts, frame.time_base = round(times_s[index] / base), base
@@ -142,36 +142,36 @@ def write_clip(
                 frame.pts, frame.time_base = index, 1 / fps
             container.mux(video.encode(frame))
         container.mux(video.encode())
-        if audio is not None:
-            late = round(sound_late_s * sound_hz)
-            for start in range(0, len(sound) - 1023, 1024):
-                piece = np.ascontiguousarray(sound[None, start : start + 1024], dtype=np.float32)
+        if stream is not None:
+            late = round(audio_late_s * audio_hz)
+            for start in range(0, len(audio) - 1023, 1024):
+                piece = np.ascontiguousarray(audio[None, start : start + 1024], dtype=np.float32)
                 frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
-                frame.sample_rate, frame.pts = sound_hz, start + late
-                frame.time_base = Fraction(1, sound_hz)
-                container.mux(audio.encode(frame))
-            container.mux(audio.encode())
+                frame.sample_rate, frame.pts = audio_hz, start + late
+                frame.time_base = Fraction(1, audio_hz)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
     return path
 
 
 def write_audio(
-    path: Path, sound: np.ndarray, codec: str, sound_hz: int = 16_000, cover: bool = False
+    path: Path, audio: np.ndarray, codec: str, audio_hz: int = 16_000, cover: bool = False
 ) -> Path:
-    """Write a file of mono sound alone, with a picture of its cover if wanted."""
+    """Write a file of mono sound alone, with an image of its cover if wanted."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=sound_hz, layout="mono")
-        picture = container.add_stream("mjpeg", rate=1) if cover else None
-        if picture is not None:
-            picture.width = picture.height = 64
-            picture.pix_fmt = "yuvj420p"
-            picture.disposition = Disposition.attached_pic
+        stream = container.add_stream(codec, rate=audio_hz, layout="mono")
+        attached = container.add_stream("mjpeg", rate=1) if cover else None
+        if attached is not None:
+            attached.width = attached.height = 64
+            attached.pix_fmt = "yuvj420p"
+            attached.disposition = Disposition.attached_pic
             image = np.full((64, 64, 3), 90, np.uint8)
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            container.mux(picture.encode())
-        for start in range(0, len(sound), 1024):
-            piece = np.ascontiguousarray(sound[None, start : start + 1024], dtype=np.float32)
+            container.mux(attached.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(attached.encode())
+        for start in range(0, len(audio), 1024):
+            piece = np.ascontiguousarray(audio[None, start : start + 1024], dtype=np.float32)
             frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = sound_hz, start, Fraction(1, sound_hz)
+            frame.sample_rate, frame.pts, frame.time_base = audio_hz, start, Fraction(1, audio_hz)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -212,5 +212,5 @@ def talking_clip(tmp_path_factory, portrait, speech) -> Path:
     """Four seconds of a drifting portrait with speech: a face and a voice, and nothing in step."""
     folder = tmp_path_factory.mktemp("clips")
     return write_clip(
-        folder / "talking.mp4", moving_portrait(portrait, 100), sound=speech[: 4 * 16_000]
+        folder / "talking.mp4", moving_portrait(portrait, 100), audio=speech[: 4 * 16_000]
     )

@@ -26,7 +26,7 @@ from benchmarks.measure import memory_of
 from benchmarks.server import served
 from tests.conftest import ROOT
 
-PICTURE, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animated.mp4"
+IMAGE, CLIP = ROOT / "examples" / "portrait.jpg", ROOT / "examples" / "animated.mp4"
 PATIENCE_S = 1800.0
 PROBE_EVERY_S = 0.1
 LEAVES_AFTER_S = 1.0
@@ -102,7 +102,7 @@ def crowd(address: str, server: psutil.Process, clients: int, kill: bool, leave:
 
     def visit(place: int) -> None:
         begun = time.monotonic()
-        what = ask(address, PICTURE, place < leave)
+        what = ask(address, IMAGE, place < leave)
         came[what] += 1
         if what == "read":
             took_s.append(time.monotonic() - begun)
@@ -126,7 +126,7 @@ def soak(address: str, server: psutil.Process, minutes: float) -> None:
         while time.monotonic() < until:
             read[ask(address, path)] += 1
 
-    visitors = [threading.Thread(target=visit, args=(path,)) for path in (PICTURE, CLIP)]
+    visitors = [threading.Thread(target=visit, args=(path,)) for path in (IMAGE, CLIP)]
     for visitor in visitors:
         visitor.start()
     begun = time.monotonic()
@@ -147,7 +147,7 @@ def main() -> None:
     with served() as running:
         address, server = running.address, running.process
         print(f"serves after {running.waited_s:.1f} s")
-        print(f"first request: {ask(address, PICTURE)}; {memory_of(server) / 1e6:.0f} MB")
+        print(f"first request: {ask(address, IMAGE)}; {memory_of(server) / 1e6:.0f} MB")
         watch = Watch(address, server)
         watch.start()
         for clients in chosen.clients:

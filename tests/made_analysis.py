@@ -54,7 +54,7 @@ def box_at(center_xy: tuple[float, float]) -> np.ndarray:
     return np.float32([x - FACE_PX / 2, y - FACE_PX * 0.65, x + FACE_PX / 2, y + FACE_PX * 0.65])
 
 
-def drawn_picture(shift_px: float = 0.0) -> np.ndarray:
+def drawn_image(shift_px: float = 0.0) -> np.ndarray:
     """(360, 640, 3) uint8 RGB with two simple faces."""
     width, height = SIZE_WH
     across = np.linspace(90, 170, width, dtype=np.float32)
@@ -102,7 +102,7 @@ def no_finding(detector: str, person: str | None, code: str) -> Finding:
 def face_image(heatmap: np.ndarray | None = None, confirmed: bool | None = True) -> FaceImage:
     """The drawn face as a detector looks at it."""
     x, y = (round(place) for place in CENTERS["Face A"])
-    image = cv2.resize(drawn_picture()[y - 70 : y + 70, x - 70 : x + 70], (224, 224))
+    image = cv2.resize(drawn_image()[y - 70 : y + 70, x - 70 : x + 70], (224, 224))
     return FaceImage(1.0, 5.0, image, heatmap=heatmap, confirmed=confirmed)
 
 
@@ -162,7 +162,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         for person, center in CENTERS.items()
     )  # fmt: skip
     faces = {p: (box_at(c), landmarks_at(c)) for p, c in CENTERS.items()}
-    keyframes = tuple(Keyframe(t, drawn_picture(), faces) for t in (1.0, 2.5, 4.0))
+    keyframes = tuple(Keyframe(t, drawn_image(), faces) for t in (1.0, 2.5, 4.0))
     return Analysis(
         name=name,
         sha256="ab" * 32,
@@ -192,7 +192,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
     )
 
 
-def made_picture() -> Analysis:
+def made_image() -> Analysis:
     """A still image without any face: nothing can be assessed."""
     findings = tuple(
         no_finding(name, None, code)
@@ -208,5 +208,5 @@ def made_picture() -> Analysis:
         kind="picture", container="PNG", duration_s=0.0, examined_s=0.0, fps=0.0, has_audio=False,
         speech_s=(), people=(), findings=findings, verdict=verdict, warnings=verdict.warnings,
         explanation=explain(verdict, findings, 0.0, 0.0),
-        keyframes=(Keyframe(0.0, drawn_picture(), {}),),
+        keyframes=(Keyframe(0.0, drawn_image(), {}),),
     )  # fmt: skip

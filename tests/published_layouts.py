@@ -57,31 +57,31 @@ def simlbr(hidden_layers: int = 1, seed: int = 0) -> dict[str, Tensor]:
     within the backbone by dinov3/models/vision_transformer.py of facebookresearch/dinov3.
     """
     torch.manual_seed(seed)
-    own = _dinov3()
+    backbone = _dinov3()
     inner = {
-        "cls_token": own["embeddings.cls_token"],
-        "storage_tokens": own["embeddings.register_tokens"],
+        "cls_token": backbone["embeddings.cls_token"],
+        "storage_tokens": backbone["embeddings.register_tokens"],
         "mask_token": torch.zeros(1, WIDTH),
         "rope_embed.periods": torch.ones(WIDTH // 4),
-        "patch_embed.proj.weight": own["embeddings.patch_embeddings.weight"],
-        "patch_embed.proj.bias": own["embeddings.patch_embeddings.bias"],
-        "norm.weight": own["norm.weight"],
-        "norm.bias": own["norm.bias"],
+        "patch_embed.proj.weight": backbone["embeddings.patch_embeddings.weight"],
+        "patch_embed.proj.bias": backbone["embeddings.patch_embeddings.bias"],
+        "norm.weight": backbone["norm.weight"],
+        "norm.bias": backbone["norm.bias"],
     }
     for n in range(2):
         old, new = f"layer.{n}.", f"blocks.{n}."
         for kind in ("weight", "bias"):
             none = torch.zeros(WIDTH)  # DINOv3 masks the bias of its keys
-            parts = [own.get(f"{old}attention.{p}_proj.{kind}", none) for p in "qkv"]
+            parts = [backbone.get(f"{old}attention.{p}_proj.{kind}", none) for p in "qkv"]
             inner[f"{new}attn.qkv.{kind}"] = torch.cat(parts)
-            inner[f"{new}attn.proj.{kind}"] = own[f"{old}attention.o_proj.{kind}"]
+            inner[f"{new}attn.proj.{kind}"] = backbone[f"{old}attention.o_proj.{kind}"]
             for name in ("norm1", "norm2"):
-                inner[f"{new}{name}.{kind}"] = own[f"{old}{name}.{kind}"]
-            inner[f"{new}mlp.fc1.{kind}"] = own[f"{old}mlp.up_proj.{kind}"]
-            inner[f"{new}mlp.fc2.{kind}"] = own[f"{old}mlp.down_proj.{kind}"]
+                inner[f"{new}{name}.{kind}"] = backbone[f"{old}{name}.{kind}"]
+            inner[f"{new}mlp.fc1.{kind}"] = backbone[f"{old}mlp.up_proj.{kind}"]
+            inner[f"{new}mlp.fc2.{kind}"] = backbone[f"{old}mlp.down_proj.{kind}"]
         inner[f"{new}attn.qkv.bias_mask"] = torch.ones(3 * WIDTH)
         for scale in "12":
-            inner[f"{new}ls{scale}.gamma"] = own[f"{old}layer_scale{scale}.lambda1"]
+            inner[f"{new}ls{scale}.gamma"] = backbone[f"{old}layer_scale{scale}.lambda1"]
     result = {f"backbone.model.{name}": value for name, value in inner.items()}
     width = WIDTH
     for layer in range(hidden_layers + 1):

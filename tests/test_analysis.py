@@ -107,7 +107,7 @@ def test_a_file_without_faces_is_not_assessed(tmp_path):
     assert {f.reason.code for f in result.findings} <= {"no_face", "no_audio", "single_picture"}
 
 
-def test_a_picture_is_judged_by_what_can_be_seen_in_it(tmp_path, portrait):
+def test_an_image_is_judged_by_what_can_be_seen_in_it(tmp_path, portrait):
     Image.fromarray(portrait).save(tmp_path / "portrait.jpg", quality=92)
     result = analyze(tmp_path / "portrait.jpg")
     by_name = {f.detector: f for f in result.findings}
@@ -116,7 +116,7 @@ def test_a_picture_is_judged_by_what_can_be_seen_in_it(tmp_path, portrait):
         assert by_name[name].reason.code == "single_picture"
 
 
-def test_memory_does_not_grow_with_the_pictures_kept(tmp_path, portrait):
+def test_memory_does_not_grow_with_the_images_kept(tmp_path, portrait):
     import cv2
 
     face = cv2.resize(portrait[:300, 60:360], (160, 160))
@@ -126,7 +126,7 @@ def test_memory_does_not_grow_with_the_pictures_kept(tmp_path, portrait):
     assert result.examined_s == pytest.approx(result.duration_s, abs=0.1)
 
 
-def test_a_moving_picture_is_examined_like_a_silent_clip(tmp_path, portrait):
+def test_a_moving_image_is_examined_like_a_silent_clip(tmp_path, portrait):
     pages = [Image.fromarray(p) for p in moving_portrait(portrait, 12)]
     path = tmp_path / "moving.webp"
     pages[0].save(path, save_all=True, append_images=pages[1:], duration=66, quality=90)

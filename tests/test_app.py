@@ -42,7 +42,7 @@ PATIENCE_MS = 180_000  # an analysis on two busy cores
 WELCOME = "Which face, which seconds, which evidence?"
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 MOST_HEIGHT_PX = {"wide": 3000, "narrow": 5500}  # of the page with the result of a video
-VIDEO, PICTURE = ROOT / "examples" / "animated.mp4", ROOT / "examples" / "portrait.jpg"
+VIDEO, IMAGE = ROOT / "examples" / "animated.mp4", ROOT / "examples" / "portrait.jpg"
 
 
 class Watched:
@@ -129,9 +129,9 @@ def test_the_timeline_moves_the_player_and_boxes_follow_the_face(browser, addres
     box, video = (page.locator(s).bounding_box() for s in ("#player .boxes > div", "#player video"))
     assert video["x"] <= box["x"] and box["x"] + box["width"] <= video["x"] + video["width"]
     assert page.inner_text("#player .boxes span").startswith("Face A")
-    said = page.inner_text("#timeline .value")  # for those who move through it by keys
-    assert said == page.get_attribute("#timeline .seek", "aria-valuetext")
-    assert "Picture of the face" in said
+    words = page.inner_text("#timeline .value")  # for those who move through it by keys
+    assert words == page.get_attribute("#timeline .seek", "aria-valuetext")
+    assert "Picture of the face" in words
     cell = page.locator("#timeline .cell.for, #timeline .cell.against").last
     cell.scroll_into_view_if_needed()
     place = cell.bounding_box()
@@ -174,18 +174,18 @@ def test_stop_ends_an_analysis_and_gives_the_button_back(browser, address):
     watched.page.close()
 
 
-def test_an_example_is_chosen_by_its_picture(browser, address):
+def test_an_example_is_chosen_by_its_image(browser, address):
     watched = Watched(browser, address, SIZES["wide"])
-    watched.page.click(f"[data-example='{PICTURE.name}']")
+    watched.page.click(f"[data-example='{IMAGE.name}']")
     watched.page.wait_for_selector("#player .stage img")
     assert watched.page.is_enabled("#go")
     assert watched.errors == []
     watched.page.close()
 
 
-def test_a_visitor_analyzes_a_picture_and_saves_the_reports(browser, address, tmp_path):
+def test_a_visitor_analyzes_an_image_and_saves_the_reports(browser, address, tmp_path):
     watched = Watched(browser, address, SIZES["wide"])
-    assert source.examples()[PICTURE.name][1] in watched.analyze(PICTURE)
+    assert source.examples()[IMAGE.name][1] in watched.analyze(IMAGE)
     assert not watched.page.is_visible("#timeline .rows")
     watched.page.fill("#case input, #case textarea", "2026-117")
     watched.page.keyboard.press("Tab")
@@ -232,7 +232,7 @@ def test_what_is_too_large_or_of_no_kind_is_refused_before_it_is_sent(
         watched.page.set_input_files(f"#{zone} input[type=file]", str(path))
         watched.page.wait_for_selector(f".refused:visible:has-text('{words}')")
     assert sent == []
-    watched.page.set_input_files(f"#{zone} input[type=file]", str(PICTURE))
+    watched.page.set_input_files(f"#{zone} input[type=file]", str(IMAGE))
     watched.page.wait_for_selector(".refused", state="detached")
     assert watched.errors == []
     watched.page.close()
@@ -259,10 +259,10 @@ def test_an_address_inside_is_refused_on_the_page(browser, address):
     watched.page.get_by_role("tab", name="Address").click()
     watched.page.fill("#url input, #url textarea", f"{address}a.jpg")
     watched.page.click("#fetch")
-    said = "#address-refused [role=alert]:has-text('url_refused')"
-    watched.page.wait_for_selector(said)
+    refusal = "#address-refused [role=alert]:has-text('url_refused')"
+    watched.page.wait_for_selector(refusal)
     watched.page.wait_for_timeout(2000)  # an event that comes later would have wiped it
-    assert watched.page.is_visible(said)
+    assert watched.page.is_visible(refusal)
     assert not watched.page.is_enabled("#go")
     watched.page.close()
 
@@ -275,7 +275,7 @@ def test_nothing_of_ours_shuts_anybody_out(browser, address, theme):
     page.goto(f"{address}?__theme={theme}")
     page.wait_for_selector("[data-example]")
     result = barriers(page)
-    page.set_input_files("#upload input[type=file]", str(PICTURE))
+    page.set_input_files("#upload input[type=file]", str(IMAGE))
     page.wait_for_selector("#player .stage")
     page.click("#go")
     page.wait_for_selector("#answer .verdict")
@@ -314,7 +314,7 @@ def test_several_files_fill_a_table_row_by_row(browser, address, tmp_path):
     broken.write_bytes(b"no video")
     watched = Watched(browser, address, SIZES["wide"])
     watched.page.get_by_role("tab", name="Batch").click()
-    files = [str(PICTURE), str(broken)]
+    files = [str(IMAGE), str(broken)]
     watched.page.set_input_files("#batch-files input[type=file]", files)
     watched.page.wait_for_selector("#batch-files :text('broken')")
     watched.page.click("#batch-go")
@@ -328,7 +328,7 @@ def test_several_files_fill_a_table_row_by_row(browser, address, tmp_path):
     with watched.page.expect_download() as waiting:
         watched.page.click("#batch-zip")
     with zipfile.ZipFile(waiting.value.path()) as archive:
-        reports = [f"{PICTURE.stem}.report.{ending}" for ending in ("html", "json")]
+        reports = [f"{IMAGE.stem}.report.{ending}" for ending in ("html", "json")]
         assert archive.namelist() == [*reports, "results.csv"]
     assert watched.errors == []
     watched.page.close()
@@ -395,7 +395,7 @@ def client(address):
 def test_the_endpoint_returns_the_published_json(client):
     from gradio_client import handle_file
 
-    report = client.predict(file=handle_file(str(PICTURE)), mode="quick", api_name="/analyze")
+    report = client.predict(file=handle_file(str(IMAGE)), mode="quick", api_name="/analyze")
     jsonschema.Draft202012Validator(schema()).validate(report)
     assert report["file"]["kind"] == "picture"
 
@@ -403,7 +403,7 @@ def test_the_endpoint_returns_the_published_json(client):
 def test_the_same_file_gives_the_same_json_twice(client):
     from gradio_client import handle_file
 
-    twice = [client.predict(file=handle_file(str(PICTURE)), api_name="/analyze") for _ in range(2)]
+    twice = [client.predict(file=handle_file(str(IMAGE)), api_name="/analyze") for _ in range(2)]
     for report in twice:
         for name in ("seconds_by_stage", "analyzed_at", "report_sha256"):  # tell when it was made
             report.pop(name)
@@ -424,7 +424,7 @@ def test_one_damaged_file_does_not_stop_a_batch(client, tmp_path):
     from gradio_client import handle_file
 
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
-    files = [handle_file(str(PICTURE)), handle_file(str(tmp_path / "broken.mp4"))]
+    files = [handle_file(str(IMAGE)), handle_file(str(tmp_path / "broken.mp4"))]
     good, bad = client.predict(files=files, api_name="/batch")
     assert good["report"]["verdict"]["level"] in tuple(Level)
     assert bad["error"]["code"] == "decode_failed"
@@ -481,7 +481,7 @@ def test_no_call_goes_past_the_line_and_the_check_of_its_arguments(address, rout
 
 
 def test_a_data_url_is_a_file_too(address):
-    url = "data:image/jpeg;base64," + base64.b64encode(PICTURE.read_bytes()).decode()
+    url = "data:image/jpeg;base64," + base64.b64encode(IMAGE.read_bytes()).decode()
     _, words = post(address, "v2/analyze", json.dumps({"file": url}).encode())
     assert '"level": ' in words
 
@@ -527,13 +527,13 @@ async def ask(
 
 @pytest.fixture(scope="module")
 def agent(address):
-    url = "data:image/jpeg;base64," + base64.b64encode(PICTURE.read_bytes()).decode()
+    url = "data:image/jpeg;base64," + base64.b64encode(IMAGE.read_bytes()).decode()
     calls = [
-        ("analyze_file", {"file": str(PICTURE)}),
+        ("analyze_file", {"file": str(IMAGE)}),
         ("analyze_file", {"file": url}),
         ("analyze_file", {}),
         ("analyze_file", {"file": "/nowhere.mp4"}),
-        ("analyze_file", {"file": str(PICTURE), "mode": "slow"}),
+        ("analyze_file", {"file": str(IMAGE), "mode": "slow"}),
         ("list_checkpoints", {"detector": "sync"}),
     ]
     return asked(address, calls)
@@ -559,8 +559,8 @@ def sent(address: str, path: Path) -> str:
 
 def test_an_agent_elsewhere_uploads_its_file_and_names_no_path_of_this_machine(address):
     calls = [
-        ("analyze_file", {"file": sent(address, PICTURE)}),
-        ("analyze_file", {"file": str(PICTURE)}),
+        ("analyze_file", {"file": sent(address, IMAGE)}),
+        ("analyze_file", {"file": str(IMAGE)}),
     ]
     good, refused = asked(address, calls, {"X-Forwarded-For": "203.0.113.5"})["answers"]
     jsonschema.Draft202012Validator(schema()).validate(good.structuredContent)
@@ -671,11 +671,11 @@ def run_page(spec: str, answer: str = "") -> dict[str, Any]:
             results.keep_column(done),  # type: ignore[arg-type]
         )
     chosen = {one: None for one in choices.inputs()} | {
-        choices.path: str(PICTURE), choices.mode: "quick", choices.detectors: ["spatial"],
+        choices.path: str(IMAGE), choices.mode: "quick", choices.detectors: ["spatial"],
         choices.stability: False, choices.specs["spatial"]: spec,
         choices.answers["spatial"]: answer,
     }  # fmt: skip
-    out = analyze.runner(space, done, choices, places)(lambda told: None, chosen, None)
+    out = analyze.runner(space, done, choices, places)(lambda progress: None, chosen, None)
     return {
         "done": out[done], "answer": out[places.answer],
         "asked": out.get(choices.answers["spatial"]),
@@ -710,7 +710,7 @@ def test_two_programs_with_two_checkpoints_each_get_their_own(client, tmp_path):
     ]
     jobs = [
         client.submit(
-            file=handle_file(str(PICTURE)), checkpoints={"spatial": folder}, api_name="/analyze"
+            file=handle_file(str(IMAGE)), checkpoints={"spatial": folder}, api_name="/analyze"
         )
         for folder in folders
     ]
@@ -730,17 +730,17 @@ def test_visitors_of_a_space_cannot_name_folders(monkeypatch):
 
 def test_the_seconds_of_a_borrowed_gpu_follow_the_windows_of_the_files(tmp_path):
     """20 s to start and 6 s a window of 3 s, two minutes at most."""
-    pictures = [np.zeros((32, 32, 3), np.uint8)] * 25
-    clip = str(write_clip(tmp_path / "25s.mp4", pictures, Fraction(1)))
+    images = [np.zeros((32, 32, 3), np.uint8)] * 25
+    clip = str(write_clip(tmp_path / "25s.mp4", images, Fraction(1)))
     (tmp_path / "broken.mp4").write_bytes(b"no video")
 
     def seconds(path: str | Path, mode: str, *references: str) -> int:
         return session.gpu_seconds(str(path), Settings(Mode(mode)), Stop(), references)
 
-    assert seconds(PICTURE, "thorough") == 20 + 6 * 1
+    assert seconds(IMAGE, "thorough") == 20 + 6 * 1
     assert seconds(clip, "quick") == 20 + 6 * 4
     assert seconds(clip, "thorough") == 20 + 6 * 8
-    assert seconds(PICTURE, "quick", clip, str(PICTURE)) == 20 + 6 * (1 + 4 + 1)
+    assert seconds(IMAGE, "quick", clip, str(IMAGE)) == 20 + 6 * (1 + 4 + 1)
     assert seconds(tmp_path / "broken.mp4", "thorough") == 20
     assert seconds(clip, "thorough", *[clip] * 5) == 120
 

@@ -64,20 +64,20 @@ def test_each_format_is_read_on_one_clock(name, codec, decoder, tmp_path):
         assert (reader.size_wh, reader.fps) == ((0, 0), 0)
         assert reader.duration_s == pytest.approx(5.0, abs=0.1)
         assert list(reader.frames()) == []
-        sound = reader.audio(0.0, 5.0)
+        audio = reader.audio(0.0, 5.0)
         window = reader.window(plan(reader.duration_s, Mode.QUICK)[0])
         assert reader.provenance().facts["audio codec"] == used
-    assert sound is not None and sound.shape == (80_000,)
-    begin_s = np.flatnonzero(np.abs(sound) > 0.1)[0] / 16_000
+    assert audio is not None and audio.shape == (80_000,)
+    begin_s = np.flatnonzero(np.abs(audio) > 0.1)[0] / 16_000
     assert begin_s == pytest.approx(0.5, abs=0.06)
-    assert 0.2 < np.abs(sound[16_000:64_000]).max() < 0.6
+    assert 0.2 < np.abs(audio[16_000:64_000]).max() < 0.6
     assert window.tracks == () and len(window.stills) == 0 and window.kind == MediaKind.AUDIO
 
 
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mp3", "libmp3lame"), ("b.mp4", "aac"), ("c.flac", "flac")]
 )
-def test_the_picture_of_a_cover_makes_no_video(name, codec, tmp_path):
+def test_the_image_of_a_cover_makes_no_video(name, codec, tmp_path):
     path = write_audio(tmp_path / name, tone(2.0), codec, HZ, cover=True)
     with Clip(path) as clip:
         assert clip.kind == MediaKind.AUDIO and clip.duration_s == pytest.approx(2.0, abs=0.07)
@@ -90,9 +90,9 @@ def test_a_tag_before_the_audio_is_skipped(tmp_path):
     assert sniff(tagged).name == "FLAC"
 
 
-def test_a_video_stays_a_video_and_its_sound_alone_is_audio(tmp_path, portrait):
+def test_a_video_stays_a_video_and_its_audio_alone_is_audio(tmp_path, portrait):
     frames = moving_portrait(portrait, 25, 64)
-    video = write_clip(tmp_path / "a.mp4", frames, sound=tone(1.0), sound_hz=HZ)
+    video = write_clip(tmp_path / "a.mp4", frames, audio=tone(1.0), audio_hz=HZ)
     assert coding_of(video)[0] == MediaKind.VIDEO
     alone = write_audio(tmp_path / "b.mp4", tone(1.0), "aac", HZ)
     assert coding_of(alone)[0] == MediaKind.AUDIO
@@ -108,7 +108,7 @@ def test_a_video_stays_a_video_and_its_sound_alone_is_audio(tmp_path, portrait):
         (b"#!AMR\n" + b"\0" * 50, "is not read here"),
     ],
 )
-def test_damaged_and_foreign_sound_ends_in_one_sentence(content, words, tmp_path):
+def test_damaged_and_foreign_audio_ends_in_one_sentence(content, words, tmp_path):
     path = tmp_path / "bad"
     path.write_bytes(content)
     with pytest.raises(UserError, match=words) as caught, open_reader(path):
@@ -128,7 +128,7 @@ def test_half_a_recording_is_read_as_far_as_it_goes(tmp_path):
 # ------------------------------------------------------------------ what is said
 
 
-def test_nothing_that_needs_pictures_judges_and_the_reason_is_said_once(result: Analysis):
+def test_nothing_that_needs_images_judges_and_the_reason_is_said_once(result: Analysis):
     assert result.kind == MediaKind.AUDIO and result.speech_s and result.people == ()
     assert {f.detector for f in result.findings} == set(names())
     assert all(f.value is None for f in result.findings)
@@ -148,7 +148,7 @@ def test_its_report_is_valid_and_says_nothing_of_pixels(result: Analysis, tmp_pa
         write_video(result, recording, tmp_path / "a.mp4")
 
 
-def test_its_timeline_shows_who_speaks_when_and_no_row_that_needs_pictures(result: Analysis):
+def test_its_timeline_shows_who_speaks_when_and_no_row_that_needs_images(result: Analysis):
     line = timeline(result)
     assert line is not None and line.rows[-1].cells
     assert not any("sound only" in row.note for row in line.rows)
@@ -177,6 +177,6 @@ def test_the_page_plays_it_or_a_copy_of_it(recording: Path, tmp_path):
         assert clip.duration_s == pytest.approx(2.0, abs=0.07)
 
 
-def test_settings_do_not_matter_to_sound(recording: Path):
+def test_settings_do_not_matter_to_audio(recording: Path):
     thorough = analyze(recording, Settings(mode=Mode.THOROUGH, detectors=("spatial",)), pool=Pool())
     assert thorough.examined_s == pytest.approx(thorough.duration_s, abs=0.01)

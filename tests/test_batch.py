@@ -269,7 +269,7 @@ def test_a_manifest_of_files_that_are_refused_is_told_after_one_of_them(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         (b"file\na.jpg\n", "no column"),
         (b"path\n\n", "lists no files"),
@@ -277,9 +277,9 @@ def test_a_manifest_of_files_that_are_refused_is_told_after_one_of_them(tmp_path
         (b"path\n\xff\xfe\n", "not a CSV text"),
     ],
 )
-def test_an_unreadable_listing_is_told_before_the_first_file(text, said, tmp_path):
+def test_an_unreadable_listing_is_told_before_the_first_file(text, sentence, tmp_path):
     (tmp_path / "list.csv").write_bytes(text)
-    assert said in refused("bad_listing", tmp_path / "list.csv", tmp_path / "out")
+    assert sentence in refused("bad_listing", tmp_path / "list.csv", tmp_path / "out")
 
 
 @pytest.mark.parametrize("source", ["nowhere", "zzz://a/b", "s3://no-such-place"])

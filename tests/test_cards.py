@@ -44,8 +44,8 @@ def faces(tmp_path: Path) -> Path:
     return folder
 
 
-def named(found: list[dict]) -> dict[str, float]:
-    return {figure["name"]: figure["value"] for figure in found}
+def named(figures: list[dict]) -> dict[str, float]:
+    return {figure["name"]: figure["value"] for figure in figures}
 
 
 def test_figures_are_those_of_the_scores(faces):

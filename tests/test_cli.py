@@ -17,7 +17,7 @@ import cli
 from evaluation.benchmark import TITLES
 from tests.conftest import ROOT, moving_portrait, write_clip
 from tests.test_evaluation_run import (  # noqa: F401 (fixtures)
-    pictures,
+    images,
     write_checkpoint,
 )
 from version import __version__
@@ -59,7 +59,7 @@ def test_json_on_stdout_is_the_published_report(files, chosen, capsys):
     assert report["file"]["name"] == "face.png"
 
 
-def test_a_picture_without_a_face_ends_with_two(files, chosen, capsys):
+def test_an_image_without_a_face_ends_with_two(files, chosen, capsys):
     assert cli.main(["analyze", str(files / "grey.png"), *chosen]) == 2
     assert "Not assessed" in capsys.readouterr().out
 
@@ -78,7 +78,7 @@ def test_one_bad_file_does_not_stop_the_others(files, chosen, capsys):
     assert answers[0]["error"]["code"] == "decode_failed"
 
 
-def test_out_holds_report_pictures_and_video_and_replay_finds_no_difference(
+def test_out_holds_report_images_and_video_and_replay_finds_no_difference(
     files, chosen, capsys, tmp_path
 ):
     assert cli.main(["analyze", str(files / "clip.mp4"), "--out", str(tmp_path), *chosen]) == 0
@@ -96,16 +96,16 @@ def test_replaying_on_another_file_says_so(files, chosen, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         (["--checkpoint", "nonsense"], "DETECTOR="),
         (["--checkpoint", "spatial=./no/such/folder"], "not found"),
         (["--fake-labels", "eyes=fake"], "DETECTOR="),
     ],
 )
-def test_wrong_choices_end_with_one_and_a_sentence(arguments, said, files, capsys):
+def test_wrong_choices_end_with_one_and_a_sentence(arguments, sentence, files, capsys):
     assert cli.main(["analyze", str(files / "face.png"), *arguments]) == 1
-    assert said in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
 
 
 def test_wrong_arguments_end_with_one_not_with_not_assessable(capsys):
@@ -226,13 +226,13 @@ def test_a_checkpoint_without_a_license_is_not_published(chosen, capsys):
 
 
 def test_a_list_of_deepfakebench_is_evaluated_and_its_figures_are_printed(
-    pictures,  # noqa: F811
+    images,  # noqa: F811
     chosen,
     capsys,
     tmp_path,
 ):
     def split(word: str, *frames: str) -> dict:
-        paths = [str(pictures / frame) for frame in frames]
+        paths = [str(images / frame) for frame in frames]
         return {word: {"test": {"v0": {"label": word, "frames": paths}}}}
 
     videos = split("Tiny_real", "00.png", "02.png") | split("Tiny_fake", "01.png", "03.png")
@@ -253,8 +253,8 @@ def test_a_list_of_deepfakebench_is_evaluated_and_its_figures_are_printed(
     assert set(shown) == set(TITLES.values()) - {"AUC over files"}
 
 
-def test_a_manifest_is_evaluated_checked_and_calibrated(pictures, chosen, capsys, tmp_path):  # noqa: F811
-    manifest, checkpoint = str(pictures / "manifest.csv"), chosen[-1]
+def test_a_manifest_is_evaluated_checked_and_calibrated(images, chosen, capsys, tmp_path):  # noqa: F811
+    manifest, checkpoint = str(images / "manifest.csv"), chosen[-1]
     assert cli.main(["evaluate", manifest, "--out", str(tmp_path), *chosen]) == 0
     out, err = capsys.readouterr()
     assert "9 real and 10 fake files, 2 unreadable, indicative" in out and "[0/19]" in err

@@ -244,7 +244,7 @@ def test_the_decoder_equals_the_method_block_by_block(portrait, name):
     assert find_watermark(marked) == name
 
 
-def test_pictures_without_a_message_have_none(portrait):
+def test_images_without_a_message_have_none(portrait):
     assert find_watermark(portrait) is None
     assert find_watermark(portrait[:100, :100]) is None
     assert find_watermark(np.zeros((512, 512, 3), np.uint8)) is None
@@ -252,7 +252,7 @@ def test_pictures_without_a_message_have_none(portrait):
     assert find_watermark(marked) is None, "47 of 48 bits are not the message"
 
 
-def test_a_marked_picture_declares_its_program(tmp_path, portrait):
+def test_a_marked_image_declares_its_program(tmp_path, portrait):
     path = tmp_path / "marked.png"
     Image.fromarray(mark_slowly(portrait, MESSAGES["FLUX.1"])).save(path)
     result = read(path)

@@ -36,22 +36,22 @@ def detector(request) -> Detector:
     return POOL.detector(request.param, resolve(None, request.param.role), "cpu")
 
 
-def window_of(pictures, sound=None, fps=25.0) -> Window:
-    times = np.arange(len(pictures)) / fps
+def window_of(images, audio=None, fps=25.0) -> Window:
+    times = np.arange(len(images)) / fps
     with FaceFinder() as finder:
         tracks = IdentityLinker().name(
-            track_faces(zip(times.tolist(), pictures, strict=True), finder)
+            track_faces(zip(times.tolist(), images, strict=True), finder)
         )
     return Window(
-        stretch=Stretch(0.0, len(pictures) / fps),
+        stretch=Stretch(0.0, len(images) / fps),
         times_s=times,
-        stills=np.stack(pictures[:: max(1, len(pictures) // 16)]),
-        stills_s=times[:: max(1, len(pictures) // 16)],
+        stills=np.stack(images[:: max(1, len(images) // 16)]),
+        stills_s=times[:: max(1, len(images) // 16)],
         tracks=tracks,
-        audio=sound,
+        audio=audio,
         audio_start_s=0.0,
-        speech_s=speech_stretches(sound, 0.0),
-        kind=MediaKind.IMAGE if len(pictures) == 1 else MediaKind.VIDEO,
+        speech_s=speech_stretches(audio, 0.0),
+        kind=MediaKind.IMAGE if len(images) == 1 else MediaKind.VIDEO,
     )
 
 
@@ -104,7 +104,7 @@ def test_no_face(detector):
     assert detector.look(window, None).reason.code == "no_face"
 
 
-def test_one_picture(detector, portrait):
+def test_one_image(detector, portrait):
     window = window_of([portrait])
     assert window.tracks, "the portrait's face is found"
     check(detector, window)
@@ -170,7 +170,7 @@ def test_a_finding_keeps_windows_apart_and_averages_them(detector, fine):
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.2])
-def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portrait, late_s):
+def test_audio_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portrait, late_s):
     """Mouth crops and sound at one moment: 200 ms in the file are 200 ms here."""
     still = moving_portrait(portrait, 1)[0]
     with FaceFinder() as finder:
@@ -179,9 +179,9 @@ def test_sound_delay_reaches_the_sync_detector_within_one_frame(tmp_path, portra
     lower = lit[(top + bottom) // 2 : bottom, left:right]
     lower[:] = np.minimum(lower.astype(int) + 50, 255)
     flash = [still] * 50 + [lit] + [still] * 24
-    sound = np.zeros(48_000, np.float32)
-    sound[32_000:32_400] = 0.9
-    path = write_clip(tmp_path / "late.mp4", flash, sound=sound, sound_late_s=late_s)
+    audio = np.zeros(48_000, np.float32)
+    audio[32_000:32_400] = 0.9
+    path = write_clip(tmp_path / "late.mp4", flash, audio=audio, audio_late_s=late_s)
     from detectors.sync.towers import mouths
 
     with Clip(path) as clip, FaceFinder() as finder:
@@ -202,7 +202,7 @@ def test_every_card_is_complete(detector):
     assert json.loads((detector.checkpoint.folder / "card.json").read_text("utf-8"))
 
 
-def test_a_still_picture_and_its_mirror_image_get_the_same_spatial_number(portrait):
+def test_a_still_image_and_its_mirror_image_get_the_same_spatial_number(portrait):
     spatial = POOL.detector(detector_of("spatial"), resolve(None, role_of("spatial")), "cpu")
     still = window_of([portrait])
     track = still.tracks[0]

@@ -84,11 +84,11 @@ def clone(tmp_path_factory, portrait) -> Path:
             (folder / path.name).symlink_to(path)
     (folder / ".venv").symlink_to(Path(sys.prefix))
     checkpoint = write_checkpoint(folder / "my_checkpoint", calibrated=False)
-    write_pictures(folder / "my_files", portrait, checkpoint)
+    write_images(folder / "my_files", portrait, checkpoint)
     return folder
 
 
-def write_pictures(folder: Path, portrait: np.ndarray, checkpoint: Path) -> None:
+def write_images(folder: Path, portrait: np.ndarray, checkpoint: Path) -> None:
     """Nine "fake" images of a face that a checkpoint finds worse than nine "real" ones."""
     rng = np.random.default_rng(0)
     settings = Settings(

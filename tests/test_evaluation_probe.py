@@ -14,7 +14,7 @@ from errors import UserError
 from evaluation.probe import fit_probe, head_name, probe, save_probe
 from hub.checkpoint import Card
 from hub.store import resolve
-from tests.test_evaluation_run import pictures  # noqa: F401 (fixtures)
+from tests.test_evaluation_run import images  # noqa: F401 (fixtures)
 
 SIDE_PX = 32
 TINY = dict(
@@ -114,9 +114,9 @@ def test_a_probe_on_any_family_is_saved_and_loaded_with_the_same_score(build, tm
     assert raw == pytest.approx(caught[0].numpy() @ fitted.weight + fitted.offset, abs=1e-4)
 
 
-def test_the_probe_of_a_manifest_is_a_calibrated_checkpoint(pictures, tmp_path):  # noqa: F811
+def test_the_probe_of_a_manifest_is_a_calibrated_checkpoint(images, tmp_path):  # noqa: F811
     base = write(vit, tmp_path / "base")
-    card = probe(pictures / "manifest.csv", str(base), tmp_path / "probe")
+    card = probe(images / "manifest.csv", str(base), tmp_path / "probe")
     loaded = resolve(str(tmp_path / "probe"), role_of("spatial"))
     assert loaded.counts and loaded.card.calibration.n_real == 8
     assert card.figures[0]["value"] > 0.8  # bright against dark is easy

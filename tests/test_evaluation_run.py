@@ -75,7 +75,7 @@ def tiny(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory, portrait) -> Path:
+def images(tmp_path_factory, portrait) -> Path:
     """Eight real and eight "fake" (brighter) images, one without a face, two unreadable."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
@@ -104,9 +104,9 @@ def settings(folder: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def measured(tiny, pictures, tmp_path_factory) -> Path:
+def measured(tiny, images, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    evaluate(pictures / "manifest.csv", out, settings(tiny), pool=Pool())
+    evaluate(images / "manifest.csv", out, settings(tiny), pool=Pool())
     return out
 
 
@@ -115,8 +115,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_file_is_one_row_in_the_order_of_the_manifest(measured, pictures):
-    rows, items = rows_of(measured), read_manifest(pictures / "manifest.csv")
+def test_every_file_is_one_row_in_the_order_of_the_manifest(measured, images):
+    rows, items = rows_of(measured), read_manifest(images / "manifest.csv")
     assert tuple(rows[0]) == columns()
     assert [row["path"] for row in rows] == [item.name for item in items]
     assert [row["label"] for row in rows] == [str(item.label) for item in items]
@@ -172,7 +172,7 @@ def test_the_report_stands_alone_and_says_indicative(measured):
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
 
 
-def test_a_stopped_run_goes_on_and_ends_with_the_same_rows(measured, tiny, pictures, tmp_path):
+def test_a_stopped_run_goes_on_and_ends_with_the_same_rows(measured, tiny, images, tmp_path):
     lines = (measured / "measured.jsonl").read_text().splitlines()
     (tmp_path / "measured.jsonl").write_text("\n".join([*lines[:-4], lines[-4][:40]]))
     observed = []
@@ -180,25 +180,25 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_rows(measured, tiny, pictu
     def progress(done: int, total: int, text: str) -> None:
         observed.append(text)
 
-    evaluate(pictures / "manifest.csv", tmp_path, settings(tiny), False, progress, Pool())
+    evaluate(images / "manifest.csv", tmp_path, settings(tiny), False, progress, Pool())
     assert len(observed) == 4 + 1
     assert rows_of(tmp_path) == rows_of(measured)
     observed.clear()
-    evaluate(pictures / "manifest.csv", tmp_path, settings(tiny), False, progress, Pool())
+    evaluate(images / "manifest.csv", tmp_path, settings(tiny), False, progress, Pool())
     assert observed == ["done"]
 
 
-def test_several_workers_measure_the_same(measured, tiny, pictures, tmp_path):
+def test_several_workers_measure_the_same(measured, tiny, images, tmp_path):
     lines = (measured / "measured.jsonl").read_text().splitlines()
     (tmp_path / "measured.jsonl").write_text("\n".join(lines[:-3]) + "\n")
-    manifest = pictures / "manifest.csv"
+    manifest = images / "manifest.csv"
     evaluate(manifest, tmp_path, settings(tiny), pool=Pool(), workers=2)
     assert rows_of(tmp_path) == rows_of(measured)
 
 
-def test_a_killed_worker_costs_its_own_file_only(tiny, pictures, tmp_path):
+def test_a_killed_worker_costs_its_own_file_only(tiny, images, tmp_path):
     """The pool of the standard library would end here with all files that were still to come."""
-    items = read_manifest(pictures / "manifest.csv")[:4]
+    items = read_manifest(images / "manifest.csv")[:4]
     setup, lines = set_up(settings(tiny), Pool()), tmp_path / "lines.jsonl"
     records = score_files(items, setup, lines, as_seen=kills_at_02, workers=2)
     codes = [record.error["code"] if record.error else None for record in records]
@@ -213,8 +213,8 @@ def kills_at_02(path: Path):
     yield path
 
 
-def test_only_another_checkpoint_measures_again(measured, tiny, pictures, tmp_path):
-    items = read_manifest(pictures / "manifest.csv")
+def test_only_another_checkpoint_measures_again(measured, tiny, images, tmp_path):
+    items = read_manifest(images / "manifest.csv")
     selected = read_lines(measured / "measured.jsonl")
     record = next(k for (name, _), k in selected.items() if name == "00.png")
     setup = set_up(settings(tiny), Pool())
@@ -235,22 +235,22 @@ def test_another_mode_begins_anew(measured, tiny):
     assert read_lines(measured / "measured.jsonl", setup.fingerprint) == {}
 
 
-def test_a_bug_in_one_file_does_not_end_the_run(tiny, pictures, tmp_path, monkeypatch):
+def test_a_bug_in_one_file_does_not_end_the_run(tiny, images, tmp_path, monkeypatch):
     import evaluation.run
 
     def broken(*args, **kwargs):
         raise ZeroDivisionError("made by the test")
 
     monkeypatch.setattr(evaluation.run, "analyze", broken)
-    items = read_manifest(pictures / "manifest.csv")[:2]
+    items = read_manifest(images / "manifest.csv")[:2]
     records = score_files(items, set_up(settings(tiny), Pool()), tmp_path / "lines.jsonl")
     assert [r.error["code"] for r in records] == ["internal_error"] * 2
 
 
-def test_calibrating_makes_an_uncalibrated_checkpoint_count(pictures, tmp_path):
+def test_calibrating_makes_an_uncalibrated_checkpoint_count(images, tmp_path):
     folder = write_checkpoint(tmp_path / "raw", calibrated=False, seed=1)
     pool, lines = Pool(), tmp_path / "lines.jsonl"
-    items = read_manifest(pictures / "manifest.csv")
+    items = read_manifest(images / "manifest.csv")
     setup = set_up(settings(folder), pool)
     assert not setup.checkpoints["spatial"].counts
     raws = {
@@ -262,19 +262,19 @@ def test_calibrating_makes_an_uncalibrated_checkpoint_count(pictures, tmp_path):
     real = np.mean([r for n, r in raws.items() if not labels[n] and r is not None])
     if fake < real:  # a random head may point the wrong way: that must be refused
         with pytest.raises(UserError, match="inverted"):
-            calibrate(pictures / "manifest.csv", settings(folder), lines, pool=pool)
+            calibrate(images / "manifest.csv", settings(folder), lines, pool=pool)
         card = json.loads((folder / "card.json").read_text())
         card["fake_indices"], card["real_indices"] = [0], [1]
         (folder / "card.json").write_text(json.dumps(card))
         lines.unlink()
-    fit = calibrate(pictures / "manifest.csv", settings(folder), lines, pool=pool)
+    fit = calibrate(images / "manifest.csv", settings(folder), lines, pool=pool)
     assert fit.skipped == 3 and fit.checkpoint.card.calibration.scale > 0
     assert set_up(settings(folder), pool).checkpoints["spatial"].counts
 
 
-def test_too_few_files_are_refused(tiny, pictures, tmp_path):
+def test_too_few_files_are_refused(tiny, images, tmp_path):
     few = tmp_path / "few.csv"
-    few.write_text(f"path,label\n{pictures}/00.png,0\n{pictures}/01.png,1\n")
+    few.write_text(f"path,label\n{images}/00.png,0\n{images}/01.png,1\n")
     with pytest.raises(UserError, match="at least"):
         calibrate(few, settings(tiny), tmp_path / "lines.jsonl", pool=Pool())
 
@@ -283,9 +283,9 @@ def test_too_few_files_are_refused(tiny, pictures, tmp_path):
 def test_a_copy_is_smaller_and_keeps_the_clock(tier, tmp_path, portrait):
     """The image turns bright when the sound sets in, 0.4 s after the start."""
     dark, bright = np.zeros_like(portrait), np.full_like(portrait, 255)
-    sound = np.zeros(16_000, np.float32)
-    sound[6_400:] = np.sin(np.arange(9_600) * 0.3) * 0.5
-    path = write_clip(tmp_path / "flash.mp4", [dark] * 10 + [bright] * 15, sound=sound)
+    audio = np.zeros(16_000, np.float32)
+    audio[6_400:] = np.sin(np.arange(9_600) * 0.3) * 0.5
+    path = write_clip(tmp_path / "flash.mp4", [dark] * 10 + [bright] * 15, audio=audio)
     with copies(tier)(path) as copy, Clip(copy) as clip:
         times = [t for t, image in clip.frames() if image.mean() > 128]
         speech = clip.audio(0.0, 1.0)
@@ -321,7 +321,7 @@ def test_a_folder_names_kinds_and_sources(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("file,label\na,1\n", "no column “path”"),
         ("path,label\na,maybe\n", "label must be 0"),
@@ -329,9 +329,9 @@ def test_a_folder_names_kinds_and_sources(tmp_path):
         ("path,label\n", "lists no files"),
     ],
 )
-def test_a_wrong_manifest_is_refused_with_the_line(text, said, tmp_path):
+def test_a_wrong_manifest_is_refused_with_the_line(text, sentence, tmp_path):
     (tmp_path / "m.csv").write_text(text)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=sentence):
         read_manifest(tmp_path / "m.csv")
 
 
@@ -339,12 +339,12 @@ def test_a_file_without_a_group_is_its_own_group():
     assert Item("a.mp4", Path("a.mp4"), 0).unit == "a.mp4"
 
 
-def test_a_metric_is_one_entry(measured, tiny, pictures, tmp_path, monkeypatch):
+def test_a_metric_is_one_entry(measured, tiny, images, tmp_path, monkeypatch):
     """Nothing else is touched: it is measured, kept with its interval, and shown by its title."""
     toy = Metric("spread", "Distance of the means", mean_distance, higher_is_better=True)
     monkeypatch.setattr("evaluation.metrics.METRICS", (*METRICS, toy))
     shutil.copy(measured / LINES, tmp_path / LINES)
-    evaluate(pictures / "manifest.csv", tmp_path, settings(tiny), pool=Pool())
+    evaluate(images / "manifest.csv", tmp_path, settings(tiny), pool=Pool())
     selected = json.loads((tmp_path / "metrics.json").read_text())
     rows = [row for row in rows_of(tmp_path) if row["log_odds"]]
     labels = np.array([int(row["label"]) for row in rows])

@@ -24,7 +24,7 @@ from media.windows import Stretch, Window
 GATE = {"least_detail_db": 0.0, "most_blocks_db": 2.0, "least_face_px": 112.0}
 
 
-def noise_picture(seed: int = 0, spread: float = 30.0) -> np.ndarray:
+def noise_image(seed: int = 0, spread: float = 30.0) -> np.ndarray:
     """(208, 208, 3) uint8 white noise, the same in all colors."""
     gray = np.random.default_rng(seed).normal(128, spread, (208, 208, 1))
     return np.repeat(np.clip(gray, 0, 255), 3, -1).astype(np.uint8)
@@ -47,9 +47,9 @@ def checkpoint(folder: Path, config: dict | None = None, **changes: torch.Tensor
     return Checkpoint("test", Frequency.role, folder, card, config, None, "0" * 64, False)
 
 
-def seen(picture: np.ndarray, face_px: float = 200.0) -> tuple[Window, FaceTrack]:
+def shown(image: np.ndarray, face_px: float = 200.0) -> tuple[Window, FaceTrack]:
     """A still image as the detector gets it; the look is the crop's middle."""
-    crop = cv2.copyMakeBorder(picture, 56, 56, 56, 56, cv2.BORDER_REFLECT)
+    crop = cv2.copyMakeBorder(image, 56, 56, 56, 56, cv2.BORDER_REFLECT)
     quality = Quality(face_px, 100.0, 128.0, 0.0)
     track = FaceTrack(
         "Face A", np.zeros(1), np.zeros((1, 4)), np.zeros((1, 468, 2)), crop[None], quality
@@ -57,7 +57,7 @@ def seen(picture: np.ndarray, face_px: float = 200.0) -> tuple[Window, FaceTrack
     window = Window(
         Stretch(0, 1),
         np.zeros(1),
-        picture[None],
+        image[None],
         np.zeros(1),
         (track,),
         None,
@@ -74,7 +74,7 @@ def loaded(stored: Checkpoint) -> Frequency:
 
 
 def test_block_dct_agrees_with_a_slow_reference():
-    plane = noise_picture()[..., 0].astype(np.float32)
+    plane = noise_image()[..., 0].astype(np.float32)
     blocks = [plane[y : y + 8, x : x + 8] for y in (16, 24) for x in (32, 40)]
     energy = np.mean([fft.dctn(b, norm="ortho") ** 2 for b in blocks], 0).ravel()[1:]
     assert model.block_dct(plane)[:, 1, 2] == pytest.approx(np.log(energy + model.FLOOR), abs=1e-3)
@@ -108,7 +108,7 @@ def test_enlarging_twice_filters_the_spectrum_as_theory_says(kernel, power):
 def test_enlarging_leaves_a_trace_at_the_frequency_that_its_factor_predicts():
     # 130 to 208 pixels is 1.6 times: a period of 1.6 pixels, seen folded at 1 - 1/1.6 = 0.375.
     small = np.random.default_rng(0).normal(128, 30, (130, 130)).astype(np.float32)
-    plain = model.interpolation_traces(noise_picture()[..., 0].astype(np.float32))
+    plain = model.interpolation_traces(noise_image()[..., 0].astype(np.float32))
     traces = model.interpolation_traces(
         cv2.resize(small, (208, 208), interpolation=cv2.INTER_LINEAR)
     )
@@ -118,7 +118,7 @@ def test_enlarging_leaves_a_trace_at_the_frequency_that_its_factor_predicts():
 
 
 def test_a_grid_of_dots_is_a_peak_in_its_ring():
-    image = noise_picture()[..., 0].astype(np.float32)
+    image = noise_image()[..., 0].astype(np.float32)
     quiet = model.ring_peaks(model.power_spectrum(image))
     image[::4, ::4] += 60  # a period of four pixels: 0.25 cycles a pixel
     loud = model.ring_peaks(model.power_spectrum(image))
@@ -129,14 +129,14 @@ def test_a_grid_of_dots_is_a_peak_in_its_ring():
 
 def test_white_noise_has_a_flat_radial_and_angular_profile():
     spectrum = np.mean(
-        [model.power_spectrum(noise_picture(s)[..., 0].astype(float)) for s in range(8)], 0
+        [model.power_spectrum(noise_image(s)[..., 0].astype(float)) for s in range(8)], 0
     )
     assert np.ptp(model.radial_profile(spectrum)[4:]) < 0.5
     assert np.abs(model.angular_profile(spectrum)).max() < 0.3
 
 
 def test_strong_jpeg_shows_its_blocks():
-    smooth = cv2.GaussianBlur(noise_picture(), (0, 0), 3)
+    smooth = cv2.GaussianBlur(noise_image(), (0, 0), 3)
     assert (
         model.image_blocks_db(coded(smooth, 10)[None]) > model.image_blocks_db(smooth[None]) + 2.5
     )
@@ -144,11 +144,11 @@ def test_strong_jpeg_shows_its_blocks():
 
 def test_noise_shared_by_the_colors_correlates_and_separate_noise_does_not():
     separate = np.random.default_rng(3).normal(128, 30, (208, 208, 3)).clip(0, 255).astype(np.uint8)
-    assert model.residual_statistics(noise_picture())[3:6].mean() > 0.95
+    assert model.residual_statistics(noise_image())[3:6].mean() > 0.95
     assert abs(model.residual_statistics(separate)[3:6].mean()) < 0.1
 
 
-def test_a_description_is_finite_for_flat_and_extreme_pictures():
+def test_a_description_is_finite_for_flat_and_extreme_images():
     for value in (0, 128, 255):
         data = model.describe(np.full((208, 208, 3), value, np.uint8))
         assert data.shape == (model.LENGTH,) and data.dtype == np.float32
@@ -156,7 +156,7 @@ def test_a_description_is_finite_for_flat_and_extreme_pictures():
 
 
 def test_parts_of_the_profile_lie_where_they_are_looked_for():
-    image = noise_picture()
+    image = noise_image()
     plane = image[..., 0].astype(np.float32)
     data = model.describe(image)
     assert model.profile_part(data, "traces") == pytest.approx(
@@ -168,7 +168,7 @@ def test_parts_of_the_profile_lie_where_they_are_looked_for():
 
 
 def test_blur_takes_detail_away():
-    sharp, soft = noise_picture(), cv2.GaussianBlur(noise_picture(), (0, 0), 1.5)
+    sharp, soft = noise_image(), cv2.GaussianBlur(noise_image(), (0, 0), 1.5)
     selected, lost = (plain_measures(model.describe(p)[None]) for p in (sharp, soft))
     assert selected["detail_db"] > lost["detail_db"] + 10
     assert selected["high_band_share"] > 0.6 > lost["high_band_share"]
@@ -181,26 +181,26 @@ def test_the_network_depends_on_what_lies_within_four_spreads_only(tmp_path):
 
 
 def test_a_face_with_detail_gets_a_number(tmp_path):
-    result = loaded(checkpoint(tmp_path)).look(*seen(noise_picture()))
+    result = loaded(checkpoint(tmp_path)).look(*shown(noise_image()))
     assert result.raw is not None and np.isfinite(result.raw)
     assert result.measures["detail_db"] > 0
 
 
-def coded(picture: np.ndarray, quality: int) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
+def coded(image: np.ndarray, quality: int) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
 
 
 @pytest.mark.parametrize(
-    ("picture", "face_px"),
+    ("image", "face_px"),
     [
-        (cv2.GaussianBlur(noise_picture(), (0, 0), 4), 200.0),
-        (coded(cv2.GaussianBlur(noise_picture(), (0, 0), 1), 5), 200.0),
-        (noise_picture(), 105.0),
+        (cv2.GaussianBlur(noise_image(), (0, 0), 4), 200.0),
+        (coded(cv2.GaussianBlur(noise_image(), (0, 0), 1), 5), 200.0),
+        (noise_image(), 105.0),
     ],
     ids=("blurred", "blocks", "small"),
 )
-def test_lost_detail_coding_blocks_and_small_faces_are_not_judged(tmp_path, picture, face_px):
-    result = loaded(checkpoint(tmp_path)).look(*seen(picture, face_px))
+def test_lost_detail_coding_blocks_and_small_faces_are_not_judged(tmp_path, image, face_px):
+    result = loaded(checkpoint(tmp_path)).look(*shown(image, face_px))
     assert result.raw is None
     assert result.reason.code == "re_encoded"
     assert "detail_db" in result.measures

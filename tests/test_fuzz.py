@@ -48,18 +48,18 @@ def corpus(tmp_path_factory) -> list[tuple[str, bytes]]:
     folder = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(3)
     noise = rng.integers(0, 255, (8, 48, 64, 3), dtype=np.uint8)
-    sound = (0.3 * rng.standard_normal(48_000)).astype(np.float32)
+    audio = (0.3 * rng.standard_normal(48_000)).astype(np.float32)
     made = []
-    for name, codec, sound_codec in VIDEOS:
-        speech = {"sound": sound, "sound_codec": sound_codec, "sound_hz": 48_000}
+    for name, codec, audio_codec in VIDEOS:
+        speech = {"audio": audio, "audio_codec": audio_codec, "audio_hz": 48_000}
         rate = Fraction(25)
-        write_clip(folder / name, list(noise), rate, codec=codec, **(speech if sound_codec else {}))
+        write_clip(folder / name, list(noise), rate, codec=codec, **(speech if audio_codec else {}))
         made.append(folder / name)
     pages = [Image.fromarray(page) for page in noise[:3]]
     for name in IMAGES:
         save_image(folder / name, pages)
         made.append(folder / name)
-    made += [write_audio(folder / name, sound, codec, 48_000) for name, codec in AUDIO]
+    made += [write_audio(folder / name, audio, codec, 48_000) for name, codec in AUDIO]
     return [(path.suffix, path.read_bytes()) for path in made]
 
 

@@ -115,7 +115,7 @@ def test_the_size_comes_from_wherever_it_is_written(config, processor, expected)
     assert card.size_px == expected
 
 
-def test_a_picture_that_is_not_square_is_refused():
+def test_an_image_that_is_not_square_is_refused():
     with pytest.raises(UserError, match="square"):
         card_from_config(
             role_of("spatial"), "x", {}, {"size": {"height": 32, "width": 64}}, LABELS, None

@@ -17,7 +17,7 @@ from hub import store
 from hub.labels import log_odds_from_logits
 from hub.selfcheck import check_sign
 from tests.tiny_models import (
-    PICTURE_FAMILIES,
+    IMAGE_FAMILIES,
     SIZE_PX,
     VIDEO_FAMILIES,
     bright_is_fake,
@@ -49,8 +49,8 @@ def score(folder: Path, pixels: torch.Tensor, detector: str = "spatial") -> np.n
     return log_odds_from_logits(logits, card.fake_indices, card.real_indices)
 
 
-@pytest.mark.parametrize("family", [*PICTURE_FAMILIES, "timm"])
-def test_a_picture_family_answers_the_same_score_in_both_label_orders(family, tmp_path):
+@pytest.mark.parametrize("family", [*IMAGE_FAMILIES, "timm"])
+def test_an_image_family_answers_the_same_score_in_both_label_orders(family, tmp_path):
     if family == "timm" and not HAS_TIMM:
         pytest.skip("timm is not installed; it is needed for timm wrappers only")
     torch.manual_seed(3)

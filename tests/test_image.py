@@ -147,5 +147,5 @@ def test_reading_ends_where_a_page_has_another_mode(tmp_path, monkeypatch):
         pytest.fail("it read on")
 
     monkeypatch.setattr(ImageSequence, "Iterator", changing)
-    kept, warnings = read_image(path, "PNG")
-    assert len(kept) == 1 and "damaged" in warnings[0]
+    images, warnings = read_image(path, "PNG")
+    assert len(images) == 1 and "damaged" in warnings[0]

@@ -269,7 +269,7 @@ def test_closed_readers_leave_no_process_and_no_file_behind():
 
 
 @pytest.mark.parametrize(
-    ("deed", "code", "said"),
+    ("deed", "code", "sentence"),
     [
         ("crash", "reader_crashed", "brought down"),
         ("spin", "reader_limit", "took longer"),
@@ -278,13 +278,13 @@ def test_closed_readers_leave_no_process_and_no_file_behind():
     ],
 )
 def test_each_misdeed_is_a_sentence_and_the_next_file_is_read(
-    tmp_path, taken_over, monkeypatch, deed, code, said
+    tmp_path, taken_over, monkeypatch, deed, code, sentence
 ):
     monkeypatch.setattr(nursery, "ANSWER_CPU_S", 1)
     with open_reader(named(tmp_path, deed)) as reader, pytest.raises(UserError) as why:
         reader.provenance()
     assert why.value.code == code
-    assert said in why.value.sentence
+    assert sentence in why.value.sentence
     with open_reader(named(tmp_path, "honest")) as reader:
         assert reader.provenance().facts["container"] == "JPEG"
 

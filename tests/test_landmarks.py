@@ -61,14 +61,14 @@ def checkpoint(folder: Path, measures: object = None, **changes: np.ndarray) -> 
     return Checkpoint("test", Landmarks.role, folder, card, config, None, "0" * 64, False)
 
 
-def seen(marks: np.ndarray, times: np.ndarray, picture: bool = False) -> tuple[Window, FaceTrack]:
+def shown(marks: np.ndarray, times: np.ndarray, image: bool = False) -> tuple[Window, FaceTrack]:
     """What the detector gets of one face."""
     crops = np.zeros((len(times), 320, 320, 3), np.uint8)
     boxes = np.zeros((len(times), 4), np.float32)
     track = FaceTrack("Face A", times, boxes, marks, crops, Quality(150, 50, 120, 0))
     stills = np.zeros((1, 8, 8, 3), np.uint8)
     stretch = Stretch(0, float(times[-1]))
-    kind = MediaKind.IMAGE if picture else MediaKind.VIDEO
+    kind = MediaKind.IMAGE if image else MediaKind.VIDEO
     return Window(
         stretch, times, stills, np.zeros(1), (track,), None, 0.0, np.zeros((0, 2)), kind
     ), track
@@ -186,16 +186,16 @@ def test_the_judge_is_linear_and_clips_what_it_never_saw():
 
 
 def test_a_window_gets_a_number_and_named_measures(tmp_path):
-    result = loaded(checkpoint(tmp_path)).look(*seen(*face(3.0)))
+    result = loaded(checkpoint(tmp_path)).look(*shown(*face(3.0)))
     assert result.raw is not None
     assert {"blink_rate_hz", "head_jitter_px", "mouth_opening_range"} <= set(result.measures)
 
 
-def test_pictures_short_and_slow_clips_are_not_judged(tmp_path):
+def test_images_short_and_slow_clips_are_not_judged(tmp_path):
     detector = loaded(checkpoint(tmp_path))
-    assert detector.look(*seen(*face(3.0), picture=True)).reason.code == "single_picture"
-    assert detector.look(*seen(*face(1.0))).reason.code == "clip_too_short"
-    assert detector.look(*seen(*face(3.0, 5.0))).reason.code == "clip_too_short"
+    assert detector.look(*shown(*face(3.0), image=True)).reason.code == "single_picture"
+    assert detector.look(*shown(*face(1.0))).reason.code == "clip_too_short"
+    assert detector.look(*shown(*face(3.0, 5.0))).reason.code == "clip_too_short"
 
 
 def test_broken_weights_are_refused(tmp_path):

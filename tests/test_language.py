@@ -19,7 +19,7 @@ from report.checkpoints import catalog_table, side_by_side, source_facts, what_i
 from report.language import ENGLISH, languages
 from report.render import ROOM, answer, environment, glossary, over_time, to_html
 from report.words import sentence
-from tests.made_analysis import made_analysis, made_picture
+from tests.made_analysis import made_analysis, made_image
 from training.cards.page import PAGES
 from ui import texts
 from verdict.fusion import fusion_parameters
@@ -95,7 +95,7 @@ def is_english(text: str) -> bool:
 
 
 @pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
-@pytest.mark.parametrize("made", [made_analysis, made_picture])
+@pytest.mark.parametrize("made", [made_analysis, made_image])
 def test_no_english_sentence_is_on_the_page_of_a_result_or_in_its_report(made, language):
     result = made()
     mark = unsigned("XMP: credit", "it was made with Google's AI", True)
@@ -126,10 +126,10 @@ def shown_by(block: dict, language) -> Iterator[str]:
     def words(value) -> Iterator[str]:
         if isinstance(value, str | I18nData):
             text = str(value)
-            found = re.search(r"__i18n__(\{.*?\})", text)
-            if found:
-                said = language(json.loads(found[1])["key"])
-                text = text[: found.start()] + said + text[found.end() :]
+            match = re.search(r"__i18n__(\{.*?\})", text)
+            if match:
+                translated = language(json.loads(match[1])["key"])
+                text = text[: match.start()] + translated + text[match.end() :]
             yield text
         elif isinstance(value, list | tuple):
             for one in value:

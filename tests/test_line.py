@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.test_server import connected, uploaded
 from ui import batch, jobs, line, running, session
 
-PICTURE = ROOT / "examples" / "portrait.jpg"
+IMAGE = ROOT / "examples" / "portrait.jpg"
 GERMAN = languages()["de"]
 PATIENCE_S = 60.0
 
@@ -163,11 +163,11 @@ def test_a_full_line_says_when_to_try_again(clock):
     made.begin(made.enter())
     for _ in range(2):
         made.enter()
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refusal:
         made.enter()
-    assert told.value.code == "queue_full"
-    assert f"try again in {line.RETRY_S} seconds." in told.value.sentence
-    assert GERMAN(told.value.sentence) == (
+    assert refusal.value.code == "queue_full"
+    assert f"try again in {line.RETRY_S} seconds." in refusal.value.sentence
+    assert GERMAN(refusal.value.sentence) == (
         "Es warten schon 2 Analysen, mehr werden nicht angenommen; versuchen Sie es in "
         f"{line.RETRY_S} Sekunden noch einmal."
     )
@@ -194,7 +194,7 @@ def test_time_in_the_line_does_not_count_as_work():
 # ------------------------------------------------------------------ the server
 
 
-class Gate:
+class Barrier:
     """Holds every analysis of the server of this process until it is opened; notes their order."""
 
     def __init__(self, monkeypatch):
@@ -212,8 +212,8 @@ class Gate:
 
 
 @pytest.fixture
-def gate(monkeypatch):
-    made = Gate(monkeypatch)
+def barrier(monkeypatch):
+    made = Barrier(monkeypatch)
     yield made
     made.opened.set()
 
@@ -243,7 +243,7 @@ def address():
 def named(tmp_path: Path, name: str) -> Path:
     """The example under another name, so that it is known again."""
     path = tmp_path / f"{name}.jpg"
-    path.write_bytes(PICTURE.read_bytes())
+    path.write_bytes(IMAGE.read_bytes())
     return path
 
 
@@ -255,7 +255,7 @@ def until(condition) -> None:
 
 
 def test_visitors_are_answered_in_order_and_the_one_too_many_is_refused(
-    address, gate, small, tmp_path
+    address, barrier, small, tmp_path
 ):
     names = ["one", "two", "three", "four"]
     calls = []
@@ -263,7 +263,7 @@ def test_visitors_are_answered_in_order_and_the_one_too_many_is_refused(
         calls.append(
             connected(address).submit(file=uploaded(named(tmp_path, name)), api_name="/analyze")
         )
-        until(gate.first.is_set if place == 0 else lambda n=place: len(small._waiting) == n)
+        until(barrier.first.is_set if place == 0 else lambda n=place: len(small._waiting) == n)
     for place, job in enumerate(calls[1:], 1):
         until(lambda job=job: job.status().progress_data)
         assert job.status().progress_data[0].desc.startswith(f"Number {place} in line. ")
@@ -273,38 +273,38 @@ def test_visitors_are_answered_in_order_and_the_one_too_many_is_refused(
     assert error["code"] == "queue_full" and error["sentence"].endswith(" seconds.")
     assert int(refused.headers["Retry-After"]) >= 1
     with pytest.raises(Exception, match="queue_full: 3 analyses are waiting already"):
-        connected(address).predict(file=uploaded(PICTURE), api_name="/analyze")
+        connected(address).predict(file=uploaded(IMAGE), api_name="/analyze")
     catalog = httpx.post(f"{address}gradio_api/call/models", json={"data": []})
     assert catalog.status_code == 200  # takes no place
-    gate.opened.set()
+    barrier.opened.set()
     reports = [job.result() for job in calls]
-    assert gate.begun == names
+    assert barrier.begun == names
     assert [report["file"]["name"] for report in reports] == [f"{name}.jpg" for name in names]
     small.check()
 
 
-def test_whoever_gives_up_waiting_leaves_the_line(address, gate, small, tmp_path):
+def test_whoever_gives_up_waiting_leaves_the_line(address, barrier, small, tmp_path):
     first = connected(address).submit(file=uploaded(named(tmp_path, "one")), api_name="/analyze")
-    until(gate.first.is_set)
+    until(barrier.first.is_set)
     second = connected(address).submit(file=uploaded(named(tmp_path, "two")), api_name="/analyze")
     until(lambda: second.status().progress_data)
     second.cancel()
     until(lambda: not small._waiting)
-    gate.opened.set()
+    barrier.opened.set()
     assert first.result()["file"]["name"] == "one.jpg"
-    assert gate.begun == ["one"]
+    assert barrier.begun == ["one"]
 
 
-def test_a_batch_lets_a_visitor_go_first(address, gate, small, tmp_path):
+def test_a_batch_lets_a_visitor_go_first(address, barrier, small, tmp_path):
     files = [uploaded(named(tmp_path, name)) for name in ("many1", "many2")]
     many = connected(address).submit(files=files, api_name="/batch")
-    until(gate.first.is_set)
+    until(barrier.first.is_set)
     one = connected(address).submit(file=uploaded(named(tmp_path, "one")), api_name="/analyze")
     until(lambda: small._waiting)
-    gate.opened.set()
+    barrier.opened.set()
     assert one.result()["file"]["name"] == "one.jpg"
     assert all(entry["report"] for entry in many.result())
-    assert gate.begun == ["many1", "one", "many2"]
+    assert barrier.begun == ["many1", "one", "many2"]
 
 
 # ------------------------------------------------------------------ a sign of life
@@ -332,7 +332,7 @@ def slow(monkeypatch) -> Settings:
 
 def test_a_slow_detector_is_told_again_and_again(slow):
     steps: list[session.Step] = []
-    session.examine(str(PICTURE), slow, steps.append)
+    session.examine(str(IMAGE), slow, steps.append)
     again = [step for step in steps if step.text.startswith("Examining")]
     assert len(again) >= AGAIN
     assert len({(step.fraction, step.text) for step in again}) == 1
@@ -341,27 +341,27 @@ def test_a_slow_detector_is_told_again_and_again(slow):
 
 def test_a_program_is_told_of_a_slow_detector_again_and_again(address, slow, monkeypatch):
     monkeypatch.setattr(app_api(), "chosen_settings", lambda *_: slow)
-    told: list[object] = []
-    job = connected(address).submit(file=uploaded(PICTURE), api_name="/analyze")
+    statuses: list[object] = []
+    job = connected(address).submit(file=uploaded(IMAGE), api_name="/analyze")
     while not job.done():
         if job.status().progress_data:
-            told.append(job.status())
+            statuses.append(job.status())
         time.sleep(BEAT_S / 4)
-    words = [status.progress_data[0].desc for status in told]
+    words = [status.progress_data[0].desc for status in statuses]
     assert job.result()["verdict"]
     assert any(word.startswith("Examining") for word in words)
-    assert len({status.time for status in told}) >= AGAIN
+    assert len({status.time for status in statuses}) >= AGAIN
 
 
 def test_a_batch_on_the_page_is_told_of_a_slow_detector(slow, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "chosen_settings", lambda *_: slow)
     steps: list[session.Step] = []
-    batch.examined(PICTURE, "quick", read_spacefile(), tmp_path, ENGLISH, steps.append)
+    batch.examined(IMAGE, "quick", read_spacefile(), tmp_path, ENGLISH, steps.append)
     assert len(steps) >= AGAIN
 
 
 def test_the_command_tells_of_a_slow_detector_with_the_seconds_so_far(slow, capsys):
-    assert cli.main(["analyze", str(PICTURE), "--detector", "frequency"]) == 0
+    assert cli.main(["analyze", str(IMAGE), "--detector", "frequency"]) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if "Examining" in line]
     assert len(lines) >= AGAIN
     assert re.fullmatch(r"portrait.jpg: 41% Examining: .*, \d+ s", lines[-1])

@@ -37,33 +37,33 @@ def gray(count: int, level=lambda i: 40 * (i % 5), size: int = 64) -> list[np.nd
 
 
 def click(at_s: float, length_s: float, hz: int = 16_000) -> np.ndarray:
-    sound = np.zeros(int(length_s * hz), np.float32)
-    sound[int(at_s * hz) : int((at_s + 0.05) * hz)] = 0.8
-    return sound
+    audio = np.zeros(int(length_s * hz), np.float32)
+    audio[int(at_s * hz) : int((at_s + 0.05) * hz)] = 0.8
+    return audio
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.2])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_sound_and_pictures_share_one_clock(tmp_path, late_s, suffix):
+def test_audio_and_images_share_one_clock(tmp_path, late_s, suffix):
     """A flash and a click at 1.0 s; the click's stream starts late by 0 or 200 ms."""
     images = gray(75, lambda i: 255 if 25 <= i < 27 else 0)
     path = write_clip(
-        tmp_path / f"clock{suffix}", images, sound=click(1.0, 3.0), sound_late_s=late_s
+        tmp_path / f"clock{suffix}", images, audio=click(1.0, 3.0), audio_late_s=late_s
     )
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames() if p.mean() > 128)
-        sound = clip.audio(0.0, clip.duration_s)
-    speech = np.argmax(np.abs(sound) > 0.2) / 16_000
+        audio = clip.audio(0.0, clip.duration_s)
+    speech = np.argmax(np.abs(audio) > 0.2) / 16_000
     assert speech - flash == pytest.approx(late_s, abs=0.04)
 
 
 def test_a_window_in_the_middle_keeps_the_clock(tmp_path):
     images = gray(250, lambda i: 255 if i == 200 else 0)
-    path = write_clip(tmp_path / "long.mp4", images, sound=click(8.0, 10.0))
+    path = write_clip(tmp_path / "long.mp4", images, audio=click(8.0, 10.0))
     with Clip(path) as clip:
         flash = next(t for t, p in clip.frames(7.0, 9.0) if p.mean() > 128)
-        sound = clip.audio(7.0, 9.0)
-    speech = 7.0 + np.argmax(np.abs(sound) > 0.2) / 16_000
+        audio = clip.audio(7.0, 9.0)
+    speech = 7.0 + np.argmax(np.abs(audio) > 0.2) / 16_000
     assert flash == pytest.approx(8.0, abs=1e-3)
     assert speech == pytest.approx(8.0, abs=0.04)
 
@@ -80,7 +80,7 @@ np.save(sys.argv[1], heard)
 """
 
 
-def test_sound_of_any_number_of_channels_becomes_mono(tmp_path):
+def test_audio_of_any_number_of_channels_becomes_mono(tmp_path):
     """In a child, because eight planar channels once crashed the process."""
     kinds = [(c, layout) for c in ("aac", "libopus", "pcm_s16le") for layout in LAYOUTS]
     paths = [write_surround(tmp_path / f"{c}-{layout}.mkv", c, layout) for c, layout in kinds]
@@ -96,22 +96,22 @@ def test_sound_of_any_number_of_channels_becomes_mono(tmp_path):
 def write_surround(path, codec: str, layout: str):
     """A second of images with a tone of 0.5 in the center channel, or in the first one."""
     channels = [c.name for c in av.AudioLayout(layout).channels]
-    sound = np.zeros((48_000, len(channels)), np.float32)
+    audio = np.zeros((48_000, len(channels)), np.float32)
     voice = channels.index("FC") if "FC" in channels else 0
-    sound[:, voice] = 0.5 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
+    audio[:, voice] = 0.5 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
-        audio = container.add_stream(codec, rate=48_000, layout=layout)
+        stream = container.add_stream(codec, rate=48_000, layout=layout)
         for image in gray(25):
             container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(video.encode())
         for start in range(0, 48_000, 960):
-            piece = sound[start : start + 960].reshape(1, -1)
+            piece = audio[start : start + 960].reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(piece, format="flt", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
-            container.mux(audio.encode(frame))
-        container.mux(audio.encode())
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
     return path
 
 
@@ -209,7 +209,7 @@ def test_a_wrong_name_is_said_and_forgiven(tmp_path):
         assert any("PNG" in w for w in clip.warnings)
 
 
-def test_animated_pictures_are_clips(tmp_path):
+def test_animated_images_are_clips(tmp_path):
     pages = [Image.fromarray(p) for p in gray(8)]
     for name in ("a.gif", "a.webp"):
         pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:], duration=100)
@@ -241,9 +241,9 @@ def test_stretches_are_made_when_they_are_asked_for():
 
 
 @pytest.mark.parametrize("claimed_hz", [7, 2_000_000, 2**31 - 1])
-def test_an_absurd_sample_rate_costs_the_sound_only(tmp_path, claimed_hz):
+def test_an_absurd_sample_rate_costs_the_audio_only(tmp_path, claimed_hz):
     path = write_clip(
-        tmp_path / "rate.avi", gray(25), sound=click(0.2, 1.0), sound_codec="pcm_s16le"
+        tmp_path / "rate.avi", gray(25), audio=click(0.2, 1.0), audio_codec="pcm_s16le"
     )
     data = bytearray(path.read_bytes())
     rate_at = data.index(b"strf", data.index(b"auds")) + 12
@@ -278,7 +278,7 @@ def test_a_video_of_too_many_pixels_is_read_up_to_a_bound(tmp_path, monkeypatch)
     ("suffix", "animated"),
     [(".webp", True), (".png", True), *((s, False) for s in (".webp", ".png", ".jpg", ".tiff"))],
 )
-def test_a_picture_cut_anywhere_is_read_in_part_or_ends_in_a_sentence(tmp_path, suffix, animated):
+def test_an_image_cut_anywhere_is_read_in_part_or_ends_in_a_sentence(tmp_path, suffix, animated):
     pages = [Image.fromarray(p) for p in moving_noise(6)]
     whole = tmp_path / f"whole{suffix}"
     pages[0].save(whole, **{"save_all": True, "append_images": pages[1:]} if animated else {})
@@ -293,15 +293,15 @@ def test_a_picture_cut_anywhere_is_read_in_part_or_ends_in_a_sentence(tmp_path, 
             assert error.code == "decode_failed"
 
 
-def test_pictures_without_a_decoder_end_in_a_sentence(tmp_path):
+def test_images_without_a_decoder_end_in_a_sentence(tmp_path):
     path = write_clip(tmp_path / "strange.mkv", gray(25))
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
     with pytest.raises(UserError, match="coding that cannot be decoded"):
         Clip(path)
 
 
-def test_sound_without_a_decoder_costs_the_sound_only(tmp_path):
-    path = write_clip(tmp_path / "strange.mkv", gray(25), sound=click(0.2, 1.0))
+def test_audio_without_a_decoder_costs_the_audio_only(tmp_path):
+    path = write_clip(tmp_path / "strange.mkv", gray(25), audio=click(0.2, 1.0))
     path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
     with Clip(path) as clip:
         assert not clip.has_audio
@@ -472,7 +472,7 @@ def test_the_crop_of_a_large_face_is_the_one_of_the_whole_image_shrunk_to_the_la
 
 def test_the_table_of_a_long_file_says_what_its_packets_say(portrait, tmp_path, monkeypatch):
     images = moving_portrait(portrait, 90, 64)
-    path = write_clip(tmp_path / "long.mp4", images, sound=np.zeros(60_000, np.float32))
+    path = write_clip(tmp_path / "long.mp4", images, audio=np.zeros(60_000, np.float32))
     results = []
     for long_frames in (10**9, 50):
         monkeypatch.setattr(scan_room, "LONG_FRAMES", long_frames)

@@ -19,10 +19,10 @@ from hub.spacefile import read_spacefile
 from report import render
 from report.export import to_text
 from report.language import ENGLISH, languages
-from stop import current_stop
 from tests.made_analysis import made_analysis
-from tests.test_app import PATIENCE_MS, PICTURE, SIZES, VIDEO, WELCOME, Watched, barriers
+from tests.test_app import IMAGE, PATIENCE_MS, SIZES, VIDEO, WELCOME, Watched, barriers
 from ui import batch, compare, models, replay, results, session
+from ui.jobs import current_stop
 from ui.registry import TABS
 from verdict.levels import Level
 
@@ -101,9 +101,9 @@ def test_what_is_pressed_is_answered_at_once(watched):
 
 
 def test_the_benchmark_of_the_page_waits_for_one_thing_after_the_other(watched, address):
-    ready, playable, moved, found, verdict = visit(watched.page, address, VIDEO)
+    ready, playable, moved, first, verdict = visit(watched.page, address, VIDEO)
     assert 0 < ready <= playable
-    assert 0 < moved <= found <= verdict
+    assert 0 < moved <= first <= verdict
 
 
 def test_somebody_without_a_mouse_gets_from_the_drop_zone_to_the_report(watched, tmp_path):
@@ -136,10 +136,10 @@ def tab_to(page, selector: str) -> None:
 def test_recordings_given_as_real_reach_the_analysis(watched, made):
     page = watched.page
     page.click("#reference button")
-    page.set_input_files("#references input[type=file]", [str(PICTURE), str(VIDEO)])
+    page.set_input_files("#references input[type=file]", [str(IMAGE), str(VIDEO)])
     page.wait_for_selector(f"#references :text('{VIDEO.stem}')")
     watched.analyze(VIDEO)
-    assert made.references == [PICTURE.name, VIDEO.name]
+    assert made.references == [IMAGE.name, VIDEO.name]
 
 
 def test_a_wrong_answer_becomes_a_text_and_both_copies_of_the_face_are_there(watched):
@@ -186,7 +186,7 @@ def test_a_visitor_who_switches_to_german_reads_result_and_report_in_german(
 def test_two_checkpoints_are_compared_and_a_comparison_can_be_stopped(watched, monkeypatch):
     page = watched.page
     page.get_by_role("tab", name="Compare").click()
-    page.set_input_files("#compare-file input[type=file]", str(PICTURE))
+    page.set_input_files("#compare-file input[type=file]", str(IMAGE))
     page.wait_for_selector("#compare-file :text('portrait')")
     stopped(page, monkeypatch, compare, "examine", "compare-go")
     page.click("#compare-go")
@@ -240,7 +240,7 @@ def test_a_table_of_files_is_sorted_by_level_and_by_number(watched, monkeypatch,
     }
     monkeypatch.setattr(batch, "examined", lambda path, *_: rows[path.name])
     for name in rows:
-        (tmp_path / name).write_bytes(PICTURE.read_bytes())
+        (tmp_path / name).write_bytes(IMAGE.read_bytes())
     page = watched.page
     page.get_by_role("tab", name="Batch").click()
     page.set_input_files("#batch-files input[type=file]", [str(tmp_path / name) for name in rows])
@@ -322,9 +322,9 @@ def test_long_german_words_are_neither_cut_nor_on_each_other_on_a_phone(browser,
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
-    """The HTML report of two people in a video, in the language that takes most room."""
+    """The HTML report of two people in a video."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render.to_html(made_analysis(), languages()["de"]), "utf-8")
+    path.write_text(render.to_html(made_analysis()), "utf-8")
     return path
 
 
@@ -348,12 +348,12 @@ def test_no_tab_and_no_report_shuts_anybody_out_on_a_phone(browser, address, mad
     page.wait_for_selector("#player .stage video")
     page.click("#go")
     page.wait_for_selector("#timeline .cell", state="attached")
-    found = barriers(page)
+    problems = barriers(page)
     for tab in TABS[1:]:
         page.get_by_role("tab", name=tab.title).click()
         page.wait_for_timeout(300)
-        found += barriers(page)
+        problems += barriers(page)
     page.goto(report.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    assert found + barriers(page) == []
+    assert problems + barriers(page) == []
     page.close()

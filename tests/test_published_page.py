@@ -104,7 +104,7 @@ def speaking(tmp_path_factory, portrait, speech) -> Path:
             for frame, px in zip(frames, openings, strict=True)
         ]
     path = tmp_path_factory.mktemp("clips") / "speaking.mp4"
-    return write_clip(path, talking, sound=speech[: SECONDS * 16_000])
+    return write_clip(path, talking, audio=speech[: SECONDS * 16_000])
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ TRAINED_BY = re.compile(r"python -m training\.recipe (\w+)")
 
 def test_there_is_a_recipe_for_each_checkpoint_that_says_so_and_for_detectors_only():
     cards = catalog.DEFAULTS.glob("*/README.md")
-    said = {name for card in cards for name in TRAINED_BY.findall(card.read_text("utf-8"))}
-    assert said == set(recipe.RECIPES) <= set(names())
+    stated = {name for card in cards for name in TRAINED_BY.findall(card.read_text("utf-8"))}
+    assert stated == set(recipe.RECIPES) <= set(names())
 
 
 @pytest.mark.parametrize("detector", recipe.RECIPES)

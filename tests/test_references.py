@@ -89,9 +89,9 @@ def test_a_reference_moves_the_verdict_by_its_level_and_is_named(pair):
     assert sums[0] - sums[1] == pytest.approx(
         shift * against.verdict.opinion.weights["generation"], abs=1e-6
     )
-    told = to_json(against)
-    assert told["references"][0]["sha256"] == reference.sha256
-    assert told["findings"][0]["level_shift"] == pytest.approx(shift)
+    report = to_json(against)
+    assert report["references"][0]["sha256"] == reference.sha256
+    assert report["findings"][0]["level_shift"] == pytest.approx(shift)
     assert "portrait.jpg" in to_html(against)
 
 

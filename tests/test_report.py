@@ -50,18 +50,18 @@ from tests.made_analysis import (
     DURATION_S,
     NUMBERS,
     SIZE_WH,
-    drawn_picture,
+    drawn_image,
     face_image,
     finding,
     made_analysis,
-    made_picture,
+    made_image,
     no_finding,
 )
 from verdict.fusion import fuse
 from verdict.levels import ENFSI, Level
 from verdict.reference import Reference
 
-CASES = {"two people": made_analysis, "nothing assessable": made_picture}
+CASES = {"two people": made_analysis, "nothing assessable": made_image}
 
 
 @pytest.fixture(params=CASES, ids=list(CASES))
@@ -147,7 +147,7 @@ def test_the_unit_of_a_measure_comes_from_its_name():
 # ------------------------------------------------------------------ images
 
 
-def test_marking_leaves_the_picture_as_it_was():
+def test_marking_leaves_the_image_as_it_was():
     result = made_analysis()
     before = result.keyframes[0].image.copy()
     drawn = draw.annotated(result, result.keyframes[0])
@@ -206,8 +206,8 @@ def test_a_number_that_is_not_counted_is_drawn_differently():
     assert {row.counted for row in line.rows if row.cells} == {True, False}
 
 
-def test_a_picture_has_no_timeline():
-    assert timelines.timeline(made_picture()) is None
+def test_an_image_has_no_timeline():
+    assert timelines.timeline(made_image()) is None
 
 
 def test_ticks_are_few_and_round():
@@ -335,14 +335,14 @@ def test_what_is_counted_against_is_said_once_and_in_both_places():
 
 def test_how_the_evidence_adds_up_is_a_card_and_its_weights_are_folded():
     text = render.answer(made_analysis())
-    seen, folded = text.split('class="folded"')
-    assert "How the evidence adds up" in seen and "Start of every sum" in seen
-    assert not re.search(r"× \d", seen) and re.search(r"× \d", folded)
+    shown, folded = text.split('class="folded"')
+    assert "How the evidence adds up" in shown and "Start of every sum" in shown
+    assert not re.search(r"× \d", shown) and re.search(r"× \d", folded)
 
 
 def test_what_counts_what_does_not_and_who_could_not_judge_stand_apart():
     text = render.answer(made_analysis())
-    result = made_picture()
+    result = made_image()
     assert text.index(">Evidence<") < text.index("Motion of the face") < text.index("Shown, not")
     assert text.index("Shown, not") < text.index("Fine detail and spectrum")
     assert ">Evidence<" not in (silent := render.answer(result)) and "Could not judge" in silent
@@ -460,7 +460,7 @@ def test_a_lag_that_could_not_be_compared_breaks_the_line():
     assert plot is not None and len(plot.lanes[0].lines) == 2
 
 
-def test_boxes_for_the_player_lie_inside_the_picture():
+def test_boxes_for_the_player_lie_inside_the_image():
     sent = overlay(made_analysis())
     assert [face["key"] for face in sent["faces"]] == ["some", "none"]
     for face in sent["faces"]:
@@ -497,7 +497,7 @@ def test_the_re_encoded_copy_differs_and_has_the_same_size():
     pair = draw.re_encoded_pair(made_analysis())
     assert pair is not None and pair[0].shape == pair[1].shape == (640, 640, 3)
     assert not np.array_equal(*pair)
-    assert draw.re_encoded_pair(made_picture()) is None
+    assert draw.re_encoded_pair(made_image()) is None
 
 
 # ------------------------------------------------------------------ languages
@@ -511,7 +511,7 @@ def test_every_language_fills_in_the_same_names():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "said"),
+    ("ratio", "verbal"),
     [
         (1.9, "no support for either side"),
         (5.0, "weak support for manipulation"),
@@ -522,8 +522,8 @@ def test_every_language_fills_in_the_same_names():
         (2e6, "extremely strong support for manipulation"),
     ],
 )
-def test_the_verbal_scale_is_that_of_the_guideline_and_says_for_which_side(ratio, said):
-    assert support(math.log(ratio)) == said
+def test_the_verbal_scale_is_that_of_the_guideline_and_says_for_which_side(ratio, verbal):
+    assert support(math.log(ratio)) == verbal
     assert f"log₁₀ LR {words.signed(math.log10(ratio))}" in words.ratio(math.log(ratio))
 
 
@@ -641,7 +641,7 @@ def test_a_figure_reads_as_its_card_says():
 # ------------------------------------------------------------------ page
 
 
-class _Seen(HTMLParser):
+class _Elements(HTMLParser):
     """Collects tags and addresses."""
 
     def __init__(self):
@@ -654,7 +654,7 @@ class _Seen(HTMLParser):
 
 
 def test_the_page_stands_alone(analysis):
-    observed = _Seen()
+    observed = _Elements()
     observed.feed(render.to_html(analysis))
     assert "script" not in observed.tags
     assert all(address.startswith("data:image/") for address in observed.addresses)
@@ -684,7 +684,7 @@ def test_nothing_identifies_anybody_without_a_case_number():
 
 
 def test_nothing_calibrated_means_no_probability():
-    observed = view.view(made_picture())
+    observed = view.view(made_image())
     assert observed.probability is None
     assert observed.gauge is None
 
@@ -802,12 +802,12 @@ def drawn_clip(tmp_path_factory):
     from tests.conftest import write_clip
 
     moment = np.arange(0, DURATION_S, 1 / 16_000)
-    sound = (0.3 * np.sin(2 * np.pi * 300 * moment) * (moment > 3)).astype(np.float32)
-    images = [drawn_picture(5 * math.sin(i / 10)) for i in range(150)]
-    return write_clip(tmp_path_factory.mktemp("drawn") / "clip.mp4", images, sound=sound)
+    audio = (0.3 * np.sin(2 * np.pi * 300 * moment) * (moment > 3)).astype(np.float32)
+    images = [drawn_image(5 * math.sin(i / 10)) for i in range(150)]
+    return write_clip(tmp_path_factory.mktemp("drawn") / "clip.mp4", images, audio=audio)
 
 
-def test_the_annotated_video_keeps_length_pictures_and_sound(drawn_clip, tmp_path):
+def test_the_annotated_video_keeps_length_images_and_audio(drawn_clip, tmp_path):
     target = video.write_video(made_analysis(), drawn_clip, tmp_path / "out.mp4")
     with Clip(target) as clip, Clip(drawn_clip) as before:
         assert clip.duration_s == pytest.approx(before.duration_s, abs=0.05)
@@ -828,9 +828,9 @@ def test_boxes_are_shown_only_while_a_face_was_followed():
     assert video.boxes_at(result, DURATION_S + 1) == {}
 
 
-def test_a_picture_has_no_annotated_video(tmp_path):
+def test_an_image_has_no_annotated_video(tmp_path):
     with pytest.raises(UserError):
-        video.write_video(made_picture(), "x.png", tmp_path / "out.mp4")
+        video.write_video(made_image(), "x.png", tmp_path / "out.mp4")
 
 
 def test_every_term_of_the_glossary_is_explained_in_german():

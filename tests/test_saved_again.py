@@ -31,7 +31,7 @@ def saved(folder: Path, pixels: np.ndarray, *qualities: int) -> Path:
 
 
 @pytest.mark.parametrize("quality", [50, 70, 85, 90, 95, 98])
-def test_a_picture_saved_once_is_not_called_saved_twice(tmp_path, portrait, quality):
+def test_an_image_saved_once_is_not_called_saved_twice(tmp_path, portrait, quality):
     path = saved(tmp_path, portrait, quality)
     assert not saved_twice(path)
     with Image.open(path) as image:
@@ -40,7 +40,7 @@ def test_a_picture_saved_once_is_not_called_saved_twice(tmp_path, portrait, qual
 
 
 @pytest.mark.parametrize("qualities", [(50, 75), (60, 80), (70, 90), (75, 95), (85, 95)])
-def test_a_picture_saved_again_at_a_higher_quality_shows_it(tmp_path, portrait, qualities):
+def test_an_image_saved_again_at_a_higher_quality_shows_it(tmp_path, portrait, qualities):
     path = saved(tmp_path, portrait, *qualities)
     assert saved_twice(path)
     with Clip(path) as clip:
@@ -48,7 +48,7 @@ def test_a_picture_saved_again_at_a_higher_quality_shows_it(tmp_path, portrait, 
     assert any("at least twice" in note for note in notes)
 
 
-def test_a_plain_picture_is_not_judged(tmp_path):
+def test_a_plain_image_is_not_judged(tmp_path):
     assert not saved_twice(saved(tmp_path, np.full((256, 256, 3), 90, np.uint8), 60, 90))
     assert not saved_twice(saved(tmp_path, np.zeros((8, 8, 3), np.uint8), 60, 90))
 
@@ -80,7 +80,7 @@ DAY_S, IN_2024_S = 86_400, 3_800_000_000
 
 
 @pytest.mark.parametrize(
-    ("changed_s", "edits", "said"),
+    ("changed_s", "edits", "note"),
     [
         (IN_2024_S, (0,), ""),
         (IN_2024_S + 5, (-1, 1024), ""),
@@ -89,10 +89,10 @@ DAY_S, IN_2024_S = 86_400, 3_800_000_000
         (IN_2024_S, (0, 9000, 4000), "3 stretches"),
     ],
 )
-def test_the_container_tells_cuts_and_later_changes(tmp_path, changed_s, edits, said):
+def test_the_container_tells_cuts_and_later_changes(tmp_path, changed_s, edits, note):
     notes = list(movie_notes(read_movie(movie(tmp_path, IN_2024_S, changed_s, edits))))
-    assert len(notes) == (1 if said else 0)
-    assert said in "".join(notes)
+    assert len(notes) == (1 if note else 0)
+    assert note in "".join(notes)
 
 
 def test_absurd_boxes_end_well(tmp_path):
@@ -115,7 +115,7 @@ def exif(**moments: str) -> Tags:
 
 
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "note"),
     [
         (exif(DateTimeOriginal="2024:05:01 10:00:00", DateTime="2024:05:01 10:00:00"), ""),
         (exif(DateTimeOriginal="2024:05:01 10:00:00", DateTime="2024:05:02 09:00:00"), ""),
@@ -127,7 +127,7 @@ def exif(**moments: str) -> Tags:
                Tag("XMP", "xmp:CreateDate", "2021-01-01T00:00:00Z")]), "two moments"),
     ],
 )  # fmt: skip
-def test_moments_are_held_against_each_other(tags, said):
+def test_moments_are_held_against_each_other(tags, note):
     notes = list(contradictions(tags))
-    assert len(notes) == (1 if said else 0), notes
-    assert said in "".join(notes)
+    assert len(notes) == (1 if note else 0), notes
+    assert note in "".join(notes)

@@ -27,7 +27,7 @@ from tests.conftest import ROOT, moving_portrait, write_clip
 from tests.tiny_models import bright_is_fake
 from ui import jobs, keeping, session
 
-PICTURE = ROOT / "examples" / "portrait.jpg"
+IMAGE = ROOT / "examples" / "portrait.jpg"
 AT_ONCE_S = 1.0  # of this process's CPU time, which busy cores do not stretch: then a job has ended
 START_S = 120.0  # for a server process to answer, on busy cores
 
@@ -136,7 +136,7 @@ def test_six_canceled_analyses_hold_nobody_up(address, clip, watch):
         watch.wait_for_end()
         assert watch.ended_at - asked_at < AT_ONCE_S
     assert (watch.begun, watch.most_at_once) == (6, 1)
-    report = connected(address).predict(file=uploaded(PICTURE), api_name="/analyze")
+    report = connected(address).predict(file=uploaded(IMAGE), api_name="/analyze")
     assert report["file"]["kind"] == "picture"
 
 
@@ -166,7 +166,7 @@ def test_a_reader_that_is_killed_in_the_middle_costs_its_file_only(address, clip
     cell.kill()
     with pytest.raises(Exception, match="reader_crashed"):
         job.result()
-    report = client.predict(file=uploaded(PICTURE), api_name="/analyze")
+    report = client.predict(file=uploaded(IMAGE), api_name="/analyze")
     assert report["file"]["kind"] == "picture"
     assert cells() == []
 
@@ -181,7 +181,7 @@ def test_two_visitors_with_two_checkpoints_do_not_cross(address, tmp_path):
     def visit(name: str) -> None:
         chosen = {"spatial": str(folders[name])}
         data[name] = connected(address).predict(
-            file=uploaded(PICTURE), checkpoints=chosen, api_name="/analyze"
+            file=uploaded(IMAGE), checkpoints=chosen, api_name="/analyze"
         )
 
     visitors = [threading.Thread(target=visit, args=(name,)) for name in folders]
@@ -363,13 +363,13 @@ def started(home: dict[str, str], *before: str) -> tuple[subprocess.Popen, str]:
 
 def private_files(folder: Path) -> list[Path]:
     """Copies of the image that a visitor sent, and reports about it."""
-    sent = PICTURE.read_bytes()
+    sent = IMAGE.read_bytes()
     return [p for p in folder.rglob("*") if p.is_file() and p.read_bytes() == sent + b"private"]
 
 
 def test_what_a_killed_server_left_is_deleted_when_the_next_one_starts(home, tmp_path):
     mine = tmp_path / "mine.jpg"
-    mine.write_bytes(PICTURE.read_bytes() + b"private")
+    mine.write_bytes(IMAGE.read_bytes() + b"private")
     selected = tmp_path / f"{keeping.ROOT_NAME}-{os.getuid()}"
     first, address = started(home)
     try:

@@ -7,8 +7,8 @@ import pytest
 
 from detectors.landmarks.skin import REGIONS, SIDE_PX, SIGMAS_PX, measure_skin
 
-PICTURES = 50
-TIMES_S = np.arange(PICTURES) / 25.0
+IMAGES = 50
+TIMES_S = np.arange(IMAGES) / 25.0
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -18,7 +18,7 @@ def texture(seed: int = 0) -> np.ndarray:
 
 
 def still() -> np.ndarray:
-    return np.repeat(texture()[None], PICTURES, 0)
+    return np.repeat(texture()[None], IMAGES, 0)
 
 
 def test_every_band_and_region_has_its_four_measures():
@@ -27,16 +27,16 @@ def test_every_band_and_region_has_its_four_measures():
     assert all(np.isfinite(value) for value in result.values())
 
 
-def test_a_frozen_cheek_does_not_change_and_new_noise_in_every_picture_does():
+def test_a_frozen_cheek_does_not_change_and_new_noise_in_every_image_does():
     frozen = measure_skin(still(), TIMES_S)
-    noisy = still().astype(float) + np.random.default_rng(1).normal(0, 12, (PICTURES, 192, 192, 1))
+    noisy = still().astype(float) + np.random.default_rng(1).normal(0, 12, (IMAGES, 192, 192, 1))
     noisy = measure_skin(np.clip(noisy, 0, 255).astype(np.uint8), TIMES_S)
     assert frozen["skin_change_cheek_0"] < noisy["skin_change_cheek_0"] - 3
 
 
 def test_rest_with_one_burst_of_movement_is_more_uneven_than_steady_movement():
-    steady = np.stack([np.roll(texture(), i, 1) for i in range(PICTURES)])
-    shifts = np.where((np.arange(PICTURES) > 20) & (np.arange(PICTURES) < 26), 1, 0).cumsum()
+    steady = np.stack([np.roll(texture(), i, 1) for i in range(IMAGES)])
+    shifts = np.where((np.arange(IMAGES) > 20) & (np.arange(IMAGES) < 26), 1, 0).cumsum()
     burst = np.stack([np.roll(texture(), int(i), 1) for i in shifts])
     for band in range(2):
         name = f"skin_burst_cheek_{band}"

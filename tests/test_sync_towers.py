@@ -371,7 +371,7 @@ def speaking(tmp_path_factory, portrait) -> tuple[Window, FaceTrack]:
     time = np.arange(40_000) / 16_000
     buzz = 0.3 * np.sin(2 * np.pi * 140 * time) * (1 + np.sin(2 * np.pi * 4 * time)) / 2
     path = tmp_path_factory.mktemp("clips") / "buzz.mp4"
-    write_clip(path, moving_portrait(portrait, 63), sound=buzz.astype(np.float32))
+    write_clip(path, moving_portrait(portrait, 63), audio=buzz.astype(np.float32))
     with Clip(path) as clip, FaceFinder() as finder:
         window = read_window(clip, plan(clip.duration_s, Mode.QUICK)[0], finder, IdentityLinker())
     (track,) = window.tracks

@@ -58,14 +58,14 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("deed", "said"),
+    ("deed", "sentence"),
     [("crash", "crash brought down"), ("spin", "too long"), ("call", "PermissionError"), LOOK],
 )
 def test_what_brings_down_the_trial_is_refused_and_never_loaded_here(
-    checkpoint, monkeypatch, deed, said
+    checkpoint, monkeypatch, deed, sentence
 ):
     monkeypatch.setattr(nursery, "ANSWER_CPU_S", 2)
-    with pytest.raises(UserError, match=said) as why:
+    with pytest.raises(UserError, match=sentence) as why:
         Pool().detector(Deed, replace(checkpoint, name=deed, sha256=deed), "cpu")
     assert why.value.code == "weights_refused"
 

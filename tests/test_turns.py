@@ -29,14 +29,14 @@ def voices(tmp_path_factory) -> dict[str, np.ndarray]:
     """Two voices of espeak-ng, six seconds each, (n,) float32 at 16 kHz."""
     if shutil.which("espeak-ng") is None:
         pytest.skip("espeak-ng is not installed, so there is no voice to test with")
-    folder, said = tmp_path_factory.mktemp("voices"), {}
+    folder, recordings = tmp_path_factory.mktemp("voices"), {}
     for name, voice in (("low", "en+m3"), ("high", "en+f4")):
         path = folder / f"{name}.wav"
         subprocess.run(["espeak-ng", "-v", voice, "-w", str(path), TEXT], check=True)
         with Clip(path) as clip:
-            sound = clip.audio(0.0, clip.duration_s)
-        said[name] = np.tile(sound, 2)[: 6 * HZ]
-    return said
+            audio = clip.audio(0.0, clip.duration_s)
+        recordings[name] = np.tile(audio, 2)[: 6 * HZ]
+    return recordings
 
 
 def window_of(start_s: float, audio: np.ndarray) -> Window:

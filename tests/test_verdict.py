@@ -193,7 +193,7 @@ def test_a_spotless_face_does_not_clear_a_redrawn_mouth():
     assert opinion.contributions["spatial"] == opinion.contributions["generation"]
 
 
-def test_a_spotless_picture_does_not_clear_a_foreign_voice_nor_the_other_way_round():
+def test_a_spotless_image_does_not_clear_a_foreign_voice_nor_the_other_way_round():
     weights = dict.fromkeys(NAMES, 1.0)
     numbers = FusionParameters(0, weights, 4.0, LIMITS, LIMITS, "test", "", WAYS)
     dubbed = fuse([finding("spatial", -3.0), finding("sync", 3.4)], numbers=numbers)
@@ -222,7 +222,7 @@ def test_the_fitted_numbers_are_complete():
         assert limits.strong > limits.some > limits.none
 
 
-def test_a_picture_and_a_clip_have_levels_of_their_own():
+def test_an_image_and_a_clip_have_levels_of_their_own():
     numbers = replace(NUMBERS, image=Thresholds(2.8, 2.0, -0.5))
     result = [finding("spatial", 2.5)]  # 1.7 in all
     assert fuse(result, image=True, numbers=numbers).level == Level.INCONCLUSIVE

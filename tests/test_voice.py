@@ -49,8 +49,8 @@ EMPTY = "No checkpoint that judges voices comes with this program; choose one by
 @pytest.fixture(scope="module")
 def talk(speech: np.ndarray) -> np.ndarray:
     """(n,) float32 at 16 kHz: nine seconds of speech, then three of silence."""
-    said = np.concatenate([speech, speech, speech])[: 9 * HZ]
-    return np.concatenate([said, np.zeros(3 * HZ, np.float32)])
+    words = np.concatenate([speech, speech, speech])[: 9 * HZ]
+    return np.concatenate([words, np.zeros(3 * HZ, np.float32)])
 
 
 @pytest.fixture(scope="module")
@@ -213,8 +213,8 @@ def test_a_head_that_is_missing_and_weights_that_are_not_numbers_are_refused(tmp
 
 
 def test_the_wrong_role_is_named_with_the_right_one(tmp_path, folder):
-    picture = write_model(tmp_path / "vit", "vit")
-    for role, spec, right in (("voice", picture, "spatial"), ("spatial", folder, "voice")):
+    image = write_model(tmp_path / "vit", "vit")
+    for role, spec, right in (("voice", image, "spatial"), ("spatial", folder, "voice")):
         with pytest.raises(UserError, match=f"Choose it for {right}"):
             load_detector(role, Settings(checkpoints={role: str(spec)}), POOL)
 
@@ -265,9 +265,9 @@ def test_each_window_with_speech_has_a_number_and_the_file_their_mean(folder, re
     assert judged(recording, folder).findings[0].score == finding.score
 
 
-def test_the_sound_of_a_video_is_judged_beside_its_faces(folder, tmp_path, portrait, talk):
+def test_the_audio_of_a_video_is_judged_beside_its_faces(folder, tmp_path, portrait, talk):
     frames = moving_portrait(portrait, 125, 160)
-    path = write_clip(tmp_path / "a.mp4", frames, sound=talk[: 5 * HZ])
+    path = write_clip(tmp_path / "a.mp4", frames, audio=talk[: 5 * HZ])
     settings = Settings(Mode.QUICK, ("spatial", "voice"), {"voice": str(folder)}, stability=False)
     result = analyze(path, settings, pool=POOL)
     by_name = {finding.detector: finding for finding in result.findings}

@@ -89,7 +89,7 @@ def test_the_endpoint_judges_the_voice_of_a_recording_and_of_a_video(
 
     client = Client(address, verbose=False)
     frames = moving_portrait(portrait, 100, 160)
-    video = write_clip(tmp_path / "a.mp4", frames, sound=speech[: 4 * 16_000])
+    video = write_clip(tmp_path / "a.mp4", frames, audio=speech[: 4 * 16_000])
     for path, kind in ((recording, "audio"), (video, "video")):
         report = client.submit(
             file=handle_file(str(path)), checkpoints={"voice": BASE}, api_name="/analyze"

@@ -74,7 +74,7 @@ NOT_PROSE = {"CHANGELOG.md", "LOG.md"}  # history
 FILES = [
     path
     for path in sorted(ROOT.rglob("*.py"))
-    if not {".venv", "tests", "artifacts"} & set(path.relative_to(ROOT).parts)
+    if not {".venv", "artifacts"} & set(path.relative_to(ROOT).parts)
 ]
 
 DOCS = [

@@ -131,15 +131,15 @@ def test_a_cell_has_as_many_threads_as_the_program_was_told(monkeypatch):
     assert threads_of_both(0)[1] == {"torch": 0, "cv2": 3, "ffmpeg": 3}
 
 
-@pytest.mark.parametrize(("said", "meant"), [("3", 3), ("2,1", 2), ("0", 1)])
-def test_the_number_of_threads_is_that_of_openmp(monkeypatch, said, meant):
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
+@pytest.mark.parametrize(("value", "meant"), [("3", 3), ("2,1", 2), ("0", 1)])
+def test_the_number_of_threads_is_that_of_openmp(monkeypatch, value, meant):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert threads() == meant
 
 
-@pytest.mark.parametrize("said", ["", "many"])
-def test_without_a_number_each_core_of_the_process_gets_a_thread(monkeypatch, said):
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
+@pytest.mark.parametrize("value", ["", "many"])
+def test_without_a_number_each_core_of_the_process_gets_a_thread(monkeypatch, value):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert threads() == len(os.sched_getaffinity(0))
 
 

@@ -103,9 +103,9 @@ def test_a_codec_returns_shape_and_step(portrait):
     for frame, image in zip(frames, decoded, strict=True):
         assert np.abs(image.astype(int) - frame).mean() < 6
     audio = tone(1.0, 0.25)
-    heard = through_aac(audio, 48_000)
-    assert heard.shape == audio.shape
-    lags = [np.dot(np.roll(heard, lag), audio) for lag in range(-40, 41)]
+    decoded = through_aac(audio, 48_000)
+    assert decoded.shape == audio.shape
+    lags = [np.dot(np.roll(decoded, lag), audio) for lag in range(-40, 41)]
     assert np.argmax(lags) == 40, "in step"
 
 

@@ -21,7 +21,7 @@ _VIT = {
     "image_size": SIZE_PX,
     "patch_size": 8,
 }
-PICTURE_FAMILIES = {
+IMAGE_FAMILIES = {
     "vit": ("ViTConfig", "ViTForImageClassification", _VIT),
     "deit": ("DeiTConfig", "DeiTForImageClassification", _VIT),
     "beit": ("BeitConfig", "BeitForImageClassification", _VIT),
@@ -100,7 +100,7 @@ VIDEO_FAMILIES = {
         },
     ),
 }
-FAMILIES = PICTURE_FAMILIES | VIDEO_FAMILIES
+FAMILIES = IMAGE_FAMILIES | VIDEO_FAMILIES
 
 
 def write_model(

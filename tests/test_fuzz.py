@@ -8,7 +8,9 @@ that process is there for it; a mistake of ours is not.
 from __future__ import annotations
 
 import os
+import re
 import struct
+import sys
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +23,7 @@ from PIL import Image, PngImagePlugin
 
 from errors import UserError
 from media.reader import coding_of, open_reader
+from media.sniff import sniff
 from media.windows import plan
 from tests.conftest import write_audio, write_clip
 
@@ -31,10 +34,14 @@ VIDEOS = (
     ("a.mp4", "libx264", "aac"), ("b.mkv", "mpeg4", "libmp3lame"), ("c.webm", "libvpx", "libopus"),
     ("d.avi", "mpeg4", "pcm_s16le"), ("e.ts", "mpeg2video", "mp2"), ("f.mov", "libx264", "aac"),
     ("g.flv", "flv", "aac"), ("h.gif", "gif", None), ("i.wmv", "msmpeg4v3", None),
+    ("x.mpg", "mpeg2video", "mp2"), ("y.m2v", "mpeg2video", None), ("z.mp4", "libx265", "ac3"),
+    ("1.mp4", "libsvtav1", "libopus"), ("2.webm", "libvpx-vp9", "libopus"),
+    ("3.mkv", "ffv1", "flac"),
 )  # fmt: skip
 AUDIO = (
-    ("q.mp3", "libmp3lame"), ("r.wav", "pcm_s16le"), ("s.m4a", "aac"), ("t.ogg", "libopus"),
-    ("u.opus", "libopus"), ("v.flac", "flac"), ("w.aac", "aac"),
+    ("q.mp3", "libmp3lame"), ("r.wav", "pcm_s16le"), ("s.m4a", "alac"), ("t.ogg", "libopus"),
+    ("u.opus", "libopus"), ("v.flac", "flac"), ("w.aac", "aac"), ("4.wma", "libmp3lame"),
+    ("5.mka", "ac3"),
 )  # fmt: skip
 IMAGES = ("j.jpg", "k.png", "l.webp", "m.bmp", "n.tif", "o.gif", "p.avif")
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><a Iptc4xmpExt:DigitalSourceType='x'/></x:xmpmeta>"
@@ -150,11 +157,17 @@ def test_a_mutated_file_ends_in_an_answer_or_a_sentence(corpus, place, index, do
         assert error.sentence
 
 
-def test_honest_files_of_the_corpus_are_read(corpus, place):
+def test_honest_files_of_the_corpus_are_read_and_are_of_every_kind(corpus, place):
+    seen = set()
     for index, (suffix, data) in enumerate(corpus):
         path = place / f"honest{index}{suffix}"
         path.write_bytes(data)
         read_all(path, False)
+        seen.add(sniff(path).name)
+    words = Path(sys.modules[sniff.__module__].__file__ or "").read_text("utf-8")
+    kinds = set(re.findall(r'FileKind\(\s*[\w.]+, [\w"]+, "([^"]+)"', words))
+    assert len(kinds) > 15
+    assert seen == kinds
 
 
 def test_most_mutated_files_got_past_the_first_bytes():

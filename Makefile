@@ -12,7 +12,7 @@ LOCK := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3
 WORKERS ?= 2
 TESTS := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test check fuzz soak bench audit sbom format lock space clean help
+.PHONY: run test check fuzz soak bench hostile audit sbom format lock space clean help
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.app  ## install if needed, then start the app on the embedded checkpoints
@@ -35,6 +35,9 @@ soak: $(VENV)/.dev  ## two visitors for half an hour: does the memory stay flat?
 
 bench: $(VENV)/.dev  ## measure whole, floor and plain pipeline, growth, memory: benchmarks/RESULTS.md
 	$(PY) -m benchmarks $(PARTS)
+
+hostile: $(VENV)/.dev  ## write docs/hostile.md: which hostile inputs are tried, and how each of them ends
+	$(PY) -m tests.hostile_table
 
 audit: $(VENV)/.venv  ## are the pinned versions named by published advisories? (asks the package index)
 	$(PY) packaging/audit.py

@@ -13,7 +13,9 @@ import pytest
 from analysis import Settings, load_detector
 from detectors.pool import Pool
 from errors import UserError
+from tests.hostile_files import LINKS
 from tests.hostile_repos import CASES, MARKER_VARIABLE, Case, honest_files
+from tests.hostile_table import PAGE, page
 from tests.hub_server import GOOD_TOKEN, HubServer, serving
 from tests.tiny_models import write_model
 
@@ -64,6 +66,10 @@ def test_the_table_holds_77_repositories_and_more_each_with_a_name_of_its_own():
     assert len({case.name for case in CASES}) == len(CASES) >= 77
 
 
+def test_the_page_of_hostile_inputs_is_that_of_these_tables():
+    assert PAGE.read_text("utf-8") == page(), "python -m tests.hostile_table"
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_hostile_repository_ends_in_a_sentence(
     case: Case, hub: HubServer, honest: dict[str, bytes], marker: Path, tmp_path: Path
@@ -90,3 +96,21 @@ def test_a_hostile_repository_ends_in_a_sentence(
     assert hub.posted() == []
     assert {token for _, path, token in hub.seen if path.startswith("/stored/")} <= {""}
     assert not any("evil" in path for _, path, _ in hub.seen)
+
+
+@pytest.mark.parametrize(("what", "links", "code", "words"), LINKS)
+def test_a_folder_of_links_is_read_as_files_or_refused(what, links, code, words, tmp_path):
+    folder = write_model(tmp_path / "vit")
+    for name, target in links.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target)
+    settings = Settings(detectors=("spatial",), checkpoints={"spatial": str(folder)})
+    pool = Pool(trial=lambda kind, checkpoint: None)
+    with limited():
+        if code is None:
+            assert load_detector("spatial", settings, pool).checkpoint.card.size_px
+            return
+        with pytest.raises(UserError) as caught:
+            load_detector("spatial", settings, pool)
+    assert caught.value.code == code, caught.value.sentence
+    assert words in caught.value.sentence and "root:" not in caught.value.sentence

@@ -31,6 +31,7 @@ from media.windows import plan
 from report.language import languages
 from stop import Stop
 from tests.conftest import ROOT
+from tests.hostile_files import MISDEEDS
 from ui import source
 from ui.analyze import analyze_tab
 
@@ -268,17 +269,9 @@ def test_closed_readers_leave_no_process_and_no_file_behind():
 # ------------------------------------------------------------------ what a hostile one gets
 
 
-@pytest.mark.parametrize(
-    ("deed", "code", "sentence"),
-    [
-        ("crash", "reader_crashed", "brought down"),
-        ("spin", "reader_limit", "took longer"),
-        ("eat", "reader_memory", "memory"),
-        ("fill", "internal_error", "OSError"),
-    ],
-)
+@pytest.mark.parametrize(("what", "deed", "code", "sentence"), MISDEEDS)
 def test_each_misdeed_is_a_sentence_and_the_next_file_is_read(
-    tmp_path, taken_over, monkeypatch, deed, code, sentence
+    tmp_path, taken_over, monkeypatch, what, deed, code, sentence
 ):
     monkeypatch.setattr(nursery, "ANSWER_CPU_S", 1)
     with open_reader(named(tmp_path, deed)) as reader, pytest.raises(UserError) as why:

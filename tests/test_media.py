@@ -30,6 +30,7 @@ from media.tracks import MOST_FACES, MOST_FOLLOWED, track_faces
 from media.windows import plan, read_window
 from stop import Stop
 from tests.conftest import ROOT, moving_portrait, write_clip
+from tests.hostile_files import DAMAGED, UNREADABLE
 
 
 def gray(count: int, level=lambda i: 40 * (i % 5), size: int = 64) -> list[np.ndarray]:
@@ -160,25 +161,13 @@ def test_sample_aspect_is_applied(tmp_path):
         assert clip.size_wh == (128, 64)
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "empty"),
-        (b"\0" * 4096, "zeros"),
-        (b"#EXTM3U\nhttp://example.com/a.ts\n", "text"),
-        (b"ffconcat version 1.0\nfile other.mp4\n", "text"),
-        (b"\x00\x01\x02\x03garbage\xff" * 40, "not a video"),
-        (b"ID3\x03" + b"\0" * 200, "sound that is not read"),
-        (b"\xff\xd8\xff\xe0" + b"\0" * 50, "damaged"),
-        (b"\x00\x00\x00\x18ftypmp42" + b"\0" * 300, "index"),
-    ],
-)
-def test_unreadable_files_end_in_one_clear_sentence(tmp_path, content, words):
+@pytest.mark.parametrize(("what", "content", "words"), UNREADABLE)
+def test_unreadable_files_end_in_one_clear_sentence(tmp_path, what, content, words):
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         Clip(path)
-    assert caught.value.code == "decode_failed"
+    assert caught.value.code == DAMAGED
     assert words in caught.value.sentence
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ from media.sniff import MediaKind
 from media.tracks import FaceTrack
 from media.turns import Turn
 from media.windows import Stretch, Window, plan
-from stop import Stop
+from stop import Stop, check, current_stop, left_alone
 from verdict.explain import explain
 from verdict.fusion import Verdict, fuse, fusion_parameters
 from verdict.reference import MOST_REFERENCES, Reference, level_shifts, leveled, llrs_of
@@ -183,7 +184,8 @@ def analyze(
         on_progress: called with a fraction 0..1 and what is being done.
         pool: where loaded networks are kept.
         on_finding: called with what a detector says so far and the share 0..1 of the windows seen.
-        stop: asks the analysis to end; it is heard between frames and stages.
+        stop: asks the analysis to end, `stop.current_stop` where it is left out; it is heard
+            between frames, stages and layers of a network, and while something is loaded.
         references: at most five recordings that are known to be real, of the same person or
             camera; they tell the level of the numbers (`verdict.reference`).
 
@@ -192,26 +194,27 @@ def analyze(
             be used; ``bad_reference`` for a reference that says nothing; ``stopped`` or
             ``took_too_long`` when ``stop`` says so.
     """
-    settings, watch = settings or Settings(), _Stopwatch(stop or Stop())
+    settings, watch = settings or Settings(), _Stopwatch(stop or current_stop())
     with watch.stage("references"):
         known = _examine_references(references, settings, on_progress, pool, watch.stop)
     on_progress = _one_file(on_progress, len(known), len(known) + 1)
     on_progress(0.0, "Opening the file")
     with watch.stage("open"):
         clip = open_reader(path, watch.reading)
-    with clip:
+    with clip, watch.stop.obeyed():
         sha256 = _hashed(clip, known)
         with watch.stage("metadata"):
             provenance = clip.provenance()
         on_progress(0.02, "Loading the detectors")
         with watch.stage("load"):
-            detectors, failed = _load_detectors(settings, pool, clip)
+            load = partial(_load_detectors, settings, pool, clip)
+            detectors, failed = left_alone(load)
         stretches = plan(clip.duration_s, settings.mode)
         evidence = _Evidence(detectors, on_finding)
         with closing(_read_windows(clip, stretches, detectors, on_progress, watch)) as windows:
             recorder = _examine(windows, len(stretches), evidence, settings, watch)
         on_progress(0.96, "Weighing the evidence")
-        facts = _facts(clip, sha256.result(), stretches, recorder, detectors)
+        facts = _facts(clip, watch.stop.wait_for(sha256), stretches, recorder, detectors)
         findings, verdict = _weigh(evidence, failed, facts["turns"], known, clip.kind, watch)
     sentences = explain(verdict, findings, clip.duration_s, facts["examined_s"])
     return Analysis(
@@ -271,7 +274,7 @@ def _hashed(clip: Reader, known: Sequence[Reference]) -> Future[str]:
         UserError: ``bad_reference`` when it is one of the references.
     """
     sha256 = HASHING.submit(sha256_of, clip.path)
-    if known and sha256.result() in {reference.sha256 for reference in known}:
+    if known and current_stop().wait_for(sha256) in {reference.sha256 for reference in known}:
         raise UserError("bad_reference", "A reference is the examined file itself.")
     return sha256
 
@@ -435,6 +438,7 @@ def _load_detectors(
     """The detectors for a file, and findings of those that are not there or need no loading."""
     loaded, failed = [], []
     for name in (n for n in names() if n in settings.detectors):
+        check()
         role, spec = role_of(name), settings.checkpoints.get(name)
         code = obstacle_of_file(role, clip.kind, clip.has_audio)
         if code == "no_pictures" or (code is not None and role.empty and spec is None):

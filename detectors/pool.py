@@ -18,6 +18,7 @@ from detectors.base import Detector
 from detectors.trial import try_once
 from errors import UserError
 from hub.checkpoint import Checkpoint
+from stop import current_stop
 
 MOST_BYTES = 3_000_000_000  # of weights held in memory at the same time
 Trial = Callable[[type[Detector], Checkpoint], None]
@@ -55,13 +56,17 @@ class Pool:
     def detector(self, kind: type[Detector], checkpoint: Checkpoint, device: str) -> Detector:
         """A detector on a loaded network; loads it when it is not held yet.
 
-        One network is loaded once however many ask for it, and nobody waits for another one.
+        One network is loaded once however many ask for it, and nobody waits for another one. Who
+        is asked to stop waits no longer; the network is loaded to the end, for the next one.
 
         Raises:
-            UserError: ``weights_refused`` when it does not load, or not within the limit.
+            UserError: ``weights_refused`` when it does not load, or not within the limit; what
+                `stop.current_stop` says.
         """
         key = (kind.role.name, str(checkpoint.folder), checkpoint.sha256, device)
-        load = partial(self._tried, kind, checkpoint, device)
+        if not checkpoint.embedded and key not in self._held:
+            self._trial(kind, checkpoint)
+        load = partial(kind.load, checkpoint, device)
         network = self._network(key, checkpoint.name, checkpoint.folder, load)
         backbone = kind.backbone(checkpoint)
         if backbone is None:
@@ -70,12 +75,6 @@ class Pool:
         load = partial(backbone.load, folder, device)
         shared = self._network(("backbone", str(folder), device), folder.name, folder, load)
         return kind(checkpoint, network, device, shared)
-
-    def _tried(self, kind: type[Detector], checkpoint: Checkpoint, device: str) -> Any:
-        """Load a checkpoint; a stranger's only after another process came through it."""
-        if not checkpoint.embedded:
-            self._trial(kind, checkpoint)
-        return kind.load(checkpoint, device)
 
     def _network(self, key: tuple, name: str, folder: Path, load: Callable[[], Any]) -> Any:
         """The network of a key; a thread of its own loads it when it is not held yet."""
@@ -89,7 +88,7 @@ class Pool:
                 arguments = (key, folder, load, future)
                 threading.Thread(target=self._load, args=arguments, daemon=True).start()
         try:
-            return future.result(self._limit_s)
+            return current_stop().wait_for(future, self._limit_s)
         except TimeoutError as error:
             sentence = f"{name} did not load within {self._limit_s:g} s."
             raise UserError("weights_refused", sentence) from error

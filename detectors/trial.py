@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from errors import UserError
 from hub.checkpoint import Card, Checkpoint
-from stop import Stop
+from stop import Stop, check, current_stop
 from threads import set_threads
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def try_once(kind: type[Detector], checkpoint: Checkpoint) -> None:
     """Load a checkpoint in a process of its own and run it once.
 
     Raises:
-        UserError: ``weights_refused`` with what is wrong.
+        UserError: ``weights_refused`` with what is wrong; what `stop.current_stop` says.
     """
     if sys.platform != "linux":
         return
@@ -85,12 +85,13 @@ def try_once(kind: type[Detector], checkpoint: Checkpoint) -> None:
         "revision": checkpoint.revision, "sha256": checkpoint.sha256,
     }  # fmt: skip
     try:
-        with TRIALS.line(Stop(TRIAL_S)) as line:
+        with TRIALS.line(Stop(TRIAL_S, current_stop())) as line:
             line.ask(
                 "try", module=kind.__module__, kind=kind.__qualname__,
                 card=checkpoint.card.to_json(), **described,
             )  # fmt: skip
     except UserError as error:
+        check()  # it was not the checkpoint
         words = SENTENCES.get(error.code, "{sentence}")
         sentence = words.format(name=checkpoint.name, sentence=error.sentence)
         raise UserError("weights_refused", sentence) from error

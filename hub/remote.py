@@ -3,7 +3,7 @@
 Lists a repository before it downloads anything, takes only the files that are wanted, at one full
 commit, into the ordinary Hub cache, and turns every failure into a sentence with a next step. Keeps
 a ledger of what it fetched, so that emptying the cache takes nothing that other programs put there.
-Imports errors, hub.checks and hub.quiet.
+Imports errors, stop, hub.checks and hub.quiet.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from errors import UserError
 from hub.checks import SMALL_FILES, WEIGHTS, check_listing, refuse
 from hub.quiet import keep_quiet
+from stop import Stop, current_stop, left_alone
 
 USER_FOLDER_VARIABLE = "DEEPFAKE_DETECTOR_HOME"
 LIST_TIMEOUT_S = 20.0
@@ -121,14 +123,15 @@ def fetch(repo_id: str, revision: str | None, token: str | bool | None = None) -
         token: a token, None for the one of ``HF_TOKEN``, False for none.
 
     Raises:
-        UserError: with one of the ``hub_…`` and ``weights_…`` codes.
+        UserError: with one of the ``hub_…`` and ``weights_…`` codes; what `stop.current_stop` says.
+            The transfer ends with its next piece, and what has come is kept.
     """
     if is_offline():
         return _from_cache(repo_id, revision, token, "HF_HUB_OFFLINE forbids any download")
     if token is None and _was_fetched(repo_id, revision):
         return Fetched(_snapshot(repo_id, str(revision)), str(revision))
     try:
-        listing = _list(repo_id, revision, token)
+        listing = left_alone(partial(_list, repo_id, revision, token))
     except UserError as error:
         if error.code != "hub_offline":
             raise
@@ -136,7 +139,7 @@ def fetch(repo_id: str, revision: str | None, token: str | bool | None = None) -
     if token is False and not listing.public:  # the cache would hand it out without asking
         raise _gated(repo_id)
     wanted = check_listing(repo_id, listing.sizes)
-    folder = _download(repo_id, listing.commit, wanted, token)
+    folder = left_alone(partial(_download, repo_id, listing.commit, wanted, token))
     if listing.checksum is not None:
         _check_sum(repo_id, folder / WEIGHTS, listing.checksum)
     _remember(repo_id, revision, listing)
@@ -282,15 +285,31 @@ def _list(repo_id: str, revision: str | None, token: str | bool | None) -> Listi
 
 def _download(repo_id: str, commit: str, wanted: list[str], token: str | bool | None) -> Path:
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-    api, folder = client(token), None
+    api, bar, folder = client(token), _bar(current_stop()), None
     with hub_errors(repo_id):
         for filename in wanted:
             path = api.hf_hub_download(
-                repo_id, filename, revision=commit, cache_dir=str(cache_folder())
+                repo_id,
+                filename,
+                revision=commit,
+                cache_dir=str(cache_folder()),
+                tqdm_class=bar,
             )
             folder = Path(path).parent
     assert folder is not None, "check_listing always wants the weights"
     return folder
+
+
+def _bar(stop: Stop) -> Any:
+    """The client's progress bar, which hears Stop: it is told of each piece that has come."""
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):
+        def update(self, n: float | None = 1) -> bool | None:
+            stop.check()
+            return super().update(n)
+
+    return Bar
 
 
 def _check_sum(repo_id: str, path: Path, expected: str) -> None:

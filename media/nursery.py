@@ -36,7 +36,7 @@ from confine import (
 )
 from errors import UserError, from_bug, printable
 from media import wire
-from stop import Stop, in_words
+from stop import Stop, in_words, left_alone
 from threads import VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,9 +149,9 @@ class Nursery:
         """End the nursery and with it all of its cells."""
         atexit.unregister(self.close)
         if self.owner == os.getpid():
-            self._line.close()
             self._process.kill()
             self._process.wait()
+            self._line.close()  # last: who waits for it to start sees its end
 
 
 class Nurseries:
@@ -205,7 +205,8 @@ class Line:
         while not _places.acquire(timeout=LOOK_EVERY_S):
             stop.check()
         try:
-            self._nursery, self._line, self.process = _new_cell(nurseries)
+            with stop.obeyed():
+                self._nursery, self._line, self.process = _new_cell(nurseries)
         except BaseException:
             _places.release()
             raise
@@ -258,6 +259,7 @@ def _new_cell(nurseries: Nurseries) -> tuple[Nursery, socket.socket, int]:
     for _ in range(2):  # the nursery may have been killed since the last file
         with suppress(wire.Gone, wire.Garbled):
             made = nurseries.get()
+            left_alone(made.without)  # seconds, the first time
             return made, *made.cell()
         made.close()
     raise UserError("reader_crashed", NOT_STARTED)

@@ -73,7 +73,9 @@ class HubServer:
     Large files are redirected to ``hub.store_url``: the same server under another host name, as
     the Hub's file store is. ``hub.seen`` lists ``(method, path, token)`` of every request.
     ``hub.cuts`` holds numbers of bytes: each download of a stored file takes one and is cut off
-    after so many bytes. ``hub.failures`` maps a part of a path to ``(status, headers)``.
+    after so many bytes. Only half of a stored file comes while ``hub.gate`` is not set;
+    ``hub.half`` says that it has come. ``hub.failures`` maps a part of a path to
+    ``(status, headers)``.
     """
 
     def __init__(self) -> None:
@@ -81,6 +83,8 @@ class HubServer:
         self.stored: dict[str, bytes] = {}
         self.seen: list[tuple[str, str, str]] = []
         self.cuts: list[int] = []
+        self.gate, self.half = threading.Event(), threading.Event()
+        self.gate.set()
         self.failures: dict[str, tuple[int, dict[str, str]]] = {}
         hub = self
 
@@ -274,7 +278,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(part[: hub.cuts.pop(0)])
             self.close_connection = True
             return None
-        self.wfile.write(part)
+        middle = len(part) // 2
+        self.wfile.write(part[:middle])
+        hub.half.set()
+        hub.gate.wait(30)
+        self.wfile.write(part[middle:])
         return None
 
     def _info(self, repo: Repo, revision: str) -> None:

@@ -19,10 +19,10 @@ from hub.spacefile import read_spacefile
 from report import render
 from report.export import to_text
 from report.language import ENGLISH, languages
+from stop import current_stop
 from tests.made_analysis import made_analysis
 from tests.test_app import IMAGE, PATIENCE_MS, SIZES, VIDEO, WELCOME, Watched, barriers
 from ui import batch, compare, models, replay, results, session
-from ui.jobs import current_stop
 from ui.registry import TABS
 from verdict.levels import Level
 

@@ -24,7 +24,7 @@ from gradio.helpers import TrackedIterable
 from errors import UserError
 from hub.store import VISITOR, who_asks
 from report.language import Language
-from stop import Stop
+from stop import Stop, current_stop
 from threads import threads
 from ui.line import Line, Ticket, Wait
 from ui.texts import language_of
@@ -34,13 +34,7 @@ HOSTED_LIMIT_S = 15 * 60  # where visitors share a machine
 GPU_PLACES = 4  # jobs at the same time, at most, where a GPU bears the networks
 LOOK_EVERY_S = 0.1  # whether the client is still there
 LINE = Line()
-_stop: ContextVar[Stop | None] = ContextVar("stop", default=None)
 _ticket: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
-
-
-def current_stop() -> Stop:
-    """What asks the job of this thread to end; outside of a job, nothing does."""
-    return _stop.get() or Stop()
 
 
 def places_on(device: str) -> int:
@@ -71,7 +65,7 @@ def stoppable(function: Callable, tell: Callable[[Wait], None] | None = None) ->
     """Make the function of an event a job.
 
     It keeps its signature, runs in a thread of its own, and finds what may end it in
-    `current_stop`.
+    `stop.current_stop`.
 
     Args:
         function: does the work.
@@ -148,9 +142,8 @@ async def _job(
         async for wait in _turn(ticket):
             yield wait
         stop = Stop(limit_s())
-        _stop.set(stop)
         _ticket.set(ticket)
-        running = asyncio.ensure_future(asyncio.to_thread(work))
+        running = asyncio.ensure_future(asyncio.to_thread(stop.obeyed()(work)))
         running.add_done_callback(lambda _: data.put_nowait(None))
         while True:
             with suppress(TimeoutError):

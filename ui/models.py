@@ -29,8 +29,9 @@ from media.mode import Mode
 from report import checkpoints as shown
 from report.language import ENGLISH, Language
 from report.roles import title
+from stop import current_stop
 from ui.checks import checked, given
-from ui.jobs import current_stop, is_hosted
+from ui.jobs import is_hosted
 from ui.keeping import fresh_folder
 from ui.session import QUIET, alert, chosen_settings
 from ui.stopping import runs, stop_button

@@ -14,7 +14,7 @@ import gradio as gr
 from errors import UserError, writing
 from media.sniff import MediaKind
 from report import captions, draw, export, feedback, render, video
-from ui.jobs import current_stop
+from stop import current_stop
 from ui.keeping import fresh_folder
 from ui.session import QUIET, Done, stem_of
 from ui.stopping import runs, stop_button

@@ -28,9 +28,9 @@ from report.export import to_json
 from report.language import ENGLISH, Language
 from report.render import render
 from report.seal import Chain
-from stop import Stop
+from stop import Stop, current_stop
 from ui import keeping
-from ui.jobs import current_stop, is_hosted, progressed, show_progress, visitors_language
+from ui.jobs import is_hosted, progressed, show_progress, visitors_language
 from ui.texts import label
 
 try:  # there on ZeroGPU Spaces only; wants to be imported before CUDA is used

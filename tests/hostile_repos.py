@@ -282,7 +282,7 @@ CONFIGS = [
     Case("a thousand labels", config(id2label={str(i): "fake" for i in range(1000)}),
          words="no classification head"),
     Case("labels with escapes", config(id2label={"0": ESCAPES, "1": "x"}), UNCLEAR),
-    Case("a picture of 100,000 px", config(image_size=100_000), words="image_size"),
+    Case("an image of 100,000 px", config(image_size=100_000), words="image_size"),
     Case("5,000 layers", config(num_hidden_layers=5000), words="num_hidden_layers"),
     Case("layers in words", config(num_hidden_layers="many"), words="a whole number"),
     Case("a billion wide", config(hidden_size=10**9), words="hidden_size"),
@@ -291,7 +291,7 @@ CONFIGS = [
     Case("a million patches", lambda f: processor(size=1024)(
         config(image_size=1024, patch_size=1)(f)), words="patches"),
     Case("a list of 10,000 depths", config(depths=[2] * 10_000), words="10000 values"),
-    Case("one grey channel", config(num_channels=1), words="color channels"),
+    Case("one gray channel", config(num_channels=1), words="color channels"),
     Case("a processor that is no object", named(PROCESSOR, b"3"), words="not a JSON object"),
     Case("a size without form", processor(size=[[1], {}]), words="input size"),
     Case("a deviation of zero", processor(image_std=[0, 0, 0]), words="deviation"),

@@ -51,14 +51,14 @@ def _row(case: Case) -> Row:
 
 def _table(title: str, rows: Iterable[Row]) -> str:
     lines = [
-        f"| {_plain(what)} | {f'`{code}`' if code else 'taken'} | {_said(words)} |"
+        f"| {_plain(what)} | {f'`{code}`' if code else 'taken'} | {_sentence(words)} |"
         for what, code, words in rows
     ]
     head = ["| What is wrong | Ends as | The sentence says |", "| --- | --- | --- |"]
     return "\n".join([f"## {title} ({len(lines)})", "", *head, *lines, ""])
 
 
-def _said(words: str) -> str:
+def _sentence(words: str) -> str:
     return f"“… {_plain(words)} …”" if words else ""
 
 

@@ -158,16 +158,16 @@ def test_a_mutated_file_ends_in_an_answer_or_a_sentence(corpus, place, index, do
 
 
 def test_honest_files_of_the_corpus_are_read_and_are_of_every_kind(corpus, place):
-    seen = set()
+    recognized = set()
     for index, (suffix, data) in enumerate(corpus):
         path = place / f"honest{index}{suffix}"
         path.write_bytes(data)
         read_all(path, False)
-        seen.add(sniff(path).name)
+        recognized.add(sniff(path).name)
     words = Path(sys.modules[sniff.__module__].__file__ or "").read_text("utf-8")
     kinds = set(re.findall(r'FileKind\(\s*[\w.]+, [\w"]+, "([^"]+)"', words))
     assert len(kinds) > 15
-    assert seen == kinds
+    assert recognized == kinds
 
 
 def test_most_mutated_files_got_past_the_first_bytes():

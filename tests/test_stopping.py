@@ -154,11 +154,11 @@ def test_who_stops_ends_the_trial_of_a_strangers_checkpoint(checkpoint, monkeypa
     """While the process that tries it starts, and while it tries."""
     begun, really = threading.Event(), getattr(kind, name)
 
-    def told(self: Any) -> Any:
+    def observed(self: Any) -> Any:
         begun.set()
         return really(self)
 
-    monkeypatch.setattr(kind, name, told)
+    monkeypatch.setattr(kind, name, observed)
     try:
         assert stopped_s(lambda: Pool().detector(Hanging, checkpoint, "cpu"), begun) < AT_ONCE_S
     finally:

@@ -18,7 +18,7 @@ from report.roles import title
 from report.words import MOST_SHOWN, clock, signed, strength
 from verdict.explain import name_of
 
-WITHOUT_ROW = ("no_pictures", "no_checkpoint")  # what is said once, of the whole file
+WITHOUT_ROW = ("no_face", "no_pictures", "no_checkpoint")  # what is said once, of the whole file
 MOST_PEOPLE = 3  # rows of one detector; the most suspicious people
 MOST_TICKS = 7
 SHORT_GAP_S = 0.5  # that nobody would see on the axis

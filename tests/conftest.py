@@ -18,7 +18,10 @@ if (WORKER := os.environ.get("PYTEST_XDIST_WORKER")) is not None:  # one of seve
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # they share the cores
     os.environ["GRADIO_SERVER_PORT"] = str(8000 + 100 * int(WORKER.removeprefix("gw")))
 ROOT = Path(__file__).resolve().parent.parent
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio"]
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--mute-audio",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",  # a camera of its own
+]  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
 
 

@@ -517,11 +517,20 @@ async def ask(
         ClientSession(reader, writer) as agent,
     ):
         await agent.initialize()
+        steps: list[tuple[float, float | None, str | None]] = []
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            steps.append((progress, total, message))
+
         return {
             "tools": (await agent.list_tools()).tools,
             "prompts": (await agent.list_prompts()).prompts,
             "card": (await agent.read_resource(AnyUrl("card://spatial"))).contents[0],
-            "answers": [await agent.call_tool(name, arguments) for name, arguments in calls],
+            "answers": [
+                await agent.call_tool(name, arguments, progress_callback=note)
+                for name, arguments in calls
+            ],
+            "steps": steps,
         }
 
 
@@ -592,6 +601,16 @@ def test_an_agent_gets_a_structured_report_by_path_and_by_data_url(agent):
         assert not answer.isError
         jsonschema.Draft202012Validator(schema()).validate(answer.structuredContent)
         assert json.loads(answer.content[0].text) == answer.structuredContent
+
+
+def test_an_agent_is_told_how_far_its_analysis_is_in_shares_that_grow(agent):
+    steps = agent["steps"]
+    first = steps[: next(i for i, step in enumerate(steps) if step[2] == "Weighing the evidence")]
+    shares = [share for share, _, _ in first]
+    assert shares == sorted(set(shares))
+    assert shares[0] >= 0 and shares[-1] < 1
+    assert {total for _, total, _ in steps} == {1.0}
+    assert any(text.startswith("Examining: Picture of the face") for _, _, text in first)
 
 
 def test_an_agent_is_refused_with_a_code_and_a_sentence(agent):

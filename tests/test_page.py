@@ -283,6 +283,35 @@ def test_a_row_is_ranked_as_it_reads_and_what_was_not_read_comes_last(made, monk
     assert unread.rank == len(Level)
 
 
+LIVE = "#sources video:not([src])"  # what the camera sees
+
+
+def test_what_the_camera_took_is_shown_once_and_analyzed(watched):
+    page = watched.page
+    page.get_by_role("tab", name="Film yourself").click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function(f"document.querySelector('{LIVE}')?.currentTime > 0.2")
+    page.get_by_text("Record", exact=True).click()
+    page.get_by_text("Stop", exact=True).locator("visible=true").wait_for()
+    page.wait_for_timeout(2000)  # of film
+    page.get_by_text("Stop", exact=True).locator("visible=true").click()
+    page.wait_for_selector("#go:not([disabled])")
+    page.wait_for_selector("#sources video[src]:visible")
+    assert not page.is_visible("#player .stage")
+    page.click("#go")
+    page.wait_for_selector("#answer .verdict")
+    assert page.is_visible("#player .stage video")
+    page.click("#again")
+    page.get_by_role("tab", name="Take a picture").click()
+    page.get_by_text("Click to Access Webcam").locator("visible=true").click()
+    page.wait_for_selector(f"{LIVE}:visible")
+    page.wait_for_selector("#player .stage video")  # the film is still what would be analyzed
+    page.get_by_label("capture photo").click()
+    page.wait_for_selector("#player .stage img", state="attached")
+    assert not page.is_visible("#player .stage")
+    assert watched.errors == []
+
+
 # ------------------------------------------------------------------ on a narrow screen
 
 APART = """() => {  // names of faces over the video: inside of it, and none on another

@@ -206,6 +206,13 @@ def test_a_number_that_is_not_counted_is_drawn_differently():
     assert {row.counted for row in line.rows if row.cells} == {True, False}
 
 
+def test_a_clip_without_a_face_says_so_once_and_not_in_every_row():
+    findings = tuple(no_finding(name, None, "no_face") for name in ("spatial", "temporal", "sync"))
+    result = replace(made_analysis(), findings=findings, people=())
+    line = timelines.timeline(replace(result, verdict=fuse(findings, image=False, numbers=NUMBERS)))
+    assert line is not None and [row.title for row in line.rows] == ["Speech"]
+
+
 def test_an_image_has_no_timeline():
     assert timelines.timeline(made_image()) is None
 

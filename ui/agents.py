@@ -32,6 +32,7 @@ from ui.jobs import is_hosted, stoppable
 from ui.session import Step
 
 PATH = "/gradio_api/mcp"
+LEAST_STEP = 1e-6  # the protocol asks that progress grows with each message, as while one waits
 CARDS = Path(__file__).resolve().parent.parent / "hub" / "defaults"
 ABOUT = (
     "Looks for signs that a face or a voice in a video, an image or a recording was manipulated, "
@@ -147,10 +148,12 @@ async def analyze_file(
     or the reason why it cannot judge. A level is evidence for a person who checks, never proof;
     "No signs found" does not mean "genuine".
     """
-    loop = asyncio.get_running_loop()
+    loop, last = asyncio.get_running_loop(), 0.0
 
     def tell(step: Step) -> None:
-        data = context.report_progress(step.fraction, 1.0, step.text)
+        nonlocal last
+        last = max(step.fraction, last + LEAST_STEP)
+        data = context.report_progress(round(last, 6), 1.0, step.text)
         asyncio.run_coroutine_threadsafe(data, loop)
 
     try:

@@ -686,7 +686,7 @@ def run_page(spec: str, answer: str = "") -> dict[str, Any]:
         space, done = read_spacefile(), gr.State()
         choices = analyze.choice_column(space, gr.State())
         places = analyze.Places(
-            *(gr.HTML() for _ in range(9)),
+            *(gr.HTML() for _ in range(8)),
             results.keep_column(done),  # type: ignore[arg-type]
         )
     chosen = {one: None for one in choices.inputs()} | {

@@ -1,10 +1,10 @@
 """The child process that opens one pickled checkpoint, and nothing else.
 
-``python -m hub.unpickle FILE OUT`` (OUT: a safetensors file). It bounds its own memory, time
-and output, gives up the network and the means to start programs (`confine`), and lets torch's
-restricted unpickler build tensors only
-(``weights_only``). Objects of known frameworks that lie beside the tensors are replaced by inert
-ones: their names are allowed, their code is neither needed nor imported. Imports confine and torch.
+``python -m hub.unpickle FILE OUT`` (OUT: a safetensors file). It bounds its own memory, time and
+output, gives up the network, other processes and, with Landlock, all files but this one
+(`confine`), and lets torch's restricted unpickler build tensors only (``weights_only``). Objects
+of known frameworks that lie beside the tensors are replaced by inert ones: their names are allowed,
+their code is neither needed nor imported. Imports confine and torch.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from confine import Limits, allow_cpu, confine
+from confine import Limits, allow_cpu, confine, read_only, stand_alone
 
-LIMITS = Limits(  # a file of 2 GB and its copies need about 7 GB of address space
+LIMITS = Limits(  # a file of 2 GB and its copies need about 9 GB of address space
     memory_bytes=16_000_000_000, output_bytes=4_000_000_000
 )
 MAX_CPU_S = 600
@@ -84,10 +85,13 @@ def main() -> int:
     """Open the file that is named first, write the tensors to the second; say what went wrong."""
     source, target = sys.argv[1:]
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
+    result_file = open(target, "wb")  # noqa: SIM115 (later no file can be opened for writing)
     allow_cpu(MAX_CPU_S)
     isolated = confine(LIMITS)
+    stand_alone()
+    read_only(Path(source))
     torch.serialization.add_safe_globals([(Inert, name) for name in NAMED])
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
@@ -99,7 +103,8 @@ def main() -> int:
         print(reason(error))
         return 1
     subset = {name: value.detach().clone().contiguous() for name, value in result.items()}
-    save_file(subset, target, metadata={"format": "pt", "network": "none" if isolated else "open"})
+    with result_file:
+        result_file.write(save(subset, {"format": "pt", "network": "none" if isolated else "open"}))
     return 0
 
 

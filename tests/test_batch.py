@@ -53,6 +53,16 @@ def test_every_file_is_one_row_whatever_became_of_it(tmp_path):
     assert outcome.files == 8 and sum(outcome.counts.values()) == 8
 
 
+def test_one_worker_and_two_write_the_same_rows(tmp_path):
+    source = files_in(tmp_path / "in", 6, "bug.png", "damaged.png")
+    rows = []
+    for workers in (1, 2):
+        run(str(source), str(tmp_path / f"out{workers}"), workers=workers)
+        rows.append(rows_in(tmp_path / f"out{workers}"))
+    one, two = ([{**row, "seconds": 0.0} for row in half] for half in rows)
+    assert len(one) == 8 and one == two
+
+
 def test_a_row_holds_verdict_evidence_reasons_and_hash(tmp_path):
     run(str(files_in(tmp_path / "in", 1, "damaged.png")), str(tmp_path / "out"))
     row, damaged = rows_in(tmp_path / "out")

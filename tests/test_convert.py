@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import subprocess
 import sys
 import threading
 import types
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from confine import confine
+from confine import confine, landlock_version
 from detectors.loading import load_layout
 from detectors.registry import role_of
 from detectors.sync.avhubert import build_avhubert, canonical
@@ -21,6 +22,7 @@ from detectors.sync.syncnet import build_syncnet
 from errors import UserError
 from hub import store, unpickle
 from hub.convert import convert
+from tests.conftest import ROOT
 from tests.published_layouts import avhubert_tensors, fairseq, syncnet_tensors
 
 
@@ -119,6 +121,33 @@ def test_the_child_has_no_network_where_the_kernel_allows_that(tmp_path: Path):
     if os.waitstatus_to_exitcode(status) == 2:
         pytest.skip("this kernel does not let a process give up its network")
     assert os.waitstatus_to_exitcode(status) == 0 and not asked.is_set()
+
+
+TAKEN_OVER = """
+import os, torch
+from hub import unpickle
+
+def load(source, **rest):
+    for deed in (lambda: open("/etc/passwd"), lambda: open(source + ".made", "w"), os.fork):
+        try:
+            deed()
+        except PermissionError:
+            print("refused")
+
+torch.load = load
+unpickle.main()
+"""
+
+
+@pytest.mark.skipif(landlock_version() == 0, reason="this kernel has no Landlock")
+def test_an_unpickler_that_is_taken_over_reads_and_writes_nothing_else(tmp_path: Path):
+    (tmp_path / "a.pt").write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-c", TAKEN_OVER, tmp_path / "a.pt", tmp_path / "b.safetensors"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["refused"] * 3, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "b.safetensors"]
 
 
 def test_what_cannot_be_converted_is_said(tmp_path: Path):

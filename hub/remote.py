@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from errors import UserError
+from errors import UserError, reason
 from hub.checks import SMALL_FILES, WEIGHTS, check_listing, refuse
 from hub.quiet import keep_quiet
 from stop import Stop, current_stop, left_alone
@@ -202,6 +202,9 @@ def hub_errors(repo_id: str) -> Iterator[None]:
             raise _by_status(repo_id, cause) from error
         if isinstance(cause, httpx2.ConnectError | httpx2.TimeoutException):
             raise _unreachable(repo_id) from error
+        if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+            sentence = f"The transfer of {repo_id} could not be written: {reason(error)}."
+            raise UserError("cannot_write", sentence) from error
         raise UserError(
             "hub_interrupted",
             f"The transfer of {repo_id} was interrupted ({type(error).__name__}). Try again: files "

@@ -223,6 +223,15 @@ def test_a_connection_that_is_always_cut_is_said_and_works_the_next_time(
     assert store.resolve(REPO, role_of("spatial")).revision
 
 
+@pytest.mark.parametrize("folder", ["DEEPFAKE_DETECTOR_HOME", "HF_HUB_CACHE"])
+def test_a_home_that_cannot_be_written_is_a_sentence(
+    hub: HubServer, models: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+):
+    hub.add(REPO, models / "vit")
+    monkeypatch.setenv(folder, "/dev/null/nowhere")
+    assert "Not a directory" in refused("cannot_write", REPO, role_of("spatial"))
+
+
 def test_weights_that_differ_from_the_stated_checksum_are_deleted(hub: HubServer, models: Path):
     hub.add(REPO, models / "vit").false_oids["model.safetensors"] = "0" * 64
     assert "checksum" in refused("hub_interrupted", REPO, role_of("spatial"))

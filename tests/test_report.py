@@ -206,6 +206,13 @@ def test_a_number_that_is_not_counted_is_drawn_differently():
     assert {row.counted for row in line.rows if row.cells} == {True, False}
 
 
+def test_a_number_is_written_only_where_its_bar_is_wide_enough():
+    result = made_analysis()
+    for duration_s, kind in ((6.0, ""), (30.0, " slim"), (60.0, " narrow")):
+        text = render.over_time(replace(result, duration_s=duration_s))
+        assert set(re.findall(r'class="cell (?:for|against)([^"]*)"', text)) == {kind}
+
+
 def test_a_clip_without_a_face_says_so_once_and_not_in_every_row():
     findings = tuple(no_finding(name, None, "no_face") for name in ("spatial", "temporal", "sync"))
     result = replace(made_analysis(), findings=findings, people=())

@@ -49,8 +49,9 @@ format: $(VENV)/.dev  ## let ruff mend and format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-lock: $(VENV)/.dev  ## resolve pyproject.toml into both lists (newer versions: UPGRADE=--upgrade)
+lock: $(VENV)/.dev  ## resolve pyproject.toml into the lists, one of them with hashes (newer versions: UPGRADE=--upgrade)
 	$(LOCK) $(UPGRADE) -o requirements.txt
+	$(LOCK) --generate-hashes -c requirements.txt -o packaging/requirements-hashed.txt
 	$(LOCK) $(UPGRADE) --extra dev -c requirements.txt -o requirements-dev.txt
 
 space: $(VENV)/.dev  ## write the README's front matter from the Spacefile, check that all agree

@@ -32,6 +32,15 @@ def test_every_requirement_is_pinned_exactly(name):
     ] == []
 
 
+def test_every_pin_is_listed_with_its_hashes():
+    pins = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    hashed = (ROOT / "packaging" / "requirements-hashed.txt").read_text("utf-8")
+    entries = hashed.replace(" \\\n    --hash=", " --hash=").splitlines()
+    known = {entry.partition(" --hash=")[0]: entry.count("--hash=sha256:") for entry in entries}
+    assert [pin for pin in pins if not pin.startswith("#") and not known.get(pin)] == []
+    assert len(known) - 2 == len([pin for pin in pins if not pin.startswith("#")])
+
+
 def test_the_bill_of_materials_names_every_pin_and_every_file_of_weights(sbom):
     bom = sbom.bill_of_materials()
     parts = {(part["name"], part.get("version")): part for part in bom["components"]}

@@ -184,8 +184,7 @@ def analyze(
         on_progress: called with a fraction 0..1 and what is being done.
         pool: where loaded networks are kept.
         on_finding: called with what a detector says so far and the share 0..1 of the windows seen.
-        stop: asks the analysis to end, `stop.current_stop` where it is left out; it is heard
-            between frames, stages and layers of a network, and while something is loaded.
+        stop: asks it to end, `current_stop` where left out; heard in each frame, layer, loading.
         references: at most five recordings that are known to be real, of the same person or
             camera; they tell the level of the numbers (`verdict.reference`).
 
@@ -207,8 +206,7 @@ def analyze(
             provenance = clip.provenance()
         on_progress(0.02, "Loading the detectors")
         with watch.stage("load"):
-            load = partial(_load_detectors, settings, pool, clip)
-            detectors, failed = left_alone(load)
+            detectors, failed = left_alone(partial(_load_detectors, settings, pool, clip))
         stretches = plan(clip.duration_s, settings.mode)
         evidence = _Evidence(detectors, on_finding)
         with closing(_read_windows(clip, stretches, detectors, on_progress, watch)) as windows:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.stream import Disposition
@@ -111,6 +112,16 @@ def portrait() -> np.ndarray:
     from skimage.data import astronaut
 
     return astronaut()
+
+
+@pytest.fixture(scope="session")
+def landscape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hills in a haze, 320 x 240: nobody is there."""
+    path = tmp_path_factory.mktemp("images") / "hills.png"
+    y, x = np.mgrid[:240, :320]
+    hills = 120 + 60 * np.sin(x / 40) + y / 3 + np.random.default_rng(0).normal(0, 4, (240, 320))
+    cv2.imwrite(str(path), np.repeat(hills.clip(0, 255).astype(np.uint8)[..., None], 3, 2))
+    return path
 
 
 def write_clip(

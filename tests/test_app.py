@@ -39,6 +39,7 @@ from verdict.levels import Level
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 ARTIFACTS = ROOT / "artifacts"
 PATIENCE_MS = 180_000  # an analysis on two busy cores
+UNCOUNTED = '#answer section[aria-label="Shown, not counted"] .card'
 WELCOME = "Which face, which seconds, which evidence?"
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 MOST_HEIGHT_PX = {"wide": 3000, "narrow": 5500}  # of the page with the result of a video

@@ -163,22 +163,22 @@ def test_images_are_scaled_by_a_factor_in_one_place():
     assert users == ["media/align.py", "media/degrade.py"]
 
 
-def test_images_become_the_squares_of_networks_in_one_place():
-    stacked = re.compile(r"\bstack\(\s*\[\s*cv2\.resize")
-    users = [str(p.relative_to(ROOT)) for p in FILES if stacked.search(p.read_text("utf-8"))]
-    assert users == ["detectors/preprocess.py"]
-
-
 @pytest.mark.parametrize("path", ["evaluation", "report/preview.py", "report/video.py"])
 def test_copies_are_scaled_by_the_one_place(path):
     files = [p for p in FILES if str(p.relative_to(ROOT)).startswith(path)]
     assert files and not [p for p in files if "resize" in calls(p)]
 
 
-def test_one_place_writes_cards():
-    writes = re.compile(r"card\.json\W+(write|open\(.w)")
-    users = [str(p.relative_to(ROOT)) for p in FILES if writes.search(p.read_text("utf-8"))]
-    assert users == ["hub/checkpoint.py"]
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [
+        (r"card\.json\W+(write|open\(.w)", "hub/checkpoint.py"),
+        (r"\bstack\(\s*\[\s*cv2\.resize", "detectors/preprocess.py"),
+    ],
+)
+def test_one_place_writes_cards_and_one_makes_the_squares_of_networks(code, place):
+    users = [str(p.relative_to(ROOT)) for p in FILES if re.search(code, p.read_text("utf-8"))]
+    assert users == [place]
 
 
 def test_one_file_ranks_by_pairs():

@@ -54,13 +54,18 @@ class EndlessClip(SlowClip):
         return 0
 
 
+@pytest.fixture
+def watch() -> analysis._Stopwatch:
+    return analysis._Stopwatch(Stop())
+
+
 def windows_of(clip: SlowClip, watch: analysis._Stopwatch):
     return analysis._read_windows(clip, STRETCHES, [], lambda fraction, text: None, watch)
 
 
-def test_one_window_is_read_ahead_and_no_more():
+def test_one_window_is_read_ahead_and_no_more(watch):
     clip = SlowClip()
-    windows = windows_of(clip, analysis._Stopwatch(Stop()))
+    windows = windows_of(clip, watch)
     for number in range(len(STRETCHES)):
         assert next(windows)[0] == number
         for _ in range(2 if number == 0 else number + 1 < len(STRETCHES)):
@@ -70,43 +75,42 @@ def test_one_window_is_read_ahead_and_no_more():
     assert next(windows, None) is None
 
 
-def test_reading_counts_its_own_time_and_not_that_of_the_networks():
-    watch = analysis._Stopwatch(Stop())
+def test_reading_counts_its_own_time_and_not_that_of_the_networks(watch):
     for _ in windows_of(SlowClip(), watch):
         time.sleep(4 * READS_S)
     assert 4 * READS_S <= watch.seconds["faces and sound"] < 12 * READS_S
 
 
-def test_whoever_takes_no_more_windows_does_not_wait_for_the_one_read_ahead():
-    watch = analysis._Stopwatch(Stop())
+@pytest.fixture
+def endless(watch):
+    """Windows after the first one, while the second is read without end."""
     clip = EndlessClip(watch.reading)
     windows = windows_of(clip, watch)
     next(windows)
     assert clip.reads.wait(WAIT_S)
-    windows.close()  # would not return
+    return windows
+
+
+def test_whoever_takes_no_more_windows_does_not_wait_for_the_one_read_ahead(endless, watch):
+    endless.close()  # would not return
     watch.stop.check()  # what else is done with this file goes on
 
 
-def test_a_stop_is_heard_by_the_reading_ahead():
-    watch = analysis._Stopwatch(Stop())
-    clip = EndlessClip(watch.reading)
-    windows = windows_of(clip, watch)
-    next(windows)
-    assert clip.reads.wait(WAIT_S)
+def test_a_stop_is_heard_by_the_reading_ahead(endless, watch):
     watch.stop.ask()
     with pytest.raises(UserError) as why:
-        next(windows)
+        next(endless)
     assert why.value.code == "stopped"
 
 
-def test_an_error_of_the_reading_ahead_comes_after_its_window_was_asked_for(monkeypatch):
+def test_an_error_of_the_reading_ahead_comes_after_its_window_was_asked_for(monkeypatch, watch):
     def window(clip, stretch, audio_s):
         if stretch is STRETCHES[1]:
             raise UserError("reader_crashed", "")
         return 0
 
     monkeypatch.setattr(SlowClip, "window", window)
-    windows = windows_of(SlowClip(), analysis._Stopwatch(Stop()))
+    windows = windows_of(SlowClip(), watch)
     assert next(windows)[0] == 0
     with pytest.raises(UserError):
         next(windows)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from analysis import Analysis, Settings, analyze
@@ -18,16 +16,6 @@ from tests.hub_server import serving
 from tests.tiny_models import write_model
 
 ORGANIKA = "Organika/sdxl-detector"
-
-
-@pytest.fixture(scope="module")
-def landscape(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hills in a haze: nobody is there."""
-    path = tmp_path_factory.mktemp("images") / "hills.png"
-    y, x = np.mgrid[:240, :320]
-    hills = 120 + 60 * np.sin(x / 40) + y / 3 + np.random.default_rng(0).normal(0, 4, (240, 320))
-    cv2.imwrite(str(path), np.repeat(hills.clip(0, 255).astype(np.uint8)[..., None], 3, 2))
-    return path
 
 
 def examined(path: Path, name: str) -> Analysis:

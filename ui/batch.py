@@ -141,7 +141,7 @@ def _results() -> tuple[gr.HTML, gr.Dataframe, gr.Row, gr.DownloadButton, gr.Dow
     table = gr.Dataframe(
         value=in_table([], ENGLISH), interactive=False, wrap=True,
         datatype=["str", "number", "number", "str"], elem_id="batch-table",
-        column_widths=[210, 170, 170, 300], label=label("Results"),
+        column_widths=[150, 170, 170, 360], label=label("Results"),
     )  # fmt: skip
     filled(table, lambda say: in_table([], say))
     with gr.Row(visible=False) as ready:

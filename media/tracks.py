@@ -18,7 +18,7 @@ from media.mesh import LEFT_EAR, NOSE_TIP, RIGHT_EAR
 
 SEARCH_EVERY = 8  # frames between two searches of the whole image; between them faces are followed
 LINK_IOU = 0.3  # two boxes in neighboring frames that overlap this much are one face
-SHORTEST_TRACK = 4  # frames; shorter tracks of a video are the detector's dreams in noise
+SHORTEST_TRACK = 4  # frames; shorter tracks in a video are false detections
 MOST_FACES = 6  # the largest faces of a window are examined
 MOST_FOLLOWED = 2 * MOST_FACES  # at the same time; the largest ones of an image come first
 CUT_DISTANCE = 0.45  # Bhattacharyya distance of color histograms between two frames of one shot

@@ -76,11 +76,11 @@ LAYOUTS = {"mono": 0.5, "stereo": 0.25, "5.1": 0.5, "7.1": 0.5}  # layout → lo
 HEAR = """
 import sys, numpy as np
 from media.clip import Clip
-heard = []
+signals = []
 for path in sys.argv[2:]:
     with Clip(path) as clip:
-        heard.append(clip.audio(0.0, 1.0))
-np.save(sys.argv[1], heard)
+        signals.append(clip.audio(0.0, 1.0))
+np.save(sys.argv[1], signals)
 """
 
 

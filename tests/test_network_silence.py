@@ -15,8 +15,8 @@ PATIENCE_S = 600.0
 # The app as it is started by hand; only the client, which is not ours, is told to be silent.
 SERVED = """
 import os, subprocess, sys, time
-told = ("GRADIO_", "HF_")
-plain = {name: value for name, value in os.environ.items() if not name.startswith(told)}
+prefixes = ("GRADIO_", "HF_")
+plain = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 server = subprocess.Popen([sys.executable, "app.py"], env=plain)
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 from gradio_client import Client, handle_file

@@ -15,7 +15,7 @@ from detectors.frozen import backbone as backbones
 from detectors.frozen.backbone import ClipBackbone, QuantizedLinear, load_backbone
 from detectors.frozen.familiarity import Familiarity
 from detectors.frozen.layout import LAYERS, SIZE_PX, WIDTH
-from detectors.frozen.memo import MOST_IMAGES, remembered
+from detectors.frozen.memo import MOST_IMAGES, forget, remembered
 from detectors.frozen.probe import Part, features
 from detectors.generation import Generation
 from detectors.mouth import Mouth
@@ -171,6 +171,9 @@ def test_two_heads_that_look_at_one_region_ask_the_backbone_once():
     remembered(backbone, many, "parts", look)
     assert torch.equal(remembered(backbone, images, "parts", look), first)
     assert asked == [3, 3, MOST_IMAGES, 3]
+    forget()
+    assert torch.equal(remembered(backbone, images, "parts", look), first)
+    assert asked == [3, 3, MOST_IMAGES, 3, 3]
 
 
 def made(sources: int = 8, faces: int = 40, seed: int = 0):

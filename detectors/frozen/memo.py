@@ -55,3 +55,9 @@ def remembered(
         while len(memo) > MOST_IMAGES:
             memo.popitem(last=False)
     return torch.stack([known[key] for key in keys])
+
+
+def forget() -> None:
+    """Drop all vectors, so that the same file costs again what it cost the first time."""
+    with _lock:
+        _memos.clear()

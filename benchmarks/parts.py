@@ -265,7 +265,9 @@ def visitors(scale: Scale) -> Section:
         slowest = median(max(took_s) for _, took_s in goes)
         rows.append((count, slowest, cost.wall_s / count, cost.cpu_s / count))
     header = ("requests at the same time", "slowest, wall s", "wall s a request", "CPU s a request")
-    note = "12 to 15 s, 360p, 1 face, `quick`; without the app's queue, which lets one in at a time."
+    note = (
+        "12 to 15 s, 360p, 1 face, `quick`; without the app's queue, which lets one in at a time."
+    )
     return Section(TITLES["visitors"], header, rows, note)
 
 

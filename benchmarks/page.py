@@ -32,7 +32,7 @@ WAITS = ("file chosen: ready", "playable", "pressed: first movement", "first fin
 def page(rounds: int) -> Section:
     """What is waited for, from the chosen file to the verdict; medians over so many visits."""
     files = {
-        "picture, 512 x 512": PORTRAIT,
+        "image, 512 x 512": PORTRAIT,
         f"{MINUTE.label}, H.264 in .mp4": clip(MINUTE),
         f"{MINUTE.label}, HEVC in .mov": clip(replace(MINUTE, codec="hevc")),
     }

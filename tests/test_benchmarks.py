@@ -159,3 +159,8 @@ def test_the_results_name_processor_and_versions():
     text = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
     for word in ("threads of PyTorch", "torch ", "mediapipe ", "| whole analysis |", "ratio"):
         assert word in text
+
+
+def test_the_results_have_all_parts():
+    text = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
+    assert [name for name, title in parts.TITLES.items() if f"\n## {title}\n" not in text] == []

@@ -30,7 +30,8 @@ class Curve:
         axis: what ``x`` is.
         x: (n,) float, increasing; time is on the clip's clock.
         y: (n,) float; NaN where nothing could be measured.
-        marks: places on the axis where something happened, e.g. blinks.
+        marks: places on the axis where something happened.
+        marked: what happened there, a few words for people, e.g. "blinks".
         zone: the stretch of the axis where real recordings have their maximum, or None.
         typical: (3, n) lower end, middle and upper end of real recordings, or None.
     """
@@ -40,6 +41,7 @@ class Curve:
     x: np.ndarray
     y: np.ndarray
     marks: tuple[float, ...] = ()
+    marked: str = ""
     zone: tuple[float, float] | None = None
     typical: np.ndarray | None = None
 

@@ -16,7 +16,7 @@ from detectors.exhibits import FaceImage
 from media.sniff import MediaKind
 from report.draw import data_uri, heat_on_image
 from report.language import ENGLISH, Language
-from report.plots import Plot, plot
+from report.plots import Plot, plots
 from report.roles import phrase, question, title
 from report.words import NO_VOTE, clock, sentence, signed, strength
 from verdict.explain import UNCOUNTED, sees_nothing
@@ -28,19 +28,19 @@ EVEN_LOG_ODDS = 0.25  # a heatmap whose parts differ by less shows nothing
 
 @dataclass(frozen=True)
 class Figure:
-    """What a card shows: images, a drawing, or bars over time.
+    """What a card shows: images, drawings, or bars over time.
 
     Attributes:
         caption: what it is.
         images: (data URI, caption) of one or two.
-        plot: lines along an axis, or None.
+        plots: lines, a drawing for each axis; each has a caption of its own.
         bars: (left %, width %, height % of the half, side, words) over time.
         heat: the images include a heatmap.
     """
 
     caption: str
     images: tuple[tuple[str, str], ...] = ()
-    plot: Plot | None = None
+    plots: tuple[Plot, ...] = ()
     bars: tuple[tuple[float, float, float, str, str], ...] = ()
     heat: bool = False
 
@@ -140,9 +140,9 @@ def _figure(analysis: Analysis, finding: Finding, language: Language) -> tuple[F
     if finding.image is not None:
         note = _why_no_heatmap(finding.image, language)
         return _image_figure(analysis, finding.image, not note, language), note
-    drawing = plot(finding, language)
-    if drawing is not None:
-        return Figure(drawing.caption, plot=drawing), note
+    drawings = plots(finding, language)
+    if drawings:
+        return Figure("", plots=drawings), note
     if len(finding.windows) > 1:
         return _bars(analysis, finding, language), note
     return None, note

@@ -76,15 +76,15 @@ class Plot:
     words: str
 
 
-def plot(finding: Finding, language: Language = ENGLISH) -> Plot | None:
-    """The curves of a finding as one drawing; None where it has none."""
+def plots(finding: Finding, language: Language = ENGLISH) -> tuple[Plot, ...]:
+    """The curves of a finding, one drawing for each axis that they run along."""
+    draw = {Axis.TIME_S: _over_time, Axis.LAG_MS: _lags, Axis.CYCLES_A_PIXEL: _spectrum}
     curves = [curve for curve in finding.curves if np.isfinite(curve.y).any()]
-    if not curves:
-        return None
-    axis = curves[0].axis
-    same = [curve for curve in curves if curve.axis == axis]
-    draw = {Axis.TIME_S: _over_time, Axis.LAG_MS: _lags, Axis.CYCLES_A_PIXEL: _spectrum}[axis]
-    return draw(_by_name(same), finding, language)
+    axes = dict.fromkeys(curve.axis for curve in curves)
+    return tuple(
+        draw[axis](_by_name([c for c in curves if c.axis == axis]), finding, language)
+        for axis in axes
+    )
 
 
 def _by_name(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
@@ -108,11 +108,11 @@ def _over_time(groups: dict[str, list[Curve]], finding: Finding, language: Langu
         lane = _lane(language(name), number, Axis.TIME_S, subset, place.at)
         marks = tuple(place.at(m) for c in subset for m in c.marks)
         lanes.append(replace(lane, marks=marks))
-    moments = [m for curves in groups.values() for c in curves for m in c.marks if place.holds(m)]
+    every = [c for curves in groups.values() for c in curves]
+    moments = [m for c in every for m in c.marks if place.holds(m)]
+    marked = language(next((c.marked for c in every if c.marked), ""))
     names = language(" and ").join(language(name) for name in groups)
-    blinks = language("No blink was seen.")
-    if moments:
-        blinks = language("Blinks at {a}.", a=", ".join(clock(m) for m in moments))
+    where = ", ".join(clock(m) for m in moments) or language("none seen")
     return Plot(
         height=len(lanes) * (NAME + LANE[Axis.TIME_S]) + TICKS,
         lanes=tuple(lanes),
@@ -120,8 +120,8 @@ def _over_time(groups: dict[str, list[Curve]], finding: Finding, language: Langu
         zone=None,
         best=None,
         seams=tuple(place.at(start) for start, _ in stops[1:]),
-        caption=language("Over time, window by window; a mark is a blink."),
-        words=f"{names[:1].upper()}{names[1:]}. {blinks}",
+        caption=language("Over time, window by window; marks: {what}.", what=marked),
+        words=f"{names[:1].upper()}{names[1:]}. {marked[:1].upper()}{marked[1:]}: {where}.",
     )
 
 

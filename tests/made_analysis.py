@@ -113,6 +113,18 @@ def lag_curve() -> Curve:
     return Curve("agreement of lips and voice", Axis.LAG_MS, lags, agreement, zone=(-160.0, 160.0))
 
 
+def moments() -> tuple[Curve, ...]:
+    """Lips and voice from moment to moment in two windows: they part at 4 s."""
+    result = []
+    for start_s in (0.0, 3.0):
+        times = start_s + np.arange(75) / 25
+        agreement = 0.5 - 0.4 * np.exp(-(((times - 4) / 0.4) ** 2))
+        mark = float(times[agreement.argmin()])
+        name = "agreement from moment to moment"
+        result.append(Curve(name, Axis.TIME_S, times, agreement, (mark,), "weakest agreement"))
+    return tuple(result)
+
+
 def spectrum() -> Curve:
     """A spectrum that leaves the band of real faces at its fine end."""
     cycles = (np.arange(52) + 0.5) / 104
@@ -132,7 +144,7 @@ def openings() -> tuple[Curve, ...]:
         marks = (1.42,) if start_s == 0 else ()
         result += [
             Curve("opening of the mouth", Axis.TIME_S, times, mouth),
-            Curve("opening of the eyes", Axis.TIME_S, times, lids, marks=marks),
+            Curve("opening of the eyes", Axis.TIME_S, times, lids, marks, "blinks"),
         ]
     return tuple(result)
 
@@ -147,7 +159,7 @@ def made_analysis(name: str = "clip.mp4") -> Analysis:
         finding("temporal", "Face B", (-0.5, 0.4)),
         finding("frequency", "Face A", (1.2, -0.4), "uncalibrated", (spectrum(),)),
         no_finding("frequency", "Face B", "re_encoded"),
-        finding("sync", "Face A", (-1.5, -2.0), curves=(lag_curve(), lag_curve())),
+        finding("sync", "Face A", (-1.5, -2.0), curves=(lag_curve(), lag_curve(), *moments())),
         no_finding("sync", "Face B", "off_screen_speech"),
         finding("landmarks", "Face A", (0.4, 0.3), "experimental", openings()),
         no_finding("landmarks", "Face B", "clip_too_short"),

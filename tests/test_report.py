@@ -406,11 +406,11 @@ def test_a_heatmap_that_holds_stands_beside_its_image():
 # ------------------------------------------------------------------ drawings
 
 
-def drawn(name: str) -> plots.Plot:
+def drawn(name: str, number: int = 0) -> plots.Plot:
     result = made_analysis()
     card = next(c for c in view.view(result).cards if c.title == title(name))
-    assert card.figure is not None and card.figure.plot is not None
-    return card.figure.plot
+    assert card.figure is not None
+    return card.figure.plots[number]
 
 
 def test_the_lag_curve_says_by_how_much_lips_and_voice_are_apart():
@@ -421,6 +421,14 @@ def test_the_lag_curve_says_by_how_much_lips_and_voice_are_apart():
     assert plot.best[1] == "+120 ms"
     assert middle < plot.best[0] < plot.zone[0] + plot.zone[1]  # late, but as recordings are
     assert "best at +120 ms, with 0.40; 0.15 unmoved" in plot.words
+
+
+def test_lips_and_voice_are_drawn_from_moment_to_moment_where_they_part():
+    plot = drawn("sync", 1)
+    (lane,) = plot.lanes
+    assert len(lane.lines) == len(lane.marks) == 2
+    assert "Weakest agreement: 2.9 s, 4.0 s." in plot.words
+    assert plot.caption.endswith("marks: weakest agreement.")
 
 
 def test_the_spectrum_is_held_against_those_of_real_faces():
@@ -436,7 +444,7 @@ def test_mouth_and_lids_are_drawn_window_by_window_with_the_blink():
     assert len(lids.marks) == 1 and mouth.marks == ()
     assert plot.seams == pytest.approx([plots.WIDTH / 2])
     assert [words for _, words in plot.ticks] == ["0.0 s", "3.0 s"]
-    assert "Blinks at 1.4 s." in plot.words
+    assert "Blinks: 1.4 s." in plot.words
 
 
 def test_a_long_clip_shows_its_strongest_windows_in_their_order():
@@ -445,14 +453,14 @@ def test_a_long_clip_shows_its_strongest_windows_in_their_order():
     times = [np.arange(75) / 25 + w.start_s for w in windows]
     curves = tuple(Curve("opening of the mouth", Axis.TIME_S, t, t % 1) for t in times)
     long = next(f for f in result.findings if f.detector == "landmarks")
-    plot = plots.plot(replace(long, windows=windows, curves=curves))
-    assert plot is not None and len(plot.lanes[0].lines) == plots.MOST_WINDOWS
+    (plot,) = plots.plots(replace(long, windows=windows, curves=curves))
+    assert len(plot.lanes[0].lines) == plots.MOST_WINDOWS
     assert [words for _, words in plot.ticks] == ["9.0 s", "24.0 s", "39.0 s", "54.0 s"]
 
 
 def test_every_drawing_keeps_inside_of_itself_and_has_words():
-    for name in ("sync", "frequency", "landmarks"):
-        plot = drawn(name)
+    for name, number in (("sync", 0), ("sync", 1), ("frequency", 0), ("landmarks", 0)):
+        plot = drawn(name, number)
         for lane in plot.lanes:
             for pair in (p for line in lane.lines for p in line.split()):
                 x, y = map(float, pair.split(","))
@@ -470,8 +478,8 @@ def test_a_lag_that_could_not_be_compared_breaks_the_line():
     curve = sync.curves[0]
     holes = curve.y.copy()
     holes[[0, 10]] = np.nan
-    plot = plots.plot(replace(sync, curves=(replace(curve, y=holes),)))
-    assert plot is not None and len(plot.lanes[0].lines) == 2
+    (plot,) = plots.plots(replace(sync, curves=(replace(curve, y=holes),)))
+    assert len(plot.lanes[0].lines) == 2
 
 
 def test_boxes_for_the_player_lie_inside_the_image():

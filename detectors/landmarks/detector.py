@@ -93,7 +93,7 @@ def _drawn(track: FaceTrack) -> tuple[Curve, ...]:
     times_s, mouth, lids, blinks_s = openings_over_time(track.landmarks, track.times_s)
     return (
         Curve("opening of the mouth", Axis.TIME_S, times_s, mouth),
-        Curve("opening of the eyes", Axis.TIME_S, times_s, lids, marks=blinks_s),
+        Curve("opening of the eyes", Axis.TIME_S, times_s, lids, blinks_s, "blinks"),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.base import Detector, Measurement
 from detectors.exhibits import Axis, Curve
-from detectors.sync.offset import IN_STEP, LEAST_SPEECH, measure_curve, offset_curve
+from detectors.sync.offset import IN_STEP, LEAST_SPEECH, compare
 from hub.checkpoint import Checkpoint
 from hub.role import Crop, Modality, Role, Way
 from media import align
@@ -73,17 +73,18 @@ class Sync(Detector):
         face, audio = embedded
         if not (np.isfinite(face).all() and np.isfinite(audio).all()):
             return Measurement.cannot("broken_output", measures)
-        curve = offset_curve(face, audio, speech=speech[: len(audio)])
-        result = measure_curve(curve, int(speech.sum()))
+        result = compare(face, audio, speech)
         if result is None:
             return Measurement.cannot("audio_too_short", measures)
-        measures |= {name: result[name] for name in SHOWN}
-        measures |= lag_curve(curve)
-        raw, shown = self.network.judge(result)
+        measures |= {name: result.measures[name] for name in SHOWN}
+        measures |= lag_curve(result.curve)
+        over_time = _over_time(ticks_s, result.over_time)
+        measures |= {"weakest_agreement": result.measures["weakest"]}
+        raw, shown = self.network.judge(result.measures)
         measures |= shown
         if raw > 0 and sum(lip_motion(t) >= STILL_MOUTH for t in window.tracks) > 1:
             return Measurement.cannot("several_speakers", measures)
-        return Measurement(raw, measures=measures, curves=(_drawn(curve),))
+        return Measurement(raw, measures=measures, curves=(_drawn(result.curve), over_time))
 
     def _embed(
         self, window: Window, track: FaceTrack, ticks_s: np.ndarray
@@ -116,6 +117,15 @@ def _drawn(curve: np.ndarray) -> Curve:
     reach_ms = IN_STEP * step_ms
     name = "agreement of lips and voice"
     return Curve(name, Axis.LAG_MS, lags_ms, curve, zone=(-reach_ms, reach_ms))
+
+
+def _over_time(ticks_s: np.ndarray, agreement: np.ndarray) -> Curve:
+    """From moment to moment; the weakest is marked."""
+    times_s = ticks_s[: len(agreement)]
+    weakest = np.isfinite(agreement).any()
+    marks = (float(times_s[np.nanargmin(agreement)]),) if weakest else ()
+    name = "agreement from moment to moment"
+    return Curve(name, Axis.TIME_S, times_s, agreement, marks, "weakest agreement")
 
 
 def lip_motion(track: FaceTrack) -> float:

@@ -7,8 +7,10 @@ reads them. Works on plain arrays. Imports media.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from media.rates import MOTION_HZ
 
@@ -19,6 +21,75 @@ IN_STEP = 4
 FAR = 6  # frames, 240 ms: from here on a lag is no longer a matter of recording
 LEAST_PAIRS = 8  # a lag is judged on at least so many frames, else it is NaN
 LEAST_SPEECH = 12  # frames with speech (0.5 s) below which nothing can be judged
+MOMENT = 15  # frames, 600 ms: agreement from moment to moment is a mean over so many
+SPOKEN_SHARE = 0.6  # of a moment's frames must hold speech, else it is NaN
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mouth and audio of one stretch against each other.
+
+    Attributes:
+        curve: (2 max_lag + 1,) of `offset_curve`.
+        over_time: (n,) of `agreement`, at the best lag that a recording may have.
+        measures: of `measure_curve`, and `weakest`, the lowest of ``over_time``.
+    """
+
+    curve: np.ndarray
+    over_time: np.ndarray
+    measures: dict[str, float]
+
+
+def compare(
+    mouth_emb: np.ndarray, audio_emb: np.ndarray, speech: np.ndarray | None = None
+) -> Comparison | None:
+    """Compare by lag and from moment to moment; arguments as in `offset_curve`.
+
+    Returns:
+        None when there is too little to judge.
+    """
+    n = min(len(mouth_emb), len(audio_emb))
+    speech = np.ones(n, bool) if speech is None else np.asarray(speech[:n], bool)
+    curve = offset_curve(mouth_emb, audio_emb, speech=speech)
+    measures = measure_curve(curve, int(speech.sum()))
+    if measures is None:
+        return None
+    near = slice(MAX_LAG - IN_STEP, MAX_LAG + IN_STEP + 1)
+    lag = int(np.nanargmax(curve[near])) - IN_STEP
+    over_time = agreement(mouth_emb, audio_emb, lag, speech)
+    lowest = np.nanmin(over_time) if np.isfinite(over_time).any() else measures["lead"]
+    return Comparison(curve, over_time, measures | {"weakest": float(lowest)})
+
+
+def agreement(
+    mouth_emb: np.ndarray, audio_emb: np.ndarray, lag: int, speech: np.ndarray
+) -> np.ndarray:
+    """How well mouth and audio agree from moment to moment.
+
+    Args:
+        mouth_emb: (n, d) unit vectors.
+        audio_emb: (k, d) unit vectors of the same stretch; the shorter length counts.
+        lag: frames that the audio comes late.
+        speech: (k,) bool, which frames of the audio hold speech.
+
+    Returns:
+        (n,) float64, by frame of the mouth: the cosine at the lag minus the mean of those 240 ms
+        and more beside it, mean over 600 ms. Near 0 means that the sound of another moment fits as
+        well. NaN where fewer than 60 % of these frames hold speech.
+    """
+    n = min(len(mouth_emb), len(audio_emb))
+    cosines = mouth_emb[:n] @ audio_emb[:n].T
+    frames = np.arange(n)
+    partner = frames + lag
+    inside = (partner >= 0) & (partner < n)
+    partner = partner.clip(0, n - 1)
+    gap = frames[None] - partner[:, None]  # (mouth, audio): how far beside the lag
+    beside = (np.abs(gap) >= FAR) & (np.abs(gap) <= MAX_LAG + IN_STEP)
+    others = (cosines * beside).sum(1) / beside.sum(1).clip(min=1)
+    weight = (inside & speech[:n][partner] & beside.any(1)).astype(float)
+    share = uniform_filter1d(weight, MOMENT, mode="constant")
+    lead = uniform_filter1d((cosines[frames, partner] - others) * weight, MOMENT, mode="constant")
+    return np.where(share >= SPOKEN_SHARE, lead / np.maximum(share, 1e-6), np.nan)
 
 
 def offset_curve(

@@ -22,7 +22,7 @@ from detectors.loading import load_layout
 from detectors.sync.avhubert import AVHubert, build_avhubert
 from detectors.sync.crops import avhubert_mouths, syncnet_faces
 from detectors.sync.network import CROP_PX, SyncModel
-from detectors.sync.offset import measure_curve, offset_curve, out_of_step, raw_log_odds
+from detectors.sync.offset import compare, out_of_step, raw_log_odds
 from detectors.sync.syncnet import FACE_PX, SyncNet, build_syncnet
 from errors import UserError
 from hub import layouts
@@ -54,7 +54,7 @@ class Towers(ABC):
 
     @abstractmethod
     def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
-        """Raw log-odds of manipulation from `offset.measure_curve`, and more measures to show."""
+        """Raw log-odds of manipulation from `offset.compare`, and more measures to show."""
 
 
 class OwnTowers(Towers):
@@ -183,8 +183,8 @@ def _try_once(towers: Towers, name: str) -> None:
     try:
         face = towers.embed_blank(BLANK_FRAMES)
         audio = towers.embed_audio(np.zeros(AUDIO_HZ * BLANK_FRAMES // MOTION_HZ, np.float32))
-        measures = measure_curve(offset_curve(face, audio), BLANK_FRAMES)
-        raw = None if measures is None else towers.judge(measures)[0]
+        result = compare(face, audio)
+        raw = None if result is None else towers.judge(result.measures)[0]
     except Exception as error:  # tensors of any shape and number may fail in their own way
         words = str(error).strip().splitlines() or [type(error).__name__]
         sentence = f"{name} cannot compare a second of lips and voice: {words[0][:160]}"

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from detectors.sync.avhubert import AVHubert, Shape
 from detectors.sync.network import CROP_PX
-from detectors.sync.offset import measure_curve, offset_curve
+from detectors.sync.offset import compare
 from detectors.sync.towers import LIP_MEAN, LIP_STD, AVHubertTowers, audio_rows
 from evaluation.metrics import auc
 from media import align
@@ -206,11 +206,10 @@ def measure(network: AVHubert, clips: Sequence[Spoken], seed: int = 0) -> dict[s
             lag = int(rng.integers(*MOVED)) * int(rng.choice([-1, 1]))
             for label, moved in ((0, audio), (1, np.roll(audio, lag, 0))):
                 speech = np.roll(clip.speech, lag)[part] if label else clip.speech[part]
-                curve = offset_curve(lips[part], moved[part], speech=speech)
-                result = measure_curve(curve, int(speech.sum()))
+                result = compare(lips[part], moved[part], speech)
                 if result is not None:
                     labels.append(label)
-                    raws.append(towers.judge(result)[0])
+                    raws.append(towers.judge(result.measures)[0])
     people = len({clip.person for clip in clips})
     return {"auc": auc(np.array(labels), np.array(raws)), "windows": len(labels), "people": people}
 

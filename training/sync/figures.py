@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from detectors.sync.network import SAMPLES, SyncModel
-from detectors.sync.offset import FAR, LEAST_SPEECH, MAX_LAG, measure_curve, offset_curve
+from detectors.sync.offset import FAR, LEAST_SPEECH, MAX_LAG, compare
 from evaluation.bootstrap import interval
 from evaluation.metrics import auc
 from media.rates import AUDIO_HZ, MOTION_HZ
@@ -28,8 +28,10 @@ LANDMARK_NOISE = 0.006  # of the face's height, in every landmark and frame (har
 NUDGE = 3  # frames, 120 ms: constant offsets of real recordings that must pass
 HOP_FRAMES = 25  # between the starts of two windows of one clip
 WINDOW_FRAMES = {"ar": 30, "en": 75, "other": 75}  # the bars: 1.2 s and 3 s
-KINDS = ("in_step", "shifted", "other_sentence", "other_person")
-FEATURES = ("lead", "rise", "in_step", "confidence", "speech")
+KINDS = ("in_step", "shifted", "other_sentence", "other_person", "edited")
+EDITED = (15, 38)  # frames, 0.6 to 1.5 s: so much of a mouth is taken from another moment
+APART = 40  # frames between that moment and its new place
+FEATURES = ("lead", "rise", "in_step", "confidence", "speech", "weakest")
 
 
 @dataclass(frozen=True)
@@ -101,32 +103,51 @@ class Protocol:
 
 
 def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd.DataFrame:
-    """Measures of every window beside its own and beside wrong sound.
+    """Measures of every window beside its own sound, beside wrong sound, and edited.
 
     Returns:
         One row a window and kind: `clip, set, person, start, kind, lag` and those of
-        `measure_curve`.
+        `offset.compare`.
     """
     rng = np.random.default_rng(protocol.seed)
     rows = []
     for clip, start, n in _windows(clips, protocol):
-        observed = _embeddings(model, clip, slice(start, start + n), protocol.hard, rng)
+        frames = np.arange(start, start + n)
+        untouched = _embeddings(model, clip, frames, protocol.hard, rng)
         for kind in KINDS:
             other, at, lag = _partner(clips, clip, kind, start, n, rng)
-            if other is None:
+            edited = _edited(frames, len(clip.speech), rng) if kind == "edited" else None
+            if other is None or (kind == "edited" and edited is None):
                 continue
+            observed = untouched
+            if edited is not None:
+                observed = _embeddings(model, clip, edited, protocol.hard, rng)
             if kind == "in_step" and protocol.nudge:
                 lag = int(rng.integers(-NUDGE, NUDGE + 1))
                 at -= lag
             audio, speech = _audio_at(other, at, n)
             if protocol.hard:
                 audio = disturbed(audio, clip.audio, rng)
-            curve = offset_curve(observed, model.embed_audio(audio), MAX_LAG, speech)
-            measures = measure_curve(curve, int(speech.sum()))
-            if measures is not None:
+            result = compare(observed, model.embed_audio(audio), speech)
+            if result is not None:
                 row = {"clip": clip.clip, "set": clip.part, "person": clip.person, "start": start}
-                rows.append(row | {"kind": kind, "lag": lag} | measures)
+                rows.append(row | {"kind": kind, "lag": lag} | result.measures)
     return pd.DataFrame(rows)
+
+
+def _edited(frames: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray | None:
+    """The same frames of a clip, a run of them from another moment; None if it is too short."""
+    length = int(rng.integers(*EDITED))
+    if len(frames) < 2 * length:
+        return None
+    at = int(rng.integers(len(frames) - length + 1))
+    moments = np.arange(total - length + 1)
+    moments = moments[np.abs(moments - frames[at]) >= APART]
+    if not len(moments):
+        return None
+    result = frames.copy()
+    result[at : at + length] = int(rng.choice(moments)) + np.arange(length)
+    return result
 
 
 def _windows(clips: list[Spoken], protocol: Protocol) -> list[tuple[Spoken, int, int]]:
@@ -144,24 +165,24 @@ def _windows(clips: list[Spoken], protocol: Protocol) -> list[tuple[Spoken, int,
 
 
 def _embeddings(
-    model: SyncModel, clip: Spoken, part: slice, hard: bool, rng: np.random.Generator
+    model: SyncModel, clip: Spoken, frames: np.ndarray, hard: bool, rng: np.random.Generator
 ) -> np.ndarray:
-    """(n, d) what the network sees of the mouth, disturbed if `hard`."""
-    mouths, landmarks = clip.mouths[part], clip.landmarks[part]
+    """(n, d) what the network sees of the mouth in these frames (n,), disturbed if `hard`."""
+    mouths, landmarks = clip.mouths[frames], clip.landmarks[frames]
     if hard:
         inner, order, _ = disturbed_mouths(mouths, rng)
         mouths = np.pad(inner.byte().numpy(), ((0, 0), (4, 4), (4, 4)), mode="edge")
         size = np.ptp(landmarks[..., 1], axis=1).mean()  # height of the face, px
         noise = rng.normal(0, LANDMARK_NOISE * size, landmarks.shape)
         landmarks = (landmarks[order] + noise).astype(np.float32)
-    return model.embed_mouths(mouths, landmarks)
+    return model.embed_mouths(mouths if model.uses_images else None, landmarks)
 
 
 def _partner(
     clips: list[Spoken], clip: Spoken, kind: str, start: int, n: int, rng: np.random.Generator
 ) -> tuple[Spoken | None, int, int]:
     """Whose sound, from which frame on, and the true lag (frames, sound late is positive)."""
-    if kind == "in_step":
+    if kind in ("in_step", "edited"):
         return clip, start, 0
     if kind == "shifted":
         room = len(clip.speech) - n

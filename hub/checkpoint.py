@@ -229,7 +229,7 @@ class Card:
             rate = f"{(self.rate_hz or 0) / 1000:g} kHz"
             return f"{self.audio_s:g} s of sound at a time, {rate} mono{scaled}"
         frames = f"{self.frames} pictures at a time" if self.frames > 1 else "one picture at a time"
-        margin = f", {self.margin:.0%} margin" if self.crop in (Crop.FACE, Crop.BOX) else ""
+        margin = f", {100 * self.margin:.0f} % margin" if self.crop in (Crop.FACE, Crop.BOX) else ""
         return f"{self.crop}{margin}, {self.size_px} px, {frames}"
 
     @classmethod

@@ -61,7 +61,9 @@ def _line(
         if abs(w.start_s - window.start_s) < SAME_S
     ]
     values.sort(key=lambda pair: -abs(pair[0]))
-    numbers = [f"{language(title(name))} {signed(v)}" for v, name in values[:MOST_NUMBERS]]
+    numbers = [
+        f"{language(title(name))} {signed(v, language)}" for v, name in values[:MOST_NUMBERS]
+    ]
     name = language("whole file") if person is None else name_of(person, language)
     return f"{name}: {' · '.join(numbers)}" if numbers else ""
 

@@ -35,7 +35,7 @@ def panel(language: Language = ENGLISH, **parts: Any) -> str:
     """Badges, facts, a table, sentences and a note, as far as they are given."""
     empty: dict[str, Any] = {
         "badges": (), "text": "", "facts": (), "heads": (), "rows": (), "caption": "",
-        "sentences": (), "note": "",
+        "sentences": (), "claims": (), "note": "",
     }  # fmt: skip
     return render("panel", language, **{**empty, **parts})
 
@@ -72,7 +72,7 @@ def source_facts(source: Source, language: Language = ENGLISH) -> str:
     badges = [("can be used", "good") if source.usable else ("cannot be used", "caution")]
     badges += [] if source.pinned else [("not pinned to a commit", "caution")]
     badges += [("its owner asks to accept terms", "caution")] if source.gated else []
-    margin = "" if source.margin is None else f", {source.margin:.0%}"
+    margin = "" if source.margin is None else f", {100 * source.margin:.0f} %"
     facts = [
         ("Name to type", source.spec),
         ("Role", language(title(source.detector))),
@@ -127,7 +127,7 @@ def checkpoint_facts(checkpoint: Checkpoint, language: Language = ENGLISH) -> st
         language, badges=((language(vote[0]), vote[1]),), rows=figures,
         facts=tuple((language(name), value) for name, value in facts),
         caption=language("Measured"), heads=tuple(map(language, heads)),
-        sentences=tuple(card.limits), note=" ".join(map(language, checkpoint.warnings)),
+        claims=tuple(card.limits), note=" ".join(map(language, checkpoint.warnings)),
     )  # fmt: skip
 
 
@@ -135,10 +135,10 @@ def cache_table(
     cached: Sequence[Cached], language: Language = ENGLISH, freed_mb: float | None = None
 ) -> str:
     """What was downloaded and lies on this disk, and how much was deleted just now."""
-    text = "" if freed_mb is None else language("{n} MB were freed.", n=f"{freed_mb:.1f}")
+    text = "" if freed_mb is None else language("{n:.1f} MB were freed.", n=freed_mb)
     if not cached:
         return panel(language, text=f"{text} {language('Nothing was downloaded yet.')}".strip())
-    rows = [(c.repo_id, c.commit, size(c.size_bytes)) for c in cached]
+    rows = [(c.repo_id, c.commit, size(c.size_bytes, language)) for c in cached]
     heads = tuple(map(language, ("Repository", "Commit", "Size")))
     caption = language("Downloaded checkpoints")
     return panel(language, text=text, heads=heads, rows=rows, caption=caption)
@@ -205,9 +205,11 @@ def _cell(finding: Finding | None, language: Language) -> str:
         return "–"
     if finding.value is None:
         return language(finding.reason.sentence if finding.reason else "no number")
-    windows = ", ".join(f"{clock(w.start_s)}: {signed(w.value)}" for w in finding.windows)
+    windows = ", ".join(
+        f"{clock(w.start_s, language)}: {signed(w.value, language)}" for w in finding.windows
+    )
     status = language(STATUS[finding.status])
-    words = f"{signed(finding.value)}, {strength(finding.value, language)}; {status}."
+    words = f"{signed(finding.value, language)}, {strength(finding.value, language)}; {status}."
     return f"{words} {windows}" if windows else words
 
 
@@ -226,15 +228,13 @@ def _figures(checkpoint: Checkpoint, language: Language) -> list[tuple[str, ...]
         value, low, high = (figure.get(k) for k in ("value", "low", "high"))
         if not isinstance(value, int | float):
             continue
-        both = isinstance(low, int | float) and isinstance(high, int | float)
-        interval = (
-            language("{a} to {b}", a=f"{low:.3f}", b=f"{high:.3f}")
-            if both
-            else language("not given")
-        )
+        interval = language("not given")
+        if isinstance(low, int | float) and isinstance(high, int | float):
+            a, b = language.number(low, ".3f"), language.number(high, ".3f")
+            interval = language("{a} to {b}", a=a, b=b)
         count = language(
             "{n} real, {m} fake", n=figure.get("n_real", "?"), m=figure.get("n_fake", "?")
         )
         name, protocol = str(figure.get("name", "")), str(figure.get("protocol", ""))
-        rows.append((name, f"{value:.3f}", interval, count, protocol))
+        rows.append((name, language.number(value, ".3f"), interval, count, protocol))
     return rows

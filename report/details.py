@@ -108,31 +108,37 @@ def _terms(analysis: Analysis, language: Language) -> tuple[Term, ...]:
         return ()
     order = sorted(opinion.contributions.items(), key=lambda item: -abs(item[1]))
     return (
-        _term(language("Start of every sum"), "", analysis.verdict.intercept),
-        *(_term(language(title(n)), f"× {opinion.weights[n]:.2f}", v) for n, v in order),
-        _term(language("Sum"), "", opinion.log_odds),
+        _term(language("Start of every sum"), "", analysis.verdict.intercept, language),
+        *(
+            _term(
+                language(title(n)), f"× {language.number(opinion.weights[n], '.2f')}", v, language
+            )
+            for n, v in order
+        ),
+        _term(language("Sum"), "", opinion.log_odds, language),
     )
 
 
-def _sum(log_odds: float | None) -> str:
-    return "–" if log_odds is None else signed(log_odds)
+def _sum(log_odds: float | None, language: Language) -> str:
+    return "–" if log_odds is None else signed(log_odds, language)
 
 
-def _term(name: str, weight: str, value: float) -> Term:
+def _term(name: str, weight: str, value: float, language: Language) -> Term:
     width = 50 * min(1.0, abs(value) / MOST_SHOWN)
     left = 50.0 if value >= 0 else 50.0 - width
     side = "for" if value >= 0 else "against"
-    return Term(name, weight, signed(value), round(left, 2), round(width, 2), side)
+    return Term(name, weight, signed(value, language), round(left, 2), round(width, 2), side)
 
 
 def _person(opinion: Opinion, language: Language) -> tuple[str, str, str]:
-    return name_of(opinion.person or "", language), language(opinion.level), _sum(opinion.log_odds)
+    value = _sum(opinion.log_odds, language)
+    return name_of(opinion.person or "", language), language(opinion.level), value
 
 
 def _finding(
     finding: Finding, verdict: Verdict, language: Language
 ) -> tuple[str, str, str, str, str, str]:
-    value = signed(finding.value) if finding.value is not None else "–"
+    value = signed(finding.value, language) if finding.value is not None else "–"
     counts = language(status(finding, verdict))
     if finding.reason is not None:
         counts = f"{language(finding.reason.sentence)} [{finding.reason.code}]"
@@ -158,14 +164,14 @@ def _file(analysis: Analysis, language: Language) -> Facts:
         ("Name", analysis.name),
         ("SHA-256", analysis.sha256),
         ("Kind", f"{language(analysis.kind)}, {analysis.container}"),
-        ("Size", size(analysis.bytes) + pixels),
+        ("Size", size(analysis.bytes, language) + pixels),
     ]
     if analysis.kind != MediaKind.IMAGE:
         examined = language(
             "{a} of {b} examined",
-            a=clock(analysis.examined_s), b=clock(analysis.duration_s),
+            a=clock(analysis.examined_s, language), b=clock(analysis.duration_s, language),
         )  # fmt: skip
-        rate = f", {analysis.fps:.2f} fps" if analysis.fps else ""
+        rate = f", {language.number(analysis.fps, '.2f')} fps" if analysis.fps else ""
         facts += [("Length", examined + rate), ("Audio", _audio(analysis, language))]
     state = analysis.provenance.content_credentials
     facts.append(("Content credentials", language(CREDENTIALS.get(state, state))))
@@ -182,7 +188,7 @@ def _audio(analysis: Analysis, language: Language) -> str:
     if not analysis.has_audio:
         return language("none")
     spoken = sum(stop - start for start, stop in analysis.speech_s)
-    return language("yes, speech for {time} of what was examined", time=clock(spoken))
+    return language("yes, speech for {time} of what was examined", time=clock(spoken, language))
 
 
 def _made_with(analysis: Analysis, language: Language) -> Facts:

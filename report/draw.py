@@ -23,7 +23,9 @@ from analysis import Analysis, Keyframe
 from media import align
 from media.degrade import degrade_crop, rescale
 from media.sniff import MediaKind
+from report.language import ENGLISH, Language
 from report.words import AGAINST, FOR, STYLES, clock, percent
+from verdict.explain import name_of
 from verdict.fusion import Opinion
 from verdict.levels import Level
 
@@ -59,6 +61,7 @@ def marked(
     boxes_xyxy: Mapping[str, np.ndarray],
     opinions: Mapping[str, Opinion],
     note: str = "",
+    language: Language = ENGLISH,
 ) -> np.ndarray:
     """Draw a box, a name and a level for each person.
 
@@ -67,6 +70,7 @@ def marked(
         boxes_xyxy: person → (4,) px.
         opinions: person → opinion.
         note: written in the lower left corner, e.g. the time.
+        language: of the reader.
 
     Returns:
         A new (h, w, 3) uint8 RGB image of the same size.
@@ -79,7 +83,7 @@ def marked(
         _box(draw, box, levels[person], text_px, image.size)
     taken: list[Place] = []
     for person, box in boxes_xyxy.items():
-        lines = _caption(person, opinions.get(person))
+        lines = _caption(person, opinions.get(person), language)
         width = max(draw.textlength(line, font=font(text_px)) for line in lines) + text_px
         size_wh = (width, LINE_HEIGHT * text_px * len(lines))
         place = _free_place(box, size_wh, image.size, taken)
@@ -94,12 +98,12 @@ def marked(
     return np.asarray(image)
 
 
-def annotated(analysis: Analysis, keyframe: Keyframe) -> np.ndarray:
+def annotated(analysis: Analysis, keyframe: Keyframe, language: Language = ENGLISH) -> np.ndarray:
     """One kept image with its faces marked, (h, w, 3) uint8 RGB, at a size fit for a report."""
     image, factor = fit(keyframe.image)
     boxes = {person: box * factor for person, (box, _) in keyframe.faces.items()}
-    note = clock(keyframe.time_s) if analysis.kind == MediaKind.VIDEO else ""
-    return marked(image, boxes, opinions_by_person(analysis), note)
+    note = clock(keyframe.time_s, language) if analysis.kind == MediaKind.VIDEO else ""
+    return marked(image, boxes, opinions_by_person(analysis), note, language)
 
 
 def fit(image: np.ndarray) -> tuple[np.ndarray, float]:
@@ -194,13 +198,14 @@ def re_encoded_pair(analysis: Analysis) -> tuple[np.ndarray, np.ndarray] | None:
     return before, after
 
 
-def _caption(person: str, opinion: Opinion | None) -> tuple[str, ...]:
+def _caption(person: str, opinion: Opinion | None, language: Language) -> tuple[str, ...]:
     """Name and level, and the probability where there is one; two short lines."""
+    name = name_of(person, language)
     if opinion is None:
-        return (person,)
+        return (name,)
     if opinion.probability is None:
-        return person, opinion.level
-    return f"{person}: {percent(opinion.probability)}", opinion.level
+        return name, language(opinion.level)
+    return f"{name}: {percent(opinion.probability)}", language(opinion.level)
 
 
 def _box(

@@ -130,7 +130,7 @@ def _when(window: WindowScore, end_s: float, language: Language) -> str:
     """The window that speaks most for manipulation."""
     return language(
         "Most suspicious {a} to {b}",
-        a=clock(window.start_s), b=clock(min(window.stop_s, end_s)),
+        a=clock(window.start_s, language), b=clock(min(window.stop_s, end_s), language),
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _why_no_heatmap(image: FaceImage, language: Language) -> str:
 
 def _image_figure(analysis: Analysis, image: FaceImage, heat: bool, language: Language) -> Figure:
     """The strongest image; beside it the same with its heatmap, or the control region."""
-    moment = clock(image.time_s).replace(" ", "\N{NO-BREAK SPACE}")
+    moment = clock(image.time_s, language).replace(" ", "\N{NO-BREAK SPACE}")
     when = f", {moment}" if analysis.kind == MediaKind.VIDEO else ""
     images = [(image.image, language("What was looked at") + when)]
     caption = language("The moment that speaks most for manipulation.") if when else ""
@@ -191,7 +191,7 @@ def _bars(analysis: Analysis, finding: Finding, language: Language) -> Figure:
         left = 100 * window.start_s / analysis.duration_s
         stop = 100 * min(window.stop_s, analysis.duration_s) / analysis.duration_s
         height, side = 50 * abs(window.value) / most, "for" if window.value > 0 else "against"
-        words = f"{clock(window.start_s)}: {signed(window.value)}"
+        words = f"{clock(window.start_s, language)}: {signed(window.value, language)}"
         bars.append((round(left, 2), round(stop - left, 2), round(height, 2), side, words))
     caption = language("Over time: up for manipulation, down against it.")
     return Figure(caption, bars=tuple(bars))

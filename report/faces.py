@@ -94,7 +94,9 @@ def _stretches(analysis: Analysis, stretches: tuple, language: Language) -> str:
     total = sum(stop - start for start, stop in stretches)
     first, last = stretches[0][0], stretches[-1][1]
     text = "{a} to {b}" if last - first - total < SHORT_GAP_S else "{total} between {a} and {b}"
-    return language(text, total=clock(total), a=clock(first), b=clock(last))
+    return language(
+        text, total=clock(total, language), a=clock(first, language), b=clock(last, language)
+    )
 
 
 def overlay(analysis: Analysis, language: Language = ENGLISH) -> dict[str, Any]:

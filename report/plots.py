@@ -112,11 +112,11 @@ def _over_time(groups: dict[str, list[Curve]], finding: Finding, language: Langu
     moments = [m for c in every for m in c.marks if place.holds(m)]
     marked = language(next((c.marked for c in every if c.marked), ""))
     names = language(" and ").join(language(name) for name in groups)
-    where = ", ".join(clock(m) for m in moments) or language("none seen")
+    where = ", ".join(clock(m, language) for m in moments) or language("none seen")
     return Plot(
         height=len(lanes) * (NAME + LANE[Axis.TIME_S]) + TICKS,
         lanes=tuple(lanes),
-        ticks=tuple((place.at(start), clock(start)) for start, _ in stops),
+        ticks=tuple((place.at(start), clock(start, language)) for start, _ in stops),
         zone=None,
         best=None,
         seams=tuple(place.at(start) for start, _ in stops[1:]),
@@ -147,14 +147,14 @@ def _lags(groups: dict[str, list[Curve]], finding: Finding, language: Language) 
         ),
         words=language(
             "{name}: {best}, with {most}; {zero} unmoved.", name=language(name), best=best,
-            most=f"{float(np.nanmax(curve.y)):.2f}", zero=_at_zero(curve),
+            most=language.number(float(np.nanmax(curve.y)), ".2f"), zero=_at_zero(curve, language),
         ),
     )  # fmt: skip
 
 
-def _at_zero(curve: Curve) -> str:
+def _at_zero(curve: Curve, language: Language) -> str:
     value = float(curve.y[int(np.abs(curve.x).argmin())])
-    return f"{value:.2f}" if np.isfinite(value) else "–"
+    return language.number(value, ".2f") if np.isfinite(value) else "–"
 
 
 def _spectrum(groups: dict[str, list[Curve]], finding: Finding, language: Language) -> Plot:
@@ -171,7 +171,7 @@ def _spectrum(groups: dict[str, list[Curve]], finding: Finding, language: Langua
     return Plot(
         height=NAME + LANE[Axis.CYCLES_A_PIXEL] + TICKS,
         lanes=(_lane(language(name), 0, Axis.CYCLES_A_PIXEL, [curve], place),),
-        ticks=tuple((place(t), f"{t:g}") for t in CYCLE_TICKS),
+        ticks=tuple((place(t), language.number(t, "g")) for t in CYCLE_TICKS),
         zone=None,
         best=None,
         seams=(),

@@ -73,21 +73,22 @@ def _figure(entry: dict[str, str], is_share: bool, language: Language) -> Figure
     both = bool(row["low"] and row["high"]) and row["low"] != row["high"]
     low, high = (float(row["low"]), float(row["high"])) if both else (value, value)
     n_real, n_fake = int(row["n_real"]), int(row["n_fake"])
-    count = language("{n} real", n=f"{n_real:,}") if is_share else language(
-        "{n} fake against {m} real", n=f"{n_fake:,}", m=f"{n_real:,}"
+    count = language("{n:,} real", n=n_real) if is_share else language(
+        "{n:,} fake against {m:,} real", n=n_fake, m=n_real
     )  # fmt: skip
     words = _percent if is_share else _two_digits
-    interval = language("{a} to {b}", a=words(low), b=words(high)) if both else ""
+    a, b = (words(v, language) for v in (low, high))
+    interval = language("{a} to {b}", a=a, b=b) if both else ""
     places = (_place(v, is_share) for v in (value, low, high))
-    return Figure(language(entry["what"]), words(value), interval, count, *places)
+    return Figure(language(entry["what"]), words(value, language), interval, count, *places)
 
 
-def _two_digits(value: float) -> str:
-    return f"{value:.2f}"
+def _two_digits(value: float, language: Language) -> str:
+    return language.number(value, ".2f")
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
+def _percent(value: float, language: Language) -> str:
+    return f"{language.number(100 * value, '.1f' if 0 < value < 0.1 else '.0f')} %"
 
 
 def _place(value: float, is_share: bool) -> float:

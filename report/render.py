@@ -81,7 +81,10 @@ def to_html(analysis: Analysis, language: Language = ENGLISH, case: str = "") ->
         case: a number or name that the user typed; printed when not empty.
     """
     keyframes = [
-        (data_uri(annotated(analysis, frame), KEYFRAME_PX), _frame_caption(analysis, frame.time_s))
+        (
+            data_uri(annotated(analysis, frame, language), KEYFRAME_PX),
+            _frame_caption(analysis, frame.time_s, language),
+        )
         for frame in _spread(analysis.keyframes, MOST_KEYFRAMES)
     ]
     return render(
@@ -109,5 +112,5 @@ def _spread(keyframes: tuple, most: int) -> list:
     return list(keyframes[::step])[:most]
 
 
-def _frame_caption(analysis: Analysis, time_s: float) -> str:
-    return clock(time_s) if analysis.kind == MediaKind.VIDEO else ""
+def _frame_caption(analysis: Analysis, time_s: float, language: Language) -> str:
+    return clock(time_s, language) if analysis.kind == MediaKind.VIDEO else ""

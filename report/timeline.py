@@ -108,7 +108,7 @@ def timeline(analysis: Analysis, language: Language = ENGLISH) -> Timeline | Non
         rows=(*rows, _speech(analysis, language)),
         examined=tuple(_place(s.start_s, s.stop_s, end) for s in examined),
         stops=tuple(round(s.start_s, 3) for s in examined),
-        ticks=_ticks(end),
+        ticks=_ticks(end, language),
         gaps=analysis.examined_s < end - SHORT_GAP_S,
     )
 
@@ -135,11 +135,13 @@ def _cell(window: WindowScore, end_s: float, language: Language) -> Cell:
     height = 50 * float(np.clip(abs(value) / MOST_SHOWN, 0.0, 1.0))
     words = language(
         "{a} to {b}: {words} ({value})",
-        a=clock(start_s), b=clock(min(stop_s, end_s)), words=strength(value, language),
-        value=signed(value),
+        a=clock(start_s, language), b=clock(min(stop_s, end_s), language),
+        words=strength(value, language), value=signed(value, language),
     )  # fmt: skip
     side = "for" if value >= 0 else "against"
-    return Cell(left, width, round(start_s, 3), round(height, 2), side, signed(value), words)
+    return Cell(
+        left, width, round(start_s, 3), round(height, 2), side, signed(value, language), words
+    )
 
 
 def _speech(analysis: Analysis, language: Language) -> Row:
@@ -153,11 +155,13 @@ def _speech(analysis: Analysis, language: Language) -> Row:
         left, width = _place(start_s, stop_s, end)
         voice = _voice_at(analysis, start_s) if several else ""
         template = "{a} to {b}: voice {voice}" if voice else "{a} to {b}: speech"
-        words = language(template, a=clock(start_s), b=clock(stop_s), voice=voice)
+        words = language(
+            template, a=clock(start_s, language), b=clock(stop_s, language), voice=voice
+        )
         cells.append(Cell(left, width, round(start_s, 3), 0.0, "speech", voice, words))
     total = sum(stop - start for start, stop in analysis.speech_s)
     note = "" if cells else language("nobody is heard speaking")
-    words = note or language("{total} of speech", total=clock(total))
+    words = note or language("{total} of speech", total=clock(total, language))
     return Row(name, "", tuple(cells), True, note, f"{name}: {words}")
 
 
@@ -167,14 +171,14 @@ def _voice_at(analysis: Analysis, time_s: float) -> str:
     return next((turn.voice for turn in turns), "")
 
 
-def _ticks(end_s: float) -> tuple[tuple[float, str], ...]:
+def _ticks(end_s: float, language: Language) -> tuple[tuple[float, str], ...]:
     step = next((s for s in TICK_STEPS_S if end_s / s <= MOST_TICKS), TICK_STEPS_S[-1])
     moments = np.arange(0, end_s + 1e-9, step)
-    return tuple((round(100 * float(t) / end_s, 3), _short(float(t))) for t in moments)
+    return tuple((round(100 * float(t) / end_s, 3), _short(float(t), language)) for t in moments)
 
 
-def _short(time_s: float) -> str:
+def _short(time_s: float, language: Language) -> str:
     """3 → "3 s", 0.5 → "0.5 s", 75 → "1:15"."""
     if time_s < 60:
-        return f"{time_s:g} s"
+        return f"{language.number(time_s, 'g')} s"
     return f"{int(time_s) // 60}:{int(time_s) % 60:02d}"

@@ -20,6 +20,7 @@ from media.sniff import MediaKind
 from media.windows import Stretch
 from media.writer import ClipWriter, Encoding
 from report.draw import fit, marked, opinions_by_person
+from report.language import ENGLISH, Language
 from report.words import clock
 from stop import Stop
 
@@ -37,6 +38,7 @@ def write_video(
     target: str | Path,
     on_progress: Progress = lambda fraction, text: None,
     stop: Stop | None = None,
+    language: Language = ENGLISH,
 ) -> Path:
     """Write the annotated video.
 
@@ -46,6 +48,7 @@ def write_video(
         target: an ``.mp4`` to write.
         on_progress: called with a fraction 0..1.
         stop: asks the writing to end.
+        language: of what is written into it.
 
     Raises:
         UserError: ``single_picture`` or ``no_pictures`` when there is no video to annotate; what
@@ -62,7 +65,7 @@ def write_video(
         open_reader(source, stop) as clip,
         ClipWriter(target, ENCODING, size_wh, fps, analysis.has_audio) as writer,
     ):
-        _write(analysis, clip, writer, stretches, on_progress)
+        _write(analysis, clip, writer, stretches, on_progress, language)
     return target
 
 
@@ -95,15 +98,15 @@ def _write(
     writer: ClipWriter,
     stretches: Sequence[Stretch],
     on_progress: Progress,
+    language: Language,
 ) -> None:
     total = sum(s.stop_s - s.start_s for s in stretches)
     shown_s = 0.0
     for stretch in stretches:
         for block in _blocks(stretch):
             for time_s, image in clip.frames(block.start_s, block.stop_s):
-                writer.add_image(
-                    _drawn(analysis, image, time_s), shown_s + time_s - stretch.start_s
-                )
+                drawn = _drawn(analysis, image, time_s, language)
+                writer.add_image(drawn, shown_s + time_s - stretch.start_s)
             if analysis.has_audio:
                 _write_audio(clip, writer, block, shown_s + block.start_s - stretch.start_s)
             done = shown_s + block.stop_s - stretch.start_s
@@ -127,12 +130,12 @@ def _even_size(analysis: Analysis) -> tuple[int, int]:
     return width - width % 2, height - height % 2
 
 
-def _drawn(analysis: Analysis, image: np.ndarray, time_s: float) -> np.ndarray:
+def _drawn(analysis: Analysis, image: np.ndarray, time_s: float, language: Language) -> np.ndarray:
     image, factor = fit(image)
     boxes = {name: box * factor for name, box in boxes_at(analysis, time_s).items()}
     examined = any(s.start_s <= time_s < s.stop_s for s in analysis.windows)
-    note = clock(time_s) + ("" if examined else ", not examined")
-    drawn = marked(image, boxes, opinions_by_person(analysis), note)
+    note = clock(time_s, language) + ("" if examined else f", {language('not examined')}")
+    drawn = marked(image, boxes, opinions_by_person(analysis), note, language)
     height, width = (side // 2 * 2 for side in drawn.shape[:2])
     return drawn[:height, :width]
 

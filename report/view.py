@@ -212,7 +212,9 @@ def _most(finding: Finding, language: Language) -> str:
     if len(finding.windows) < 2:
         return ""
     top = max(finding.windows, key=lambda w: w.value)
-    return language(", most from {a} to {b}", a=clock(top.start_s), b=clock(top.stop_s))
+    return language(
+        ", most from {a} to {b}", a=clock(top.start_s, language), b=clock(top.stop_s, language)
+    )
 
 
 def _sentences(
@@ -265,11 +267,13 @@ def _references(analysis: Analysis, findings: Sequence[Finding], language: Langu
     """What recordings that were given as real changed."""
     names = ", ".join(reference.name for reference in analysis.references)
     changes = ", ".join(
-        f"{language(title(f.detector))} {signed(-f.level_shift)}" for f in findings if f.level_shift
+        f"{language(title(f.detector))} {signed(-f.level_shift, language)}"
+        for f in findings
+        if f.level_shift
     )
     return language(
         "Measured against what was given as real ({names}): {changes} log-odds.",
-        names=names, changes=changes or signed(0.0),
+        names=names, changes=changes or signed(0.0, language),
     )  # fmt: skip
 
 

@@ -134,7 +134,7 @@ def support(log_odds: float, language: Language = ENGLISH) -> str:
 
 def ratio(log_odds: float, language: Language = ENGLISH) -> str:
     """The likelihood ratio as a sentence and as its decimal logarithm; arguments as `support`."""
-    number = signed(log_odds / math.log(10))
+    number = signed(log_odds / math.log(10), language)
     return f"{likelihood(log_odds, language)} (log₁₀ LR {number})"
 
 
@@ -144,9 +144,9 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def signed(log_odds: float) -> str:
+def signed(log_odds: float, language: Language = ENGLISH) -> str:
     """+1.2 or −0.4, with a true minus sign."""
-    return f"{round(log_odds, 1) + 0.0:+.1f}".replace("-", "\u2212")
+    return language.number(round(log_odds, 1) + 0.0, "+.1f").replace("-", "\u2212")
 
 
 def score(opinion: Opinion) -> str:
@@ -156,21 +156,21 @@ def score(opinion: Opinion) -> str:
     return f"{opinion.level}, {percent(opinion.probability)}"
 
 
-def clock(time_s: float) -> str:
+def clock(time_s: float, language: Language = ENGLISH) -> str:
     """65.25 → "1:05.2"; below a minute "5.2 s"."""
     tenths = int(time_s * 10 + 1e-6)
     if tenths < 600:
-        return f"{tenths / 10:.1f} s"
-    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
+        return f"{language.number(tenths / 10)} s"
+    return f"{tenths // 600}:{language.number(tenths % 600 / 10, '04.1f')}"
 
 
-def size(count: float) -> str:
+def size(count: float, language: Language = ENGLISH) -> str:
     """Bytes for people, in powers of 1000: "1.4 MB"."""
-    for unit in ("bytes", "kB", "MB"):
+    for unit, how in (("bytes", ".0f"), ("kB", ".0f"), ("MB", ".1f")):
         if count < 1000:
-            return f"{count:.0f} {unit}" if unit != "MB" else f"{count:.1f} {unit}"
+            return f"{language.number(count, how)} {language(unit)}"
         count /= 1000
-    return f"{count:.1f} GB"
+    return f"{language.number(count)} GB"
 
 
 def measure(name: str, value: float, language: Language = ENGLISH) -> str:
@@ -180,5 +180,6 @@ def measure(name: str, value: float, language: Language = ENGLISH) -> str:
     unit = ""
     if words[-1] in units:
         unit = f" {units[words.pop()]}"
-    number = f"{value:.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
+    whole = abs(value) >= 100 or value == round(value)
+    number = language.number(value, ".0f" if whole else ".3g")
     return f"{language(' '.join(words))}: " + f"{number}{unit}".replace("-", "\u2212")

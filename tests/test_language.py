@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from gradio.i18n import I18nData
@@ -14,9 +15,20 @@ from gradio.i18n import I18nData
 import app
 from detectors.registry import roles
 from hub import catalog
+from hub.remote import Cached
+from hub.role import Role
+from hub.store import resolve
 from media.provenance.mark import unsigned
-from report.checkpoints import catalog_table, side_by_side, source_facts, what_it_sees
-from report.language import ENGLISH, languages
+from report.checkpoints import (
+    cache_table,
+    catalog_table,
+    checkpoint_facts,
+    side_by_side,
+    source_facts,
+    what_it_sees,
+)
+from report.language import ENGLISH, SAMPLE, Language, languages
+from report.quality import quality
 from report.render import ROOM, answer, environment, glossary, over_time, to_html
 from report.words import sentence
 from tests.made_analysis import made_analysis, made_image
@@ -54,6 +66,65 @@ def test_every_text_of_a_template_is_translated(language, name):
         assert text in language.table, text
 
 
+# ------------------------------------------------------------------ how numbers are written
+
+DECIMALS = re.compile(r"\d\.\d|[^\w-]-\d")  # an English decimal, or a hyphen for a minus
+NO_NUMBERS = (  # names, versions and numbers of papers that have a point or a hyphen
+    r"arXiv:[\d.]+|wav2vec 2\.0|Apache-2\.0|CC[- ]BY[-\w ]*[\d.]+|[\w./-]+@[\w.-]+|[\w-]+/[\w.-]+"
+)
+
+
+def english_numbers(*pages: str, names: Iterable[str] = ()) -> list[str]:
+    """Texts of pages with a number as English writes it, outside of names."""
+    left = "|".join((NO_NUMBERS, *map(re.escape, names)))
+    texts = [
+        re.sub(left, "", text, flags=re.IGNORECASE) for page in pages for text in texts_of(page)
+    ]
+    return [text for text in texts if DECIMALS.search(text)]
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+@pytest.mark.parametrize("made", [made_analysis, made_image])
+def test_no_english_number_is_on_the_page_of_a_result_or_in_its_report(made, language):
+    result = made()
+    measured = [replace(f, measures={"lag_ms": -40.5, "mouth": 0.25}) for f in result.findings]
+    result = replace(result, findings=tuple(measured))
+    names = {result.name, *result.versions.values()}
+    pages = [make(result, language) for make in (answer, over_time, to_html)]
+    assert english_numbers(*pages, names=names) == []
+    assert len(english_numbers(answer(result), names=names)) > 3  # English ones are noticed
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+def test_no_english_number_is_in_what_is_said_of_checkpoints_and_of_quality(language):
+    both = replace(made_analysis(), checkpoints={"spatial": "owner/one"})
+    cached = cache_table([Cached("a/b", "0" * 40, 1_400_000, Path())], language, 12.5)
+    facts = [source_facts(source, language) for source in catalog.search("")]
+    cards = [embedded_facts(role, language) for role in roles() if not role.empty]
+    compared = side_by_side("spatial", (both, both), language)
+    pages = (quality(language), cached, compared, *facts, *cards)
+    assert english_numbers(*pages) == []
+    assert english_numbers(quality(), cache_table([], freed_mb=12.5))
+
+
+def embedded_facts(role: Role, language: Language) -> str:
+    """What is said of the checkpoint that comes with the program, but for its author's words."""
+    checkpoint = resolve(None, role)
+    card = checkpoint.card
+    claims = {"title": "", "limits": (), "trained_on": (), "labels_known_by": ""}
+    figures = tuple({**figure, "name": "", "protocol": ""} for figure in card.figures)
+    fitted = replace(card.calibration, fitted_on="") if card.calibration else None
+    card = replace(card, **claims, figures=figures, calibration=fitted)
+    return checkpoint_facts(replace(checkpoint, card=card), language)
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+def test_a_sentence_that_comes_filled_in_gets_its_numbers_in_the_language_too(language):
+    filled = "The file promises 12.5 s but ends after 3.0 s: it may be cut off."
+    assert language.number(12.5) in language(filled)
+    assert language("-1,234.5") == language.number(-1234.5, ",.1f") == language.table[SAMPLE]
+
+
 # ------------------------------------------------------------------ nothing English is left
 
 WORDS = re.compile(r"\b(the|and|with|that|which|from|this|its|is|are|of|not)\b", re.IGNORECASE)
@@ -81,13 +152,16 @@ class _Texts(HTMLParser):
             self.texts.append(data)
 
 
+def texts_of(page: str) -> list[str]:
+    """What a person reads or hears of a page."""
+    reader = _Texts()
+    reader.feed(page)
+    return reader.texts
+
+
 def english_in(*pages: str) -> list[str]:
-    texts = []
-    for page in pages:
-        reader = _Texts()
-        reader.feed(page)
-        texts += reader.texts
-    return [text for text in dict.fromkeys(texts) if is_english(text)]
+    texts = dict.fromkeys(text for page in pages for text in texts_of(page))
+    return [text for text in texts if is_english(text)]
 
 
 def is_english(text: str) -> bool:
@@ -114,6 +188,7 @@ def test_no_english_sentence_is_in_what_checkpoints_and_comparisons_say(language
     names = [(source.title, source.architecture) for source in catalog.search("")]
     cells = [cell for row in table["data"] for cell in row if cell not in sum(names, ())]
     facts = [source_facts(source, language) for source in catalog.search("")]
+    facts += [embedded_facts(role, language) for role in roles() if not role.empty]
     assert english_in(side_by_side("spatial", (both, both), language)) == []
     assert [cell for cell in (*table["headers"], *cells) if is_english(cell)] == []
     left = {text for pair in names for text in pair}

@@ -226,7 +226,7 @@ def test_an_image_has_no_timeline():
 
 def test_ticks_are_few_and_round():
     for duration_s in (0.4, 3, 12, 95, 3600, 9000):
-        ticks = timelines._ticks(duration_s)
+        ticks = timelines._ticks(duration_s, language.ENGLISH)
         assert 1 <= len(ticks) <= timelines.MOST_TICKS + 1
 
 
@@ -552,7 +552,7 @@ def test_the_verbal_scale_is_that_of_the_guideline_and_says_for_which_side(ratio
 def test_the_sign_of_a_measure_is_a_minus_and_its_name_keeps_its_hyphen():
     german = language.languages()["de"]
     words_of = words.measure("strongest_image_log_odds", -1.5, german)
-    assert words_of == "Log-Odds des stärksten Bilds: −1.5"
+    assert words_of == "Log-Odds des stärksten Bilds: −1,5"
 
 
 def test_every_step_of_the_verbal_scale_is_said_in_german():

@@ -91,9 +91,15 @@
     if (seek.getAttribute("aria-valuetext") !== words) seek.setAttribute("aria-valuetext", words);
   }
 
+  // Seconds as the language of the timeline writes them.
+  function tenths(time) {
+    const one = { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false };
+    return time.toLocaleString(document.querySelector("#timeline .dd").lang || "en", one);
+  }
+
   // The moment, and what each row of the timeline says of it.
   function saidAt(time, duration) {
-    const place = (100 * (time + 0.01)) / duration, texts = [`${time.toFixed(1)} s`];
+    const place = (100 * (time + 0.01)) / duration, texts = [`${tenths(time)} s`];
     for (const row of document.querySelectorAll("#timeline .row")) {
       const cell = [...row.querySelectorAll(".cell")].find((one) => {
         const left = parseFloat(one.style.left);

@@ -121,7 +121,7 @@ def draw_video(
             progress(fraction, desc=say(text))
 
         with writing("The annotated video"):
-            video.write_video(done.analysis, done.path, target, data, current_stop())
+            video.write_video(done.analysis, done.path, target, data, current_stop(), say)
     except UserError as error:
         raise gr.Error(say(error.sentence), print_exception=False) from error
     return gr.Video(value=str(target), visible=True)

@@ -22,7 +22,10 @@ UNCOUNTED = {Status.UNCALIBRATED: "not calibrated", Status.EXPERIMENTAL: "experi
 
 
 class Say(Protocol):
-    """Says a text of the program with its ``{names}`` filled in, in some language."""
+    """Says a text of the program with its ``{names}`` filled in, in some language.
+
+    ``{name:+.1f}`` is a number as that language writes it.
+    """
 
     def __call__(self, text: str, **values: object) -> str:
         """The text, filled in."""
@@ -56,8 +59,8 @@ def explain(
     sentences += _not_judged(verdict, findings, say)
     if 0 < examined_s < duration_s - 0.5:
         text = say(
-            "{a} of {b} seconds were examined, spread over the clip; “thorough” examines all "
-            "of it.", a=f"{examined_s:.0f}", b=f"{duration_s:.0f}",
+            "{a:.0f} of {b:.0f} seconds were examined, spread over the clip; “thorough” examines "
+            "all of it.", a=examined_s, b=duration_s,
         )  # fmt: skip
         sentences.append(text)
     return (*sentences, *map(say, LIMITS))
@@ -112,21 +115,21 @@ def sees_nothing(finding: Finding, opinion: Opinion) -> bool:
 
 
 def _one(value: float, finding: Finding, opinion: Opinion, say: Say) -> str:
-    title, number = say(finding.role.title), f"{value:+.1f}"
+    title = say(finding.role.title)
     if sees_nothing(finding, opinion):
         return say(
-            "“{title}” finds no trace of what it looks for ({llr}), which says little about other "
-            "ways to fake a file ({value} in the sum).",
-            title=title, llr=f"{finding.llr:+.1f}", value=number,
+            "“{title}” finds no trace of what it looks for ({llr:+.1f}), which says little about "
+            "other ways to fake a file ({value:+.1f} in the sum).",
+            title=title, llr=finding.llr, value=value,
         )  # fmt: skip
     if abs(value) < NOTABLE:
-        return say("“{title}” leans to neither side ({value}).", title=title, value=number)
+        return say("“{title}” leans to neither side ({value:+.1f}).", title=title, value=value)
     strength = next(word for least, word in STRENGTH if abs(value) >= least)
     sign = finding.role.phrase_for if value > 0 else finding.role.phrase_against
     side = "for" if value > 0 else "against"
     return say(
-        "“{title}” {how} ({value}): {sign}.",
-        title=title, how=say(f"speaks {strength} {side} manipulation"), value=number,
+        "“{title}” {how} ({value:+.1f}): {sign}.",
+        title=title, how=say(f"speaks {strength} {side} manipulation"), value=value,
         sign=say(sign) + _when(finding, value, say) + _measured(finding, say),
     )  # fmt: skip
 
@@ -136,7 +139,10 @@ def _when(finding: Finding, value: float, say: Say) -> str:
     if len(finding.windows) < 2 or value <= 0:
         return ""
     top = max(finding.windows, key=lambda w: w.value)
-    return say(", most from {a} to {b}", a=f"{top.start_s:.1f} s", b=f"{top.stop_s:.1f} s")
+    return say(
+        ", most from {a} to {b}",
+        a=say("{time_s:.1f} s", time_s=top.start_s), b=say("{time_s:.1f} s", time_s=top.stop_s),
+    )  # fmt: skip
 
 
 def _measured(finding: Finding, say: Say) -> str:
@@ -150,7 +156,12 @@ def _measured(finding: Finding, say: Say) -> str:
 
 def _other_people(verdict: Verdict, say: Say) -> list[str]:
     sentences = [
-        f"{name_of(o.person or '', say)}: {say(o.level)} ({o.log_odds:+.1f})."
+        say(
+            "{who}: {level} ({value:+.1f}).",
+            who=name_of(o.person or "", say),
+            level=say(o.level),
+            value=o.log_odds,
+        )
         for o in verdict.people[1:]
         if o.log_odds is not None
     ]
@@ -158,7 +169,7 @@ def _other_people(verdict: Verdict, say: Say) -> list[str]:
         lower = verdict.parameters.intercept - verdict.intercept
         text = say(
             "{n} people were judged, and each is a chance of a false alarm, so every sum starts "
-            "{lower} lower.", n=verdict.judged, lower=f"{lower:.1f}",
+            "{lower:.1f} lower.", n=verdict.judged, lower=lower,
         )  # fmt: skip
         sentences.append(text)
     return sentences
@@ -198,8 +209,8 @@ def _uncounted(finding: Finding, opinion: Opinion, say: Say) -> str:
     title = say(finding.role.title)
     if finding.status != Status.COUNTED:
         return say(
-            "The number of “{title}” ({value}) is not counted: its checkpoint is {state}.",
-            title=title, value=f"{finding.value:+.1f}", state=say(UNCOUNTED[finding.status]),
+            "The number of “{title}” ({value:+.1f}) is not counted: its checkpoint is {state}.",
+            title=title, value=finding.value, state=say(UNCOUNTED[finding.status]),
         )  # fmt: skip
     if finding.detector not in opinion.contributions:
         return say("“{title}” has no vote: its number is shown and not counted.", title=title)
@@ -211,7 +222,12 @@ def _weights(verdict: Verdict, findings: Sequence[Finding], say: Say) -> list[st
     used, fitted = verdict.opinion.weights, verdict.parameters.weights
     roles = {f.detector: f.role for f in findings if f.detector in used}
     words = [
-        f"{say(role.title)} {fitted.get(name, 0):.2f} → {used[name]:.2f}"
+        say(
+            "{title} {fitted:.2f} → {used:.2f}",
+            title=say(role.title),
+            fitted=fitted.get(name, 0.0),
+            used=used[name],
+        )
         for name, role in roles.items()
     ]
     sentences = []

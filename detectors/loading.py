@@ -25,7 +25,7 @@ from detectors.simlbr import build_simlbr
 from errors import UserError
 from hub import layouts
 from hub.checkpoint import Checkpoint
-from hub.checks import WEIGHTS, read_header
+from hub.checks import WEIGHTS, read_header, refuse
 
 Builder = Callable[[Mapping[str, Any], Mapping[str, torch.Tensor]], torch.nn.Module]
 OUTPUT_KEYS = frozenset([
@@ -186,19 +186,19 @@ def _load(auto_class: Any, checkpoint: Checkpoint) -> torch.nn.Module:
     except UserError:
         raise
     except ImportError as error:
-        raise _refused(f"{name} needs a package that is not installed: {error}.") from error
+        raise refuse(f"{name} needs a package that is not installed: {error}.") from error
     except Exception as error:  # any layer of any architecture may fail in its own way
         kind = checkpoint.config.get("model_type", "unknown")
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise _refused(f"{name} ({kind}) does not load: {words[0][:160]}") from error
+        raise refuse(f"{name} ({kind}) does not load: {words[0][:160]}") from error
     missing = sorted(info.get("missing_keys") or ())
     if missing:
-        raise _refused(
+        raise refuse(
             f"{name} lacks {len(missing)} of its weights ({missing[0]}), which would be drawn at "
             "random; it is a backbone or another architecture."
         )
     if info.get("mismatched_keys"):
-        raise _refused(f"Weights of {name} do not fit the sizes in its config.json.")
+        raise refuse(f"Weights of {name} do not fit the sizes in its config.json.")
     _check_numbers(name, model)
     return model.eval()
 
@@ -225,7 +225,7 @@ def load_layout(checkpoint: Checkpoint, build: Builder) -> torch.nn.Module:
         raise
     except Exception as error:  # tensors of any shape and number may fail in their own way
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise _refused(f"{checkpoint.name} does not fit its layout: {words[0][:160]}") from error
+        raise refuse(f"{checkpoint.name} does not fit its layout: {words[0][:160]}") from error
     _check_numbers(checkpoint.name, model)
     return model.eval()
 
@@ -233,7 +233,7 @@ def load_layout(checkpoint: Checkpoint, build: Builder) -> torch.nn.Module:
 def _check_numbers(name: str, model: torch.nn.Module) -> None:
     for key, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise _refused(f"Weights of {name} are not numbers ({key}).")
+            raise refuse(f"Weights of {name} are not numbers ({key}).")
 
 
 def _class_of(auto_class: Any, config: Any, words: Mapping[str, Any]) -> Any:
@@ -284,7 +284,7 @@ def _check_size(model_class: Any, config: Any, checkpoint: Checkpoint) -> None:
     header = read_header(checkpoint.folder / WEIGHTS)
     stored = sum(math.prod(shape) for _, shape in header.values())
     if described > MOST_DESCRIBED * stored:
-        raise _refused(
+        raise refuse(
             f"config.json of {checkpoint.name} describes {described / 1e6:.0f} million weights, "
             f"and {stored / 1e6:.0f} million are there."
         )
@@ -302,17 +302,13 @@ def _try_once(
     try:
         logits = model(**{argument: blank}).logits
     except Exception as error:  # any layer of any architecture may fail in its own way
-        raise _refused(f"{name} does not accept an input of {shape}: {error}") from error
+        raise refuse(f"{name} does not accept an input of {shape}: {error}") from error
     wanted = max((*checkpoint.card.fake_indices, *checkpoint.card.real_indices)) + 1
     if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < wanted:
         got = "x".join(str(side) for side in logits.shape)
-        raise _refused(f"{name} answers with {got} numbers; expected 1x{wanted}.")
+        raise refuse(f"{name} answers with {got} numbers; expected 1x{wanted}.")
     if not bool(torch.isfinite(logits).all()) or float(logits.abs().max()) > ABSURD_LOGIT:
-        raise _refused(f"{name} does not answer with finite numbers.")
-
-
-def _refused(sentence: str) -> UserError:
-    return UserError("weights_refused", sentence)
+        raise refuse(f"{name} does not answer with finite numbers.")
 
 
 def _silence() -> None:

@@ -217,8 +217,8 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
 
 def _check_folder(name: str, folder: Path, embedded: bool) -> None:
     if not folder.is_dir():
-        what = "The weights that come with the program" if embedded else "The folder"
-        raise UserError("weights_missing", f"{what} for {name} were not found.")
+        what = "weights that come with the program" if embedded else "files of the folder"
+        raise UserError("weights_missing", f"The {what} for {name} were not found.")
     files = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
     checks.check_listing(name, files)
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from gradio.i18n import I18nData
 
+import analysis
 import app
+from detectors.base import REASONS
 from detectors.registry import roles
+from detectors.trial import SENTENCES
+from errors import UserError
 from hub import catalog
+from hub.checkpoint import Card
+from hub.configs import WrongTask
 from hub.remote import Cached
-from hub.role import Role
+from hub.role import Role, Task
 from hub.store import resolve
 from media.provenance.mark import unsigned
 from report.checkpoints import (
@@ -31,7 +40,9 @@ from report.language import ENGLISH, SAMPLE, Language, languages
 from report.quality import quality
 from report.render import ROOM, answer, environment, glossary, over_time, to_html
 from report.words import sentence
+from tests.conftest import ROOT
 from tests.made_analysis import made_analysis, made_image
+from tests.test_refusals import CARD
 from training.cards.page import PAGES
 from ui import texts
 from verdict.fusion import fusion_parameters
@@ -64,6 +75,94 @@ def test_every_text_of_a_template_is_translated(language, name):
     source = (ROOM / "templates" / name).read_text("utf-8")
     for _, text in TEXT.findall(source):
         assert text in language.table, text
+
+
+# ------------------------------------------------------------------ why something is refused
+
+ROOMS = ("detectors", "hub", "media", "report", "ui")  # of what a visitor's click may run
+FILES = ("analysis.py", "errors.py", "stop.py", "evaluation/calibrate.py")
+FOR_OPERATORS = {  # those who call, deploy and publish read English
+    "ui/api.py", "ui/agents.py", "hub/publish.py", "hub/space.py", "hub/spacefile.py",
+    "hub/convert.py",
+}  # fmt: skip
+REFUSING = {"UserError": 1, "Reason": 1, "WrongTask": 1, "refuse": 0}  # which argument is said
+UNSAID = {"7", "7 7"}  # sentences that were made elsewhere
+
+
+def refusals() -> dict[str, str]:
+    """Every sentence with which a visitor is refused, a 7 in each gap, and its file."""
+    paths = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    paths += [ROOT / name for name in FILES]
+    names = [str(path.relative_to(ROOT)) for path in paths]
+    return {
+        text: name
+        for name in names
+        if name not in FOR_OPERATORS
+        for node in ast.walk(ast.parse((ROOT / name).read_text("utf-8")))
+        for text in _refusal(node, name)
+    }
+
+
+def _refusal(node: ast.AST, name: str) -> Iterator[str]:
+    """The sentence of a call that refuses, or of the variable that holds it."""
+    if isinstance(node, ast.Call):
+        called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        place = REFUSING.get(called, len(node.args))
+        if place < len(node.args):
+            yield from _filled(node.args[place], name)
+    elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "sentence":
+        yield from _filled(node.value, name)
+
+
+def _filled(node: ast.AST, name: str) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(map(partial(_part, name=name), node.values))
+    elif isinstance(node, ast.IfExp):
+        yield from (*_filled(node.body, name), *_filled(node.orelse, name))
+
+
+def _part(node: ast.AST, name: str) -> str:
+    """A piece of a text: what it is, if it is the same each time."""
+    if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name):
+        value = getattr(import_module(name[:-3].replace("/", ".")), node.value.id, None)
+        return value if isinstance(value, str) else "7"
+    return str(node.value) if isinstance(node, ast.Constant) else "7"
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+def test_every_refusal_is_said_in_the_language(language):
+    sentences = refusals()
+    assert len(sentences) > 120
+    sentences |= dict.fromkeys((*REASONS.values(), *SENTENCES.values()), "a table")
+    lacking = {
+        text: sentences[text] for text in sentences if text not in UNSAID and language(text) == text
+    }
+    assert lacking == {}
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+def test_a_checkpoint_for_another_detector_is_refused_in_one_language(language, monkeypatch):
+    def wrong(*_: object, **__: object) -> None:
+        raise WrongTask(
+            Task.VIDEO, "a/b is a video classifier (x), and spatial takes a picture classifier."
+        )
+
+    monkeypatch.setattr(analysis, "resolve", wrong)
+    with pytest.raises(UserError) as why:
+        analysis.checkpoint_for("spatial", analysis.Settings())
+    assert not re.search("picture|Choose", language(why.value.sentence))
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+@pytest.mark.parametrize(
+    "change", [{"size_px": 4}, {"margin": "x"}, {"votes": 3}, {"mean": [1]}, {"frames": 0}]
+)
+def test_what_a_card_should_have_said_is_no_half_translated_sentence(language, change):
+    with pytest.raises(UserError) as why:
+        Card.from_json(json.dumps(CARD | change))
+    assert not is_english(language(why.value.sentence).replace("got", "the"))
 
 
 # ------------------------------------------------------------------ how numbers are written

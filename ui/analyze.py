@@ -367,7 +367,7 @@ def runner(space: Space, done: gr.State, choices: Choices, places: Places) -> Ca
             return ended | shown(result, done, places, say) | files
         except UserError as error:
             failed = {places.answer: alert(error, say), places.live: say(error.sentence)}
-            return ended | failed | asked(question, choices) | {done: None}
+            return ended | failed | asked(question, choices, say) | {done: None}
 
     return run
 
@@ -395,11 +395,11 @@ def ambiguous(settings: Settings) -> tuple[str, str] | None:
     return None
 
 
-def asked(question: tuple[str, str] | None, choices: Choices) -> dict[Any, Any]:
+def asked(question: tuple[str, str] | None, choices: Choices, say: Language) -> dict[Any, Any]:
     """The answer box of the role that is asked for is shown."""
     if question is None:
         return {}
-    return {choices.answers[question[0]]: gr.Textbox(visible=True, info=question[1])}
+    return {choices.answers[question[0]]: gr.Textbox(visible=True, info=say(question[1]))}
 
 
 TAB = Tab("Analyze", analyze_tab)

@@ -21,7 +21,7 @@ from typing import Any
 from errors import UserError
 from hub.checks import WEIGHTS, read_header, refuse
 from hub.checksums import sha256_of
-from hub.layouts import AVHUBERT, GEND, SIMLBR, SYNCNET, Layout
+from hub.layouts import AVHUBERT, GEND, SIMLBR, STABLE_SYNCNET, SYNCNET, Layout
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PICKLE_BYTES = 4_000_000_000
@@ -34,6 +34,7 @@ RISK = (
 )
 _KNOWN_BY = (
     ("netcnnaud.", SYNCNET),
+    ("visual_encoder.", STABLE_SYNCNET),
     ("feature_extractor_video.", AVHUBERT),
     ("feature_extractor.", GEND),
     ("backbone.model.", SIMLBR),
@@ -125,8 +126,8 @@ def _layout_of(name: str, header: Header) -> Layout:
 
 def _config(layout: Layout, header: Header) -> dict[str, Any]:
     """A config for what the names and shapes of the tensors say."""
-    if layout is SYNCNET:
-        return {"model_type": "syncnet"}
+    if layout in (SYNCNET, STABLE_SYNCNET):
+        return {"model_type": layout.name}
     if layout is AVHUBERT:  # all that fairseq published has its norms first
         return {"model_type": "av_hubert", "layer_norm_first": True}
     if layout is SIMLBR:

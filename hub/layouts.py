@@ -78,8 +78,21 @@ SYNCNET = Layout(
     "SyncNet",
     {"netcnnaud.": "tower for the voice", "netcnnlip.": "tower for the face"},
 )
+STABLE_SYNCNET = Layout(
+    "stable_syncnet",
+    "sync",
+    "StableSyncNet of LatentSync",
+    {"audio_encoder.": "tower for the voice", "visual_encoder.": "tower for the face"},
+)
+_SYNC_INPUT = {
+    "avhubert": (88, "mouth", 0.0, 1),
+    "syncnet": (224, "face", SYNCNET_MARGIN, 5),
+    "stable_syncnet": (256, "face", 0.0, 16),
+}
+"""Side, crop, margin and frames of what each is given."""
 KNOWN_BY_TYPE = {
     "gend": GEND, "simlbr": SIMLBR, "avhubert": AVHUBERT, "av_hubert": AVHUBERT, "syncnet": SYNCNET,
+    "stable_syncnet": STABLE_SYNCNET,
 }  # fmt: skip
 _SPEECH_TO_TEXT = "speech_to_text"
 """What the config of AV-HuBERT with a decoder calls itself in transformers."""
@@ -172,17 +185,18 @@ def _simlbr_card(title: str, license: str) -> tuple[Card, list[str]]:
 
 
 def _sync_card(title: str, license: str, layout: Layout) -> tuple[Card, list[str]]:
+    size_px, crop, margin, frames = _SYNC_INPUT[layout.name]
     card = Card(
         detector="sync",
         title=title,
-        size_px=88 if layout is AVHUBERT else 224,
+        size_px=size_px,
         fake_indices=(0,),
         real_indices=(),
         labels_known_by="Not a classifier: the worse lips and voice fit each other, the higher.",
         license=license,
-        crop="mouth" if layout is AVHUBERT else "face",
-        margin=0.0 if layout is AVHUBERT else SYNCNET_MARGIN,
-        frames=1 if layout is AVHUBERT else 5,
+        crop=crop,
+        margin=margin,
+        frames=frames,
         rate_hz=25.0,
     )
     return card, []

@@ -273,6 +273,64 @@ def syncnet_tensors(size: int = 16, seed: int = 0) -> dict[str, Tensor]:
     return tensors
 
 
+def stable_syncnet(folder: Path, **sizes: Any) -> Path:
+    """As LatentSync's stable_syncnet.pt once converted: see `stable_syncnet_tensors`."""
+    return save(folder, {"model_type": "stable_syncnet"}, stable_syncnet_tensors(**sizes))
+
+
+def stable_syncnet_tensors(
+    voice: tuple[int, ...] = (32, 32, 32, 32, 32, 32, 64),
+    face: tuple[int, ...] = (32, 32, 32, 32, 32, 32, 32, 64),
+    attention: tuple[str, ...] = ("audio_encoder.3", "audio_encoder.4", "visual_encoder.4"),
+    frames: int = 16,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """Both towers with few channels: latentsync/models/stable_syncnet.py of bytedance/LatentSync
+    (copy zll961020/LatentSync at 6c8ae86), configs/syncnet/syncnet_16_pixel_attn.yaml at 36ca2a3.
+    """
+    torch.manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+
+    def layer(name: str, *shape: int) -> None:
+        fan = torch.Size(shape[1:]).numel()
+        tensors[f"{name}.weight"] = torch.randn(*shape) / fan**0.5
+        tensors[f"{name}.bias"] = torch.randn(shape[0]) / 10
+
+    def norm(name: str, size: int) -> None:
+        tensors[f"{name}.weight"] = 1 + torch.randn(size) / 10
+        tensors[f"{name}.bias"] = torch.randn(size) / 10
+
+    for tower, inside, channels in (
+        ("audio_encoder", 1, voice), ("visual_encoder", 3 * frames, face),
+    ):  # fmt: skip
+        layer(f"{tower}.conv_in", channels[0], inside, 3, 3)
+        before, place = channels[0], 0
+        for block, size in enumerate(channels):
+            here = f"{tower}.down_blocks.{place}"
+            norm(f"{here}.norm1", before)
+            layer(f"{here}.conv1", size, before, 3, 3)
+            norm(f"{here}.norm2", size)
+            layer(f"{here}.conv2", size, size, 3, 3)
+            if size != before:
+                layer(f"{here}.conv_shortcut", size, before, 1, 1)
+            if not (tower == "audio_encoder" and len(channels) == 7 and block == 3):
+                layer(f"{here}.downsample_conv", size, size, 3, 3)
+            before, place = size, place + 1
+            if f"{tower}.{block}" in attention:
+                here = f"{tower}.down_blocks.{place}"
+                for number in (1, 2, 3):
+                    norm(f"{here}.norm{number}", size)
+                layer(f"{here}.ff.net.0.proj", 8 * size, size)
+                layer(f"{here}.ff.net.2", size, 4 * size)
+                for name in ("conv_in", "conv_out"):
+                    layer(f"{here}.{name}", size, size, 1, 1)
+                for name in ("to_q", "to_k", "to_v", "to_out.0"):
+                    layer(f"{here}.attn.{name}", size, size)
+                place += 1
+        norm(f"{tower}.norm_out", before)
+    return tensors
+
+
 def _running(name: str, size: int) -> dict[str, Tensor]:
     return {
         f"{name}.weight": 1 + torch.randn(size) / 10,

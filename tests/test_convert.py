@@ -18,12 +18,18 @@ from confine import confine, landlock_version
 from detectors.loading import load_layout
 from detectors.registry import role_of
 from detectors.sync.avhubert import build_avhubert, canonical
+from detectors.sync.stable_syncnet import build_stable_syncnet
 from detectors.sync.syncnet import build_syncnet
 from errors import UserError
 from hub import store, unpickle
 from hub.convert import convert
 from tests.conftest import ROOT
-from tests.published_layouts import avhubert_tensors, fairseq, syncnet_tensors
+from tests.published_layouts import (
+    avhubert_tensors,
+    fairseq,
+    stable_syncnet_tensors,
+    syncnet_tensors,
+)
 
 
 class Bomb:
@@ -79,6 +85,17 @@ def test_syncnets_file_is_converted(tmp_path: Path):
     done = convert(tmp_path / "syncnet_v2.model", tmp_path / "out")
     network = load_layout(store.resolve(str(done.folder), role_of("sync")), build_syncnet)
     assert network.hear(torch.randn(24, 13)).shape == (2, 16)
+
+
+def test_latentsyncs_file_is_converted_and_runs(tmp_path: Path):
+    torch.save(
+        {"global_step": 7, "state_dict": stable_syncnet_tensors(attention=())},
+        tmp_path / "stable_syncnet.pt",
+    )
+    done = convert(tmp_path / "stable_syncnet.pt", tmp_path / "out")
+    assert done.layout.title == "StableSyncNet of LatentSync"
+    network = load_layout(store.resolve(str(done.folder), role_of("sync")), build_stable_syncnet)
+    assert network.hear(torch.randn(640 * 17)).shape == (2, 64)
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path):

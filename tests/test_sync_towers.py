@@ -45,6 +45,7 @@ from tests.published_layouts import (
     gend,
     muavic,
     save,
+    stable_syncnet,
     syncnet,
     syncnet_tensors,
 )
@@ -389,6 +390,7 @@ def speaking(tmp_path_factory, portrait) -> tuple[Window, FaceTrack]:
         ("nguyenvulebinh/AV-HuBERT-MuAViC-en", muavic),
         ("enactic/japanese-avhubert-base", enactic),
         ("someone/syncnet", syncnet),
+        ("someone/stable-syncnet", stable_syncnet),
         ("embedded", None),
     ],
 )

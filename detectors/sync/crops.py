@@ -1,8 +1,10 @@
-"""What do AV-HuBERT and SyncNet see of a face?
+"""What do AV-HuBERT, SyncNet and LatentSync's sync network see of a face?
 
-The crops that both were trained on, cut out of the crops of a track. Geometry as in
-facebookresearch/av_hubert, avhubert/preparation/align_mouth.py at 2a7d99b, and in
-joonson/syncnet_python, run_pipeline.py at 1fbfc08. Imports media.
+The crops that they were trained on, cut out of the crops of a track. Geometry as in
+facebookresearch/av_hubert, avhubert/preparation/align_mouth.py at 2a7d99b; in
+joonson/syncnet_python, run_pipeline.py at 1fbfc08; and in bytedance/LatentSync,
+latentsync/utils/image_processor.py at 36b464f and affine_transform.py (in the copy
+svjack/ComfyUI-LatentSyncWrapper at 069c510). Imports media.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import cv2
 import numpy as np
 
 from detectors.preprocess import resized
+from detectors.sync import stable_plan
 from detectors.sync.syncnet import FACE_PX
 from media import align
+from media.mesh import REGIONS
 from media.tracks import FaceTrack
 
 STABLE = (2, 33, 133, 362, 263)  # below the nose, corners of the right and of the left eye
@@ -25,6 +29,11 @@ TEMPLATE_PX = 256
 MOUTH = (61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87)
 """The twenty points of the lips whose mean is the center, in the order of points 48 to 67."""
 SMOOTHED = 12  # frames over which the pose is averaged: this one and those that follow
+BROWS = REGIONS["brows"][:5], REGIONS["brows"][5:]  # of the right eye and of the left
+NOSE = (195, 1, 98, 327)  # lower end of the bridge, tip, wings
+LATENTSYNC = np.array([[17.0, 20.0], [58.0, 20.0], [37.5, 40.0]])
+"""Where LatentSync lays the centers of both brows and of the nose, on a face of 75 x 100."""
+LATENTSYNC_WH = (75, 100)
 SYNCNET_CONTEXT = 0.4  # of the face's side: half of it on the left and right, all of it below
 
 
@@ -67,8 +76,47 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The (2, 3) rotation, scale and shift with the least squares from (n, 2) to (n, 2) points."""
     a, b = (points[:, 0] + 1j * points[:, 1] for points in (source, target))
     turn = np.vdot(a - a.mean(), b - b.mean()) / np.square(np.abs(a - a.mean())).sum()
-    shift = b.mean() - turn * a.mean()
+    return _laid(turn, a.mean(), b.mean())
+
+
+def as_large(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The same, but so large that (n, 2) points spread as wide as those they are laid on."""
+    a, b = (points[:, 0] + 1j * points[:, 1] for points in (source, target))
+    turn = np.vdot(a - a.mean(), b - b.mean())
+    return _laid(turn / abs(turn) * b.std() / a.std(), a.mean(), b.mean())
+
+
+def _laid(turn: complex, source: complex, target: complex) -> np.ndarray:
+    """The (2, 3) matrix that multiplies by a complex number and lays one point on another."""
+    shift = target - turn * source
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def latentsync_faces(track: FaceTrack, index: np.ndarray) -> np.ndarray:
+    """Faces from the brows to the chin, stretched to squares; the mouth is in the lower half.
+
+    Brows and nose are taken from our mesh; LatentSync's own are of 106 other landmarks.
+
+    Args:
+        track: of a face.
+        index: (n,) frames of the track, on ticks of 25 Hz.
+
+    Returns:
+        (n, 256, 256, 3) uint8 RGB.
+    """
+    side, faces = stable_plan.FACE_PX, []
+    for crop, points in zip(track.crops[index], track.landmarks[index], strict=True):
+        to_image = cv2.invertAffineTransform(align.face_matrix(points))
+        matrix = latentsync_matrix(points, side) @ np.vstack([to_image, [0.0, 0.0, 1.0]])
+        faces.append(align.cut(crop, matrix, side))
+    return np.stack(faces)
+
+
+def latentsync_matrix(landmarks: np.ndarray, side_px: int) -> np.ndarray:
+    """(468, 2) px of a frame to (2, 3), from the image to a face of ``side_px`` a side."""
+    centers = np.stack([landmarks[list(part)].mean(0) for part in (*BROWS, NOSE)])
+    scale = side_px / np.array(LATENTSYNC_WH)
+    return as_large(centers.astype(np.float64), LATENTSYNC) * scale[:, None]
 
 
 def syncnet_faces(crops: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ class Sync(Detector):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str) -> Any:
-        """The two towers of the embedded network, of AV-HuBERT or of SyncNet, on the device."""
+        """The two towers of the embedded network or of a published layout, on the device."""
         from detectors.sync.towers import load_towers
 
         return load_towers(checkpoint, device)
@@ -73,12 +73,13 @@ class Sync(Detector):
         face, audio = embedded
         if not (np.isfinite(face).all() and np.isfinite(audio).all()):
             return Measurement.cannot("broken_output", measures)
-        result = compare(face, audio, speech)
+        middle = (self.network.context - 1) // 2  # frames from the first of a row to its middle
+        result = compare(face, audio, speech[middle:])
         if result is None:
             return Measurement.cannot("audio_too_short", measures)
         measures |= {name: result.measures[name] for name in SHOWN}
         measures |= lag_curve(result.curve)
-        over_time = _over_time(ticks_s, result.over_time)
+        over_time = _over_time(ticks_s[middle:], result.over_time)
         measures |= {"weakest_agreement": result.measures["weakest"]}
         raw, shown = self.network.judge(result.measures)
         measures |= shown

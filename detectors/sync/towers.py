@@ -1,15 +1,15 @@
 """What do the networks of the sync detector have in common?
 
 Two towers, one for the face and one for the voice, each with an embedding every 40 ms; the cosine
-between them by lag says whether both belong to the same moment. The embedded network, AV-HuBERT
-and SyncNet differ in what they look at and in how the curve is read. Imports hub, media and the
-networks of this room.
+between them by lag says whether both belong to the same moment. The embedded network, AV-HuBERT,
+SyncNet and that of LatentSync differ in what they look at and in how the curve is read. Imports
+hub, media and the networks of this room.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import cv2
@@ -20,10 +20,12 @@ from torch import nn
 from detectors.inference import inference, moved
 from detectors.loading import load_layout
 from detectors.sync.avhubert import AVHubert, build_avhubert
-from detectors.sync.crops import avhubert_mouths, syncnet_faces
+from detectors.sync.crops import avhubert_mouths, latentsync_faces, syncnet_faces
 from detectors.sync.network import CROP_PX, SyncModel
 from detectors.sync.offset import compare, out_of_step, raw_log_odds
-from detectors.sync.syncnet import FACE_PX, SyncNet, build_syncnet
+from detectors.sync.stable_plan import FACE_PX as LATENTSYNC_PX
+from detectors.sync.stable_syncnet import StableSyncNet, build_stable_syncnet
+from detectors.sync.syncnet import FACE_PX, FRAMES, SyncNet, build_syncnet
 from errors import UserError
 from hub import layouts
 from hub.checkpoint import Checkpoint
@@ -38,7 +40,13 @@ QUIET = 1e-5  # added to a variance, as torch's layer norm does
 
 
 class Towers(ABC):
-    """Two towers with one embedding each every 40 ms."""
+    """Two towers with one embedding each every 40 ms.
+
+    Attributes:
+        context: frames of video in one embedding; of n frames there are n - context + 1 rows.
+    """
+
+    context: int = 1
 
     @abstractmethod
     def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
@@ -128,6 +136,8 @@ class AVHubertTowers(Towers):
 class SyncNetTowers(Towers):
     """SyncNet: five frames of the face against twenty columns of cepstra."""
 
+    context = FRAMES
+
     def __init__(self, network: SyncNet) -> None:
         self.network = network
 
@@ -155,8 +165,43 @@ class SyncNetTowers(Towers):
 
     def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
         """Minus SyncNet's confidence, best against median, at lags that a recording may have."""
-        median = measures["best_cosine"] - measures["confidence"]
-        return -(measures["in_step"] - median), {}
+        return -_confidence(measures), {}
+
+
+class StableSyncNetTowers(Towers):
+    """LatentSync's: the lower half of 16 faces against 52 columns of a mel spectrogram."""
+
+    def __init__(self, network: StableSyncNet) -> None:
+        self.network = network
+        self.context = network.frames
+
+    def embed_face(self, track: FaceTrack, index: np.ndarray) -> np.ndarray:
+        """Faces cut as for its training; fifteen rows fewer than frames."""
+        return self._run(self.network.look, latentsync_faces(track, index))
+
+    def embed_blank(self, frames: int) -> np.ndarray:
+        """Black faces, of which one row is as good as all."""
+        black = np.zeros((self.context, LATENTSYNC_PX, LATENTSYNC_PX, 3), np.uint8)
+        return self._run(self.network.look, black).repeat(frames - self.context + 1, 0)
+
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """The mel spectrogram; what is shorter than a row is filled up with silence."""
+        least = self.context * AUDIO_HZ // MOTION_HZ
+        return self._run(self.network.hear, np.pad(samples, (0, max(0, least - len(samples)))))
+
+    def judge(self, measures: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+        """As SyncNet's."""
+        return -_confidence(measures), {}
+
+    def _run(self, tower: Callable[[torch.Tensor], torch.Tensor], rows: np.ndarray) -> np.ndarray:
+        device = next(self.network.parameters()).device
+        with inference(device):
+            return _unit(tower(moved(torch.from_numpy(rows), device)))
+
+
+def _confidence(measures: Mapping[str, float]) -> float:
+    """Best cosine at the lags that a recording may have, above the median of all."""
+    return measures["in_step"] - (measures["best_cosine"] - measures["confidence"])
 
 
 def load_towers(checkpoint: Checkpoint, device: str) -> Towers:
@@ -172,6 +217,9 @@ def load_towers(checkpoint: Checkpoint, device: str) -> Towers:
         towers: Towers = AVHubertTowers(network)
     elif layout is layouts.SYNCNET:
         towers = SyncNetTowers(cast(SyncNet, load_layout(checkpoint, build_syncnet)).to(device))
+    elif layout is layouts.STABLE_SYNCNET:
+        stable = cast(StableSyncNet, load_layout(checkpoint, build_stable_syncnet)).to(device)
+        towers = StableSyncNetTowers(stable)
     else:
         towers = OwnTowers(SyncModel.from_folder(checkpoint.folder).to(device))
     _try_once(towers, checkpoint.name)
@@ -180,9 +228,10 @@ def load_towers(checkpoint: Checkpoint, device: str) -> Towers:
 
 def _try_once(towers: Towers, name: str) -> None:
     """Judge one blank second: what cannot run, or gives no numbers, is found before a verdict."""
+    frames = BLANK_FRAMES + towers.context - 1
     try:
-        face = towers.embed_blank(BLANK_FRAMES)
-        audio = towers.embed_audio(np.zeros(AUDIO_HZ * BLANK_FRAMES // MOTION_HZ, np.float32))
+        face = towers.embed_blank(frames)
+        audio = towers.embed_audio(np.zeros(AUDIO_HZ * frames // MOTION_HZ, np.float32))
         result = compare(face, audio)
         raw = None if result is None else towers.judge(result.measures)[0]
     except Exception as error:  # tensors of any shape and number may fail in their own way

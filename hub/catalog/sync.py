@@ -84,10 +84,16 @@ SYNC = (
         detector="sync",
         title="Stable SyncNet of LatentSync (ByteDance)",
         repo_id="ByteDance/LatentSync-1.6",
-        architecture="SyncNet of diffusers' blocks",
+        architecture="StableSyncNet, two towers of convolutions and attention, 401 million weights",
+        input="lower half of 16 faces, 256 px, 25 Hz, and 52 columns of a mel spectrogram",
         outputs=_OUTPUTS,
         crop="face",
-        bad=("It is published as a pickle only (stable_syncnet.pt), so it is refused.",),
+        margin=0.0,
+        bad=(
+            "It is published as a pickle only (stable_syncnet.pt), so it is refused; download it "
+            "yourself and use cli.py convert.",
+        ),
+        notes=("A processor needs about a second of one core for each frame of a face.",),
         usable=False,
     ),
 )

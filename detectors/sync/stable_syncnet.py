@@ -38,7 +38,7 @@ EMPHASIS = 0.97  # of the sample before, taken away
 FLOOR_DB, REFERENCE_DB, REACH = -100.0, 20.0, 4.0  # decibels -80 to 20 become -4 to 4
 GROUPS, HEADS = 32, 8  # of channels, in group norms and in attention
 EPS = 1e-6
-BATCH = 4  # vectors of a face at once: activations of some 100 MB
+BATCH, BATCH_ON_GPU = 4, 32  # vectors of a face at once: activations of some 100 and 800 MB
 
 
 class Residual(nn.Module):
@@ -166,9 +166,10 @@ class StableSyncNet(nn.Module):
         """(n, 256, 256, 3) RGB 0..255 at 25 Hz to (n - frames + 1, size)."""
         lower = faces[:, FACE_PX - HALF[0] :].movedim(-1, 1)  # (n, 3, 128, 256)
         windows = lower.unfold(0, self.frames, 1).movedim(-1, 1)  # (k, frames, 3, 128, 256)
+        batch = BATCH if faces.device.type == "cpu" else BATCH_ON_GPU
         return torch.cat([
             self.visual_encoder(some.flatten(1, 2).float() / 127.5 - 1)
-            for some in windows.split(BATCH)
+            for some in windows.split(batch)
         ])  # fmt: skip
 
     def hear(self, samples: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ there, for which role, and how its input is prepared. Their own code is never ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.checkpoint import Card, Source
@@ -29,6 +29,10 @@ GEND_SIZE_PX = 224
 SIMLBR_SIZE_PX = 256
 SATELLITE: tuple[Triple, Triple] = ((0.430, 0.411, 0.296), (0.213, 0.156, 0.143))
 """DINOv3's for satellite images, which SimLBR takes for all (simlbr/utils.py at 7d5d800)."""
+NOT_A_CLASSIFIER = "Not a classifier: the worse lips and voice fit each other, the higher."
+AVHUBERT_SIZE_PX = 88
+SYNCNET_SIZE_PX = 224
+STABLE_SYNCNET_SIZE_PX = 256
 SYNCNET_MARGIN = 0.4
 """SyncNet looks at 1.4 times the box of the face."""
 
@@ -84,12 +88,6 @@ STABLE_SYNCNET = Layout(
     "StableSyncNet of LatentSync",
     {"audio_encoder.": "tower for the voice", "visual_encoder.": "tower for the face"},
 )
-_SYNC_INPUT = {
-    "avhubert": (88, "mouth", 0.0, 1),
-    "syncnet": (224, "face", SYNCNET_MARGIN, 5),
-    "stable_syncnet": (256, "face", 0.0, 16),
-}
-"""Side, crop, margin and frames of what each is given."""
 KNOWN_BY_TYPE = {
     "gend": GEND, "simlbr": SIMLBR, "avhubert": AVHUBERT, "av_hubert": AVHUBERT, "syncnet": SYNCNET,
     "stable_syncnet": STABLE_SYNCNET,
@@ -118,17 +116,22 @@ def check_towers(name: str, layout: Layout, header: Mapping[str, object]) -> Non
             raise refuse(f"{name} ({layout.title}) has no {words}: no tensor is called {part}….")
 
 
-def card_for(
-    layout: Layout, name: str, config: Mapping[str, Any], source: Source | None
-) -> tuple[Card, list[str]]:
-    """Describe how a checkpoint of a layout is used, and say what had to be assumed."""
-    title = source.title if source else name
-    license = source.license if source else "unknown"
-    if layout is GEND:
-        return _gend_card(title, license, config)
-    if layout is SIMLBR:
-        return _simlbr_card(title, license)
-    return _sync_card(title, license, layout)
+def card_for(layout: Layout, name: str, config: Mapping[str, Any], source: Source | None) -> Card:
+    """Describe how a checkpoint of a layout is used.
+
+    Args:
+        layout: its layout.
+        name: of the checkpoint, its title where the catalog has none.
+        config: content of its config.json.
+        source: its entry in the catalog.
+
+    Raises:
+        UserError: ``weights_refused`` for a backbone or a head that is not known here.
+    """
+    card = CARDS[layout.name](config)
+    if source is None:
+        return replace(card, title=name)
+    return replace(card, title=source.title, license=source.license)
 
 
 def gend_family(config: Mapping[str, Any]) -> str:
@@ -148,55 +151,77 @@ def gend_family(config: Mapping[str, Any]) -> str:
     )
 
 
-def _gend_card(title: str, license: str, config: Mapping[str, Any]) -> tuple[Card, list[str]]:
+def _gend_card(config: Mapping[str, Any]) -> Card:
     mean, std = {"clip": CLIP, "dino": IMAGENET, "pe": HALVES}[gend_family(config)]
-    card = Card(
-        detector="spatial",
-        title=title,
+    return Card(
+        detector=GEND.detector,
+        title=GEND.title,
         size_px=GEND_SIZE_PX,
         fake_indices=(1,),
         real_indices=(0,),
         labels_known_by="GenD's own order: output 0 is real, 1 is fake. Its config does not say "
         "so; the direction check on a few labelled files confirms it.",
-        license=license,
         crop=Crop.BOX,
         margin=GEND_MARGIN,
         mean=mean,
         std=std,
     )
-    return card, []
 
 
-def _simlbr_card(title: str, license: str) -> tuple[Card, list[str]]:
-    card = Card(
-        detector="spatial",
-        title=title,
+def _simlbr_card(config: Mapping[str, Any]) -> Card:
+    return Card(
+        detector=SIMLBR.detector,
+        title=SIMLBR.title,
         size_px=SIMLBR_SIZE_PX,
         fake_indices=(0,),
         real_indices=(),
         labels_known_by="SimLBR's own: one output, the higher the more likely fake. Its weights do "
         "not say so; the direction check on a few labelled files confirms it.",
-        license=license,
         crop=Crop.FRAME,
         mean=SATELLITE[0],
         std=SATELLITE[1],
     )
-    return card, []
 
 
-def _sync_card(title: str, license: str, layout: Layout) -> tuple[Card, list[str]]:
-    size_px, crop, margin, frames = _SYNC_INPUT[layout.name]
-    card = Card(
-        detector="sync",
-        title=title,
-        size_px=size_px,
+def _avhubert_card(config: Mapping[str, Any]) -> Card:
+    return Card(
+        detector=AVHUBERT.detector,
+        title=AVHUBERT.title,
+        size_px=AVHUBERT_SIZE_PX,
         fake_indices=(0,),
         real_indices=(),
-        labels_known_by="Not a classifier: the worse lips and voice fit each other, the higher.",
-        license=license,
-        crop=crop,
-        margin=margin,
-        frames=frames,
+        labels_known_by=NOT_A_CLASSIFIER,
+        crop="mouth",
         rate_hz=25.0,
     )
-    return card, []
+
+
+def _syncnet_card(config: Mapping[str, Any]) -> Card:
+    return replace(
+        _avhubert_card(config),
+        title=SYNCNET.title,
+        size_px=SYNCNET_SIZE_PX,
+        crop="face",
+        margin=SYNCNET_MARGIN,
+        frames=5,
+    )
+
+
+def _stable_syncnet_card(config: Mapping[str, Any]) -> Card:
+    return replace(
+        _avhubert_card(config),
+        title=STABLE_SYNCNET.title,
+        size_px=STABLE_SYNCNET_SIZE_PX,
+        crop="face",
+        frames=16,
+    )
+
+
+CARDS: Mapping[str, Callable[[Mapping[str, Any]], Card]] = {
+    "gend": _gend_card,
+    "simlbr": _simlbr_card,
+    "avhubert": _avhubert_card,
+    "syncnet": _syncnet_card,
+    "stable_syncnet": _stable_syncnet_card,
+}
+"""How a checkpoint of each layout is used, from its config, by the layout's name."""

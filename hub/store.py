@@ -166,7 +166,7 @@ def _described(
         if fake_labels is not None:
             card = _answered(card, config, fake_labels)
     elif layout is not None:
-        card, warnings = layouts.card_for(layout, name, config, catalog.find(name))
+        card, warnings = layouts.card_for(layout, name, config, catalog.find(name)), []
         answer = fake_labels if fake_labels is not None else load_answer(sha256)
         card = _licensed(_turned(card, answer), folder)
     else:

@@ -233,13 +233,6 @@ def app_api():
     return api
 
 
-@pytest.fixture(scope="module")
-def address():
-    blocks = app.build()
-    yield app.serve(blocks, wait=False)
-    blocks.close()
-
-
 def named(tmp_path: Path, name: str) -> Path:
     """The example under another name, so that it is known again."""
     path = tmp_path / f"{name}.jpg"

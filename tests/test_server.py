@@ -18,7 +18,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-import app
 from analysis import Settings, analyze
 from errors import UserError
 from media import worker
@@ -37,13 +36,6 @@ def clip(tmp_path_factory, portrait) -> Path:
     """Thirty seconds of a drifting portrait: long enough to be stopped in the middle."""
     images = moving_portrait(portrait, 50) * 15
     return write_clip(tmp_path_factory.mktemp("long") / "long.mp4", images, codec="mpeg4")
-
-
-@pytest.fixture(scope="module")
-def address():
-    blocks = app.build()
-    yield app.serve(blocks, wait=False)
-    blocks.close()
 
 
 class Watch:

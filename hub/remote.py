@@ -105,10 +105,15 @@ def user_folder() -> Path:
 
 
 def client(token: str | bool | None = None) -> Any:
-    """Return an ``HfApi`` for the present endpoint."""
-    from huggingface_hub import HfApi
+    """Return an ``HfApi`` for the present endpoint.
+
+    It transfers by plain HTTP: hf_xet hands over no piece and waits for the end of a file, so that
+    nobody could stop a transfer by Xet.
+    """
+    from huggingface_hub import HfApi, constants
 
     keep_quiet()
+    constants.HF_HUB_DISABLE_XET = True
     return HfApi(endpoint=endpoint(), token=token)
 
 

@@ -27,6 +27,8 @@ POOR_TOKEN = "hf_poorpoorpoor"
 """Is known, but has not accepted any terms."""
 LFS_ENDINGS = (".safetensors", ".bin", ".pt", ".png")
 JSON = "application/json"
+XET = "/xet/token"
+"""Where a client that transfers by Xet asks first; nothing is there."""
 
 
 def git_oid(content: bytes) -> str:
@@ -133,7 +135,7 @@ def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer
         monkeypatch.setenv("DEEPFAKE_DETECTOR_HOME", str(folder / "user"))
         for name in ("HF_HUB_OFFLINE", "HF_TOKEN"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS", True)
         monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
         yield hub
@@ -247,6 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
             "X-Repo-Commit": commit,
             "X-Linked-Etag": f'"{oid}"',
             "X-Linked-Size": str(len(content)),
+            "X-Xet-Hash": oid,  # offered, as the Hub does; see XET
+            "X-Xet-Refresh-Route": f"{self.server_hub.url}{XET}",
             "Location": f"{self.server_hub.store_url}/stored/{oid}",
         }
         return self._answer(302, b"", headers)

@@ -25,7 +25,7 @@ from hub.checkpoint import Checkpoint
 from media import nursery
 from stop import Stop, check, current_stop, left_alone
 from tests.conftest import ROOT
-from tests.hub_server import serving
+from tests.hub_server import XET, serving
 from tests.tiny_models import write_model
 
 AT_ONCE_S = 1.0  # what is promised
@@ -178,3 +178,4 @@ def test_who_stops_does_not_wait_for_the_hub_and_the_transfer_ends(
         wait_for_those_left_alone()
         assert not list(remote.cache_folder().rglob("model.safetensors"))
         assert fetch().revision
+        assert not [path for _, path, _ in hub.seen if path == XET]  # which nobody could stop

@@ -14,6 +14,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from errors import UserError, need_temporary_files
+
+try:
+    need_temporary_files()  # Gradio asks for a folder when it is imported
+except UserError as error:
+    sys.exit(error.sentence)
+
 import gradio as gr
 from gradio.http_server import INITIAL_PORT_VALUE as PORT
 from gradio.themes import Base, Default
@@ -155,7 +162,10 @@ def main() -> None:
         for role in roles():
             if not role.empty:
                 load_detector(role.name, Settings())
-    serve(build())
+    try:
+        serve(build())
+    except UserError as error:  # a folder for temporary files that cannot be used
+        sys.exit(error.sentence)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from commands.batch import add_batch
 from commands.console import ERROR, EXIT_CODES, STOPPED, say
 from commands.measure import add_calibrate, add_evaluate, add_probe
 from commands.models import add_convert, add_models, add_publish
-from errors import UserError, reason
+from errors import UserError, need_temporary_files, reason
 from media.native_logs import silence_native_logs
 from threads import set_threads
 from version import __version__
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     chosen = make_parser().parse_args(arguments)
     try:
+        need_temporary_files()
         return chosen.run(chosen)
     except UserError as error:
         say(f"{error.sentence} [{error.code}]")

@@ -6,6 +6,7 @@ One class for all of it. Everything else that is raised is our own mistake. Impo
 from __future__ import annotations
 
 import os
+import tempfile
 import traceback
 import unicodedata
 from collections.abc import Iterator
@@ -59,6 +60,21 @@ def writing(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError("cannot_write", f"{what} could not be written: {reason(error)}.") from error
+
+
+def need_temporary_files() -> None:
+    """Go on where temporary files can be written; PyTorch, Gradio and uploads need them.
+
+    Raises:
+        UserError: ``cannot_write``.
+    """
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise UserError(
+            "cannot_write",
+            "No folder for temporary files can be written: name one that can in TMPDIR.",
+        ) from error
 
 
 def reason(error: OSError) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+import stat
 import time
 import urllib.error
 import urllib.request
@@ -784,6 +785,19 @@ def test_a_zip_is_unpacked_under_its_files_own_names_and_up_to_the_limit(tmp_pat
     with pytest.raises(UserError) as data:
         batch.unpacked([str(archive)], 1, 1)
     assert data.value.code == "too_many_files"
+
+
+def test_a_link_in_a_zip_is_a_row_that_cannot_be_read_and_is_never_followed(tmp_path):
+    outside = tmp_path / "outside.jpg"
+    outside.write_bytes(IMAGE.read_bytes())
+    archive, entry = tmp_path / "links.zip", zipfile.ZipInfo("link.jpg")
+    entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr(entry, str(outside))
+    (path,) = batch.unpacked([str(archive)], 5, 1)
+    row = batch.examined(path, "quick", read_spacefile(), tmp_path, ENGLISH, lambda step: None)
+    assert (row.name, row.level, row.probability) == ("link.jpg", batch.UNREAD, None)
+    assert not path.is_symlink() and path.read_text() == str(outside)
 
 
 def test_no_cell_of_the_table_is_a_formula(tmp_path):

@@ -326,6 +326,27 @@ def test_a_folder_that_others_prepared_is_refused(tmp_path, monkeypatch, made):
     assert not list((tmp_path / "theirs").iterdir())
 
 
+def test_an_unwritable_place_for_temporary_files_is_told_in_a_sentence(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/proc")  # where nobody makes a folder
+    with pytest.raises(UserError) as why:
+        keeping.begin()
+    assert why.value.code == "cannot_write" and "/proc" in why.value.sentence
+
+
+@pytest.mark.parametrize("program", [["app.py"], ["cli.py", "analyze", str(IMAGE)]])
+def test_where_no_temporary_file_can_be_written_one_sentence_says_so_before_anything_begins(
+    program,
+):
+    nowhere = "import sys, tempfile, runpy; tempfile._candidate_tempdir_list = lambda: ['/proc']; "
+    run = "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", nowhere + run, *program], cwd=ROOT, capture_output=True, text=True,
+        timeout=START_S,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stdout == ""
+    assert "TMPDIR" in done.stderr and done.stderr.count("\n") == 1
+
+
 @pytest.fixture
 def home(tmp_path) -> dict[str, str]:
     """The environment of a server process that keeps its files under ``tmp_path``."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from errors import UserError
+from errors import UserError, writing
 
 KEEP_S = 50 * 60  # after the last use; longer than a job may take
 SWEEP_EVERY_S = 5 * 60  # with KEEP_S, everything is gone within an hour
@@ -33,11 +33,12 @@ def root() -> Path:
     """Where the servers of this user have their folders, ``…/deepfake-detector-USER``.
 
     Raises:
-        UserError: ``cannot_write`` when somebody else made it, or others may look into it.
+        UserError: ``cannot_write`` when it cannot be made, somebody else made it, or others may
+            look into it.
     """
     user = getattr(os, "getuid", lambda: "")()  # elsewhere each user has a temporary folder
     folder = Path(tempfile.gettempdir()) / f"{ROOT_NAME}-{user}"
-    with suppress(FileExistsError):
+    with writing(f"The folder {folder}"), suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     about = folder.lstat()
     private = stat.S_ISDIR(about.st_mode) and about.st_uid == user and not about.st_mode & 0o077

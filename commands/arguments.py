@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHECKPOINT = "DETECTOR=SPEC"
 SPEC_HELP = (
     f"DETECTOR is one of {', '.join(names())}; "
-    "SPEC is owner/repo, owner/repo@revision, ./folder or embedded"
+    "SPEC is owner/repo, owner/repo@revision, ./folder, embedded or a name of the catalog"
 )
 LABELS = "DETECTOR=name,name"
 LABELS_HELP = "outputs that mean manipulated, where the checkpoint does not say so"

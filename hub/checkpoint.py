@@ -73,7 +73,8 @@ class Source:
         revision: full commit (40 hex digits), a branch or pull request together with ``commit``,
             or None, which means unpinned.
         commit: first digits of the commit that was looked at; another one is refused.
-        folder: name of the folder under ``hub/defaults`` for embedded weights.
+        folder: name of the folder under ``hub/defaults`` or ``hub/alternatives``, for weights that
+            come with the program.
         architecture: family and size of the network, for people.
         input: what it is given at once, for people: "face, 224 px".
         outputs: what its outputs are called, by index, for people: "0 Real, 1 Fake".
@@ -121,7 +122,7 @@ class Source:
     def spec(self) -> str:
         """What to type to get this checkpoint."""
         if self.repo_id is None:
-            return "embedded"
+            return "embedded" if self.folder == self.detector else self.name
         return f"{self.repo_id}@{self.revision}" if self.revision else self.repo_id
 
 
@@ -281,7 +282,8 @@ class Checkpoint:
     """Verified files in one local folder, and how to use them.
 
     Attributes:
-        name: ``owner/repo``, the folder's name, or the detector's for embedded weights.
+        name: ``owner/repo``, the folder's name, an alternative's, or the detector's for embedded
+            weights.
         role: what it is used for.
         folder: has config.json, model.safetensors and perhaps card.json.
         card: how to use them.

@@ -90,6 +90,9 @@ def resolve(
         raise UserError("no_checkpoint", role.empty)
     if spec == EMBEDDED:
         return _described(role.name, role, catalog.DEFAULTS / role.name, embedded=True)
+    alternative = catalog.alternative(spec)
+    if alternative is not None:
+        return _described(alternative.name, role, alternative, embedded=True)
     if looks_like_folder(spec):
         if not asker.folders:
             raise UserError("weights_refused", "Folders of this machine cannot be chosen here.")

@@ -23,6 +23,7 @@ UNKNOWN = "not declared"
 APACHE, OPEN_DATA = "Apache-2.0", "O-UDA-1.0"
 SHIPPED = {  # what lies in the repository beside code; whose it is stands in NOTICE
     "hub/defaults/*/model.safetensors": APACHE,
+    "hub/alternatives/*/model.safetensors": APACHE,
     "hub/backbones/*/model.safetensors": "MIT",
     "media/weights/*.tflite": APACHE,
     "media/provenance/trust/*.pem": OPEN_DATA,

@@ -42,7 +42,7 @@ def test_a_stored_calibration_is_found_again(card, facts):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_an_embedded_folder_has_the_names_it_was_published_with(name):
-    folder = catalog.DEFAULTS / name
+    folder = catalog.alternative(name) or catalog.DEFAULTS / name
     tensors = list(read_header(folder / WEIGHTS))
     assert {
         "config": sorted(json.loads((folder / "config.json").read_text("utf-8"))),
@@ -52,4 +52,5 @@ def test_an_embedded_folder_has_the_names_it_was_published_with(name):
 
 
 def test_every_embedded_folder_is_held_to_its_names():
-    assert set(PUBLISHED) == {file.parent.name for file in catalog.DEFAULTS.glob("*/card.json")}
+    folders = (catalog.DEFAULTS, catalog.ALTERNATIVES)
+    assert set(PUBLISHED) == {p.parent.name for f in folders for p in f.glob("*/card.json")}

@@ -224,7 +224,10 @@ def specs_of(role: str) -> list[tuple[str, str]]:
     """Choices of the catalog for a role; labels are text, so that an event may send them."""
     known = [source for source in catalog.search("", role) if source.usable]
     comes, none = str(label("Comes with the program")), str(label("None comes with the program"))
-    choices = [(source.repo_id or comes, source.spec) for source in known]
+    choices = [
+        (comes if source.spec == EMBEDDED else source.repo_id or source.name, source.spec)
+        for source in known
+    ]
     return [(none, NONE), *choices] if role_of(role).empty else choices
 
 

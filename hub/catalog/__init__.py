@@ -8,6 +8,7 @@ hub.checkpoint.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hub.catalog.images import IMAGES
@@ -17,21 +18,39 @@ from hub.catalog.voices import VOICES
 from hub.checkpoint import Card, Source
 
 DEFAULTS = Path(__file__).parent.parent / "defaults"
+ALTERNATIVES = Path(__file__).parent.parent / "alternatives"  # second ones, chosen by name
 BACKBONES = Path(__file__).parent.parent / "backbones"  # frozen networks that several heads share
 HUB_SOURCES = IMAGES + VIDEOS + SYNC + VOICES
 
 
 def embedded_sources() -> tuple[Source, ...]:
-    """The checkpoints that come with the program: one a folder with a card."""
-    return tuple(_embedded(file) for file in sorted(DEFAULTS.glob("*/card.json")))
+    """The checkpoints that are used where none is chosen: one a folder with a card."""
+    return tuple(
+        replace(_shipped(file), title="The checkpoint that comes with the program")
+        for file in sorted(DEFAULTS.glob("*/card.json"))
+    )
 
 
-def _embedded(file: Path) -> Source:
+def alternative_sources() -> tuple[Source, ...]:
+    """Second ones that come with the program and are chosen by name; why they do not vote is the
+    first limit of their cards.
+    """
+    return tuple(_shipped(file, limits=1) for file in sorted(ALTERNATIVES.glob("*/card.json")))
+
+
+def alternative(name: str) -> Path | None:
+    """The folder of the alternative of that name (any case), or None."""
+    wanted = name.strip().lower()
+    return next((ALTERNATIVES / s.name for s in alternative_sources() if s.name == wanted), None)
+
+
+def _shipped(file: Path, limits: int = 0) -> Source:
+    """The entry of a folder, by its card, of whose limits the first are named."""
     card, name = Card.from_json(file.read_text("utf-8")), file.parent.name
     return Source(
         name=name,
-        detector=name,
-        title="The checkpoint that comes with the program",
+        detector=card.detector,
+        title=card.title,
         folder=name,
         architecture="see its model card",
         input=card.input_words(),
@@ -39,13 +58,13 @@ def _embedded(file: Path) -> Source:
         crop=card.crop,
         margin=card.margin,
         license=card.license,
-        notes=("Works without a network.",),
+        notes=("Works without a network.", *card.limits[:limits]),
     )
 
 
 def sources() -> tuple[Source, ...]:
     """All entries: those that come with the program, then those of the Hub."""
-    return embedded_sources() + HUB_SOURCES
+    return embedded_sources() + alternative_sources() + HUB_SOURCES
 
 
 def find(name_or_repo: str) -> Source | None:

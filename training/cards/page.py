@@ -50,7 +50,7 @@ tags: [deepfake-detection, {detector}]{front}
 The data may be used for research; so may these weights. No image, voice or name of a person is
 in this folder.{terms}
 
-Trained by `python -m training.recipe {detector}`; `training/LOG.md` has the experiments, failures
+Trained by `python -m {recipe}`; `training/LOG.md` has the experiments, failures
 too.
 
 ## Figures
@@ -89,6 +89,7 @@ class Page:
         about: what it looks at, and how.
         use: what its score means and how to get it.
         headlines: name and a part of the protocol of the six figures that stand on the page.
+        recipe: what trains it, of `python -m`; empty for `training.recipe` with its detector.
         front: further lines of the front matter.
         terms: license notices.
     """
@@ -96,6 +97,7 @@ class Page:
     about: str
     use: str
     headlines: tuple[tuple[str, str], ...]
+    recipe: str = ""
     front: str = ""
     terms: str = ""
 
@@ -224,22 +226,59 @@ PAGES = {
 }
 
 
-def write(folder: Path, card: Card, figures: Sequence[Mapping[str, Any]]) -> None:
+ALTERNATIVES = {
+    "clip-attention": Page(
+        about="Says whether one image of a face looks manipulated. Four learned queries (after "
+        "multi-attention, Zhao et al. 2021) on the patch tokens of layer 8 of CLIP ViT-B/16, which "
+        "stays frozen. Each looks at places of its own; what it adds there is an exact share of "
+        "the score and is shown as a map of its own.",
+        use="`--checkpoint spatial=clip-attention`, or this name in the row of *spatial* on the "
+        "page. The face with 30 % margin at 224 px, CLIP's mean and deviation; up to eight frames "
+        "of a window, or an image and its mirror image, are averaged.",
+        headlines=(
+            ("AUC, all", ""),
+            ("AUC, diffusion", ""),
+            ("AUC, face-swap", ""),
+            ("AUC, lip-sync", ""),
+            ("AUC, talking-head", ""),
+            ("false alarms", ""),
+        ),
+        recipe="training.spatial.attention",
+    ),
+    "clip-lstm": Page(
+        about="Says whether a face moves as a filmed one does. A bidirectional LSTM with 32 units "
+        "each way on the class tokens of layer 8 of CLIP ViT-B/16, which stays frozen: 16 frames "
+        "at 12.5 Hz, 1.2 s of one face, whose mean is taken off.",
+        use="`--checkpoint temporal=clip-lstm`, or this name in the row of *temporal* on the page. "
+        "Runs are cut by `media.align.steady`; one run of a window is looked at.",
+        headlines=(("AUC, all", ""), ("false alarms", "")),
+        recipe="training.temporal.recurrent",
+    ),
+}
+"""The same for those of hub/alternatives, by the name of their folder."""
+
+
+def write(
+    folder: Path, card: Card, figures: Sequence[Mapping[str, Any]], name: str | None = None
+) -> None:
     """Write ``card.json`` (six figures), ``figures.csv`` (all) and ``README.md``.
 
     Args:
         folder: of the checkpoint.
         card: all that is known; its own figures are replaced.
         figures: every measured value, as `training.cards.writer` makes them.
+        name: of `ALTERNATIVES`; None for the page of its role.
     """
     figures = [{**row, "name": in_words(row["name"])} for row in figures]
-    card = dataclasses.replace(card, figures=tuple(headlines(card.detector, figures)))
+    plain = Page(card.title, card.labels_known_by, ())
+    texts = ALTERNATIVES[name] if name else PAGES.get(card.detector, plain)
+    card = dataclasses.replace(card, figures=tuple(headlines(texts, figures)))
     card.save(folder)
     with (folder / FIGURES).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: row.get(name) for name in COLUMNS} for row in figures)
-    (folder / "README.md").write_text(page(card, len(figures)), encoding="utf-8")
+    (folder / "README.md").write_text(page(texts, card, len(figures)), encoding="utf-8")
 
 
 def in_words(name: str) -> str:
@@ -265,25 +304,25 @@ def _typed(row: Mapping[str, str]) -> dict[str, Any]:
     return {name: typed[name] for name in COLUMNS}
 
 
-def headlines(detector: str, figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that stand on the page; the first six where a role has not named its own."""
-    if detector not in PAGES:
+def headlines(texts: Page, figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that stand on the page; the first six where nobody has named them."""
+    if not texts.headlines:
         return [dict(row) for row in figures[:HEADLINES]]
     result = []
-    for name, part in PAGES[detector].headlines:
+    for name, part in texts.headlines:
         rows = [row for row in figures if row["name"] == name and part in row["protocol"]]
         result += [dict(row) for row in rows[:1]]
     return result
 
 
-def page(card: Card, count: int) -> str:
+def page(texts: Page, card: Card, count: int) -> str:
     """The text of ``README.md``.
 
     Args:
+        texts: of `PAGES` or `ALTERNATIVES`.
         card: with the figures of the page.
         count: rows of ``figures.csv``.
     """
-    texts = PAGES.get(card.detector) or Page(card.title, card.labels_known_by, ())
     return README.format(
         detector=card.detector,
         front=texts.front,
@@ -292,6 +331,7 @@ def page(card: Card, count: int) -> str:
         use=texts.use,
         data="\n".join(f"- {line}" for line in card.trained_on),
         terms=texts.terms,
+        recipe=texts.recipe or f"training.recipe {card.detector}",
         calibration=_calibration(card),
         count=count,
         figures=TABLE_HEAD + "\n".join(_row(figure) for figure in card.figures),

@@ -52,15 +52,17 @@ def figure(
     }
 
 
-def write_folder(folder: Path, tensors: dict[str, np.ndarray], config: dict, card: Card) -> None:
-    """Write config.json and model.safetensors, and what `write_card` writes."""
+def write_folder(
+    folder: Path, tensors: dict[str, np.ndarray], config: dict, card: Card, name: str | None = None
+) -> None:
+    """Write config.json and model.safetensors, and what `page.write` writes with all figures."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "model.safetensors"
     )
     (folder / "model.safetensors").chmod(0o644)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    write_card(folder, card)
+    page.write(folder, card, card.figures, name)
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -4,8 +4,8 @@
     python -m training.temporal.recurrent fit OUT FOLDER      trains, measures, writes a checkpoint
 
 `detectors.frozen.recurrent` on runs of 16 frames. Figures are of networks that saw nothing of a
-file's tool, page or set. The checkpoint is a second one for `temporal`: chosen by its folder, or by
-its Hub id once it is published. Imports `detectors`, `evaluation`, `hub`, `media` and `training`.
+file's tool, page or set. The checkpoint is a second one for `temporal`:
+hub/alternatives/clip-lstm. Imports `detectors`, `evaluation`, `hub`, `media` and `training`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ COLLECTED = (4, 6, 8)  # layers whose class tokens are collected
 MOST_OF_KIND = 3  # clips of wild, of one tool or of one source of reals on one page
 FOLDS = 6
 PROTOCOL = (
-    "development clips and clips of wild, one window, networks that saw neither its tool nor its "
+    "clips of tools and of their pages, one window, networks that saw neither its tool nor its "
     f"page or set ({FOLDS} folds)"
 )
 CARD = Card(
@@ -64,9 +64,11 @@ CARD = Card(
     labels_known_by="One number, high for manipulated, by the recipe that trained it.",
     trained_on=(
         "Clips of talking heads, face swaps and lip-sync of 29 tools against real "
-        "clips of 16 sources: the development clips and a sample of wild, research use",
+        "clips of 16 sources, by our own runs of tools and from the pages of others, research use",
     ),
     limits=(
+        "It has no vote: on tools that it had not seen, a line on the mean of the same tokens, "
+        "which is what a still image says, was better.",
         "It learned from some two hundred clips; what other tools leave, it may not see.",
         "Not evidence about a person: it must not be the only ground for an accusation, a "
         "dismissal, a block or a publication.",
@@ -211,13 +213,13 @@ def fit(out: Path, folder: Path, recipe: Recipe) -> None:
 
 
 def write(head: RecurrentHead, folder: Path, card: Card) -> None:
-    """The folder of a checkpoint."""
-    tensors = {name: value.numpy() for name, value in head.state_dict().items()}
+    """The folder of a checkpoint, in half precision."""
+    tensors = {name: value.half().numpy() for name, value in head.state_dict().items()}
     config = {
         "model_type": RECURRENT, "frozen_backbone": BACKBONE, "layer": head.layer,
         "hidden": head.lstm.hidden_size,
     }  # fmt: skip
-    write_folder(folder, tensors, config, card)
+    write_folder(folder, tensors, config, card, "clip-lstm")
 
 
 def main() -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
+import scipy  # loads its rooms when they are first used
 
 from media.rates import MOTION_HZ
 
@@ -87,8 +88,8 @@ def agreement(
     beside = (np.abs(gap) >= FAR) & (np.abs(gap) <= MAX_LAG + IN_STEP)
     others = (cosines * beside).sum(1) / beside.sum(1).clip(min=1)
     weight = (inside & speech[:n][partner] & beside.any(1)).astype(float)
-    share = uniform_filter1d(weight, MOMENT, mode="constant")
-    lead = uniform_filter1d((cosines[frames, partner] - others) * weight, MOMENT, mode="constant")
+    mean_over = partial(scipy.ndimage.uniform_filter1d, size=MOMENT, mode="constant")
+    share, lead = mean_over(weight), mean_over((cosines[frames, partner] - others) * weight)
     return np.where(share >= SPOKEN_SHARE, lead / np.maximum(share, 1e-6), np.nan)
 
 

@@ -42,7 +42,8 @@ class Voice(Detector):
         needs_audio=True,
         audio_s=4.0,
         audio_hz=AUDIO_HZ,
-        empty="No checkpoint that judges voices comes with this program; choose one by its Hub id.",
+        empty="No checkpoint that judges voices comes with this program; choose one on the tab "
+        "Models or by its Hub id.",
     )
 
     @classmethod

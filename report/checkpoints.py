@@ -72,12 +72,14 @@ def source_facts(source: Source, language: Language = ENGLISH) -> str:
     badges = [("can be used", "good") if source.usable else ("cannot be used", "caution")]
     badges += [] if source.pinned else [("not pinned to a commit", "caution")]
     badges += [("its owner asks to accept terms", "caution")] if source.gated else []
-    margin = "" if source.margin is None else f", {100 * source.margin:.0f} %"
+    looks_at = language(source.crop)
+    if source.margin is not None:
+        looks_at = language("{crop}, {n:.0f} % margin", crop=looks_at, n=100 * source.margin)
     facts = [
         ("Name to type", source.spec),
         ("Role", language(title(source.detector))),
         ("Architecture", language(source.architecture) or "–"),
-        ("Looks at", f"{language(source.crop)}{margin}"),
+        ("Looks at", looks_at),
         ("Input", language(source.input)),
         ("Outputs", language(source.outputs)),
         ("License", language(source.license)),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).with_name("languages")
 SAMPLE = "-1,234.5"  # how numbers are written: minus, between groups of digits, decimals
+ENGLISH_SAMPLE = "\N{MINUS SIGN}1,234.5"
 NUMERAL = re.compile(r"[-+\u2212]?\d[\d,]*(\.\d+)?( (s|ms|MB|GB|kHz|fps|%))?")
 PLACE = re.compile(r"{(\w+)(?::[^}]*)?}")  # {name} or {name:+.1f}
 LEAST_WORDS = 1  # of three letters or more that make a pattern; fewer would fit anything
@@ -57,7 +58,7 @@ class Language:
         return self._numerals(format(value, how))
 
     def _numerals(self, text: str) -> str:
-        written = self.table.get(SAMPLE, SAMPLE)
+        written = self.table.get(SAMPLE, ENGLISH_SAMPLE)
         return text.translate(str.maketrans("-,.", written[0] + written[2] + written[-2]))
 
     def _by_pattern(self, text: str) -> str:

@@ -276,4 +276,4 @@ def _pieces(curve: Curve) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def milliseconds(value: float) -> str:
     """−120 → "−120 ms", 0 → "0 ms", with a sign wherever there is one to show."""
-    return f"{value:+.0f} ms".replace("-", "\u2212") if round(value) else "0 ms"
+    return f"{ENGLISH.number(value, '+.0f')} ms" if round(value) else "0 ms"

@@ -146,7 +146,7 @@ def sentence(text: str) -> str:
 
 def signed(log_odds: float, language: Language = ENGLISH) -> str:
     """+1.2 or −0.4, with a true minus sign."""
-    return language.number(round(log_odds, 1) + 0.0, "+.1f").replace("-", "\u2212")
+    return language.number(round(log_odds, 1) + 0.0, "+.1f")
 
 
 def score(opinion: Opinion) -> str:
@@ -182,4 +182,4 @@ def measure(name: str, value: float, language: Language = ENGLISH) -> str:
         unit = f" {units[words.pop()]}"
     whole = abs(value) >= 100 or value == round(value)
     number = language.number(value, ".0f" if whole else ".3g")
-    return f"{language(' '.join(words))}: " + f"{number}{unit}".replace("-", "\u2212")
+    return f"{language(' '.join(words))}: {number}{unit}"

@@ -142,6 +142,25 @@ def test_every_refusal_is_said_in_the_language(language):
     assert lacking == {}
 
 
+FILLED = (  # sentences with words in their gaps, as they come
+    "a/b is not in the cache, and the Hub could not be reached. Go online once, or download the "
+    "repository elsewhere and give its folder.",
+    "a/b is not in the cache, and HF_HUB_OFFLINE forbids any download. Go online once, or download "
+    "the repository elsewhere and give its folder.",
+    "The log-odds of “Picture of the face” (Face A) differ. Before: +1.2. Now: no number.",
+    "face, 30 % margin, 224 px, one picture at a time",
+    "mouth, 96 px, 75 pictures at a time",
+)
+
+
+@pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
+@pytest.mark.parametrize("text", FILLED)
+def test_what_fills_a_gap_is_translated_too(language, text):
+    english = set(re.findall(r"[a-zA-Z]{4,}", text)) - {"HF_HUB_OFFLINE", "odds"}
+    left = english & set(re.findall(r"[a-zA-Z]{4,}", language(text)))
+    assert left - {"OFFLINE", "repository"} == set()
+
+
 @pytest.mark.parametrize("language", FOREIGN, ids=lambda language: language.code)
 def test_a_checkpoint_for_another_detector_is_refused_in_one_language(language, monkeypatch):
     def wrong(*_: object, **__: object) -> None:

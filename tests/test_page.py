@@ -58,6 +58,18 @@ def watched(browser, address, made):
     page.page.close()
 
 
+def test_the_tip_of_a_word_stays_in_the_window(watched):
+    page, width = watched.page, SIZES["wide"][0]
+    watched.analyze(VIDEO)
+    page.evaluate("document.querySelector('#answer .verdict').scrollIntoView()")
+    for word in ("#timeline .legend .term", "#answer .verdict .term"):
+        page.locator(word).first.hover()
+        tip = page.locator(f"{word} .tip").first.bounding_box()
+        assert tip["x"] >= 0 and tip["x"] + tip["width"] <= width
+        assert tip["y"] >= 0
+    assert watched.errors == []
+
+
 class Endless:
     """Work that ends only when it is asked to."""
 
@@ -89,6 +101,28 @@ def stopped(page, monkeypatch, module, name: str, button: str) -> None:
 
 
 # ------------------------------------------------------------------ from drop to report
+
+
+@pytest.mark.parametrize("size_wh", [(1280, 900), (1440, 900)], ids=str)
+def test_two_people_leave_the_player_whole_in_view(browser, address, made, size_wh):
+    watched = Watched(browser, address, size_wh)
+    page, height = watched.page, size_wh[1]
+    watched.analyze(VIDEO)
+    page.wait_for_selector("#timeline .row.speech")
+    for share in (0, 0.5, 1):
+        page.evaluate("(s) => scrollTo(0, s * document.documentElement.scrollHeight)", share)
+        place = page.locator("#player video").bounding_box()
+        assert place["y"] >= 0 and place["y"] + place["height"] <= height
+    for part in ("#timeline .legend", "#again"):  # below it nothing is cut off either
+        place = page.locator(part).bounding_box()
+        assert place["y"] + place["height"] <= height
+    scroller = page.locator("#timeline .scroller")
+    assert scroller.evaluate("(e) => e.scrollHeight > e.clientHeight")
+    page.locator("#timeline .row.axis").scroll_into_view_if_needed()
+    rows, place = scroller.bounding_box(), page.locator("#timeline .row.axis").bounding_box()
+    assert place["y"] + place["height"] <= rows["y"] + rows["height"] + 1
+    assert page.locator("#player video").bounding_box()["y"] >= 0
+    page.close()
 
 
 def test_what_is_pressed_is_answered_at_once(watched):

@@ -43,7 +43,10 @@ BASE = "abhishtagatya/wav2vec2-base-960h-asv19-deepfake"
 LARGE = "Gustking/wav2vec2-large-xlsr-deepfake-audio-classification"
 HZ = 16_000
 POOL = Pool(trial=lambda kind, checkpoint: None)  # what a trial does has tests of its own
-EMPTY = "No checkpoint that judges voices comes with this program; choose one by its Hub id."
+EMPTY = (
+    "No checkpoint that judges voices comes with this program; choose one on the tab "
+    "Models or by its Hub id."
+)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,10 @@ from tests.published_layouts import wav2vec2
 from tests.test_app import PATIENCE_MS, SIZES, UNCOUNTED, Watched
 
 BASE = "abhishtagatya/wav2vec2-base-960h-asv19-deepfake"
-EMPTY = "No checkpoint that judges voices comes with this program; choose one by its Hub id."
+EMPTY = (
+    "No checkpoint that judges voices comes with this program; choose one on the tab "
+    "Models or by its Hub id."
+)
 
 
 @pytest.fixture(scope="module")

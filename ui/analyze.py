@@ -180,7 +180,8 @@ def address_tab() -> Named:
     """A file by its address."""
     with gr.Tab(label("Address")):
         url = gr.Textbox(
-            label=label("Address of a video or image"), placeholder="https://", max_lines=1,
+            label=label("Address of a video, image or recording"), placeholder="https://",
+            max_lines=1,
             max_length=web.MOST_CHARACTERS, elem_id="url",
             info=label("This machine asks that site for the file; public addresses only."),
         )  # fmt: skip
@@ -244,7 +245,7 @@ def choice_column(space: Space, path: gr.State) -> Choices:
     with gr.Accordion(label("Compare with real recordings"), open=False, elem_id="reference"):
         references = gr.File(
             label=label("Known to be real, same person or camera"), file_count="multiple",
-            type="filepath", height=130, elem_id="references",
+            type="filepath", height=150, elem_id="references",
         )  # fmt: skip
         gr.Markdown(
             label(

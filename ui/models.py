@@ -56,8 +56,10 @@ def models_tab(space: Space) -> None:
             label=label("owner/repo, owner/repo@commit, catalog name or folder"), scale=3,
             min_width=280, elem_id="spec",
         )  # fmt: skip
-        role = gr.Dropdown(titles, value=names()[0], label=label("Role"), elem_id="role")
-        answer = gr.Textbox(label=label("Outputs that mean fake (only if asked)"))
+        role = gr.Dropdown(
+            titles, value=names()[0], label=label("Role"), min_width=210, elem_id="role"
+        )
+        answer = gr.Textbox(label=label("Outputs that mean fake (only if asked)"), min_width=210)
     with gr.Row():
         check = gr.Button(label("Check"), elem_id="check")
         stop_check = stop_button("check-stop")
@@ -93,10 +95,10 @@ def calibration(asked: list[Any]) -> None:
         written(how_to_calibrate)
         with gr.Row():
             real = gr.File(
-                file_count="multiple", type="filepath", label=label("Real files"), height=130
+                file_count="multiple", type="filepath", label=label("Real files"), height=150
             )
             fake = gr.File(
-                file_count="multiple", type="filepath", label=label("Manipulated files"), height=130
+                file_count="multiple", type="filepath", label=label("Manipulated files"), height=150
             )
         fit = gr.Button(label("Check direction and calibrate"), elem_id="fit")
         stop = stop_button("fit-stop")

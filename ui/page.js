@@ -144,6 +144,18 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("#timeline .seek")) seekTo(Number(event.target.value));
   });
+  // An explained word's tip stays in the window, below the word where there is no room above.
+  function fitTip(event) {
+    const word = event.target.closest ? event.target.closest(".term") : null, tip = word && word.querySelector(".tip");
+    if (!tip) return;
+    tip.style.translate = "";
+    tip.classList.remove("below");
+    const place = tip.getBoundingClientRect(), width = document.documentElement.clientWidth;
+    tip.style.translate = `${Math.max(8 - place.left, Math.min(0, width - 8 - place.right))}px`;
+    tip.classList.toggle("below", place.top < 0);
+  }
+  document.addEventListener("pointerover", fitTip);
+  document.addEventListener("focusin", fitTip);
   // What the cell under the pointer says; the slider lies over all of them.
   document.addEventListener("pointermove", (event) => {
     const tip = document.querySelector("#timeline .value");

@@ -178,8 +178,9 @@ def measure(name: str, value: float, language: Language = ENGLISH) -> str:
     units = {"ms": "ms", "s": "s", "hz": "Hz", "px": "px", "deg": "°", "db": "dB"}
     words = name.split("_")
     unit = ""
-    if words[-1] in units:
+    if words[-1] in units and "at" not in words:  # "cosine at −40 ms" is no time
         unit = f" {units[words.pop()]}"
     whole = abs(value) >= 100 or value == round(value)
     number = language.number(value, ".0f" if whole else ".3g")
-    return f"{language(' '.join(words))}: {number}{unit}"
+    text = " ".join(words).replace(" -", " \N{MINUS SIGN}")
+    return f"{language(text)}: {number}{unit}"

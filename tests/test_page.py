@@ -116,6 +116,10 @@ def test_two_people_leave_the_player_whole_in_view(browser, address, made, size_
     for part in ("#timeline .legend", "#again"):  # below it nothing is cut off either
         place = page.locator(part).bounding_box()
         assert place["y"] + place["height"] <= height
+    page.locator("#timeline .seek").focus()
+    page.keyboard.press("ArrowRight")
+    tip, face = (page.locator(s).bounding_box() for s in ("#timeline .value", "#player video"))
+    assert tip["y"] >= face["y"] + face["height"]  # what the keys tell covers no face
     scroller = page.locator("#timeline .scroller")
     assert scroller.evaluate("(e) => e.scrollHeight > e.clientHeight")
     page.locator("#timeline .row.axis").scroll_into_view_if_needed()

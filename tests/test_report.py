@@ -141,6 +141,9 @@ def test_no_probability_is_ever_certain():
 
 def test_the_unit_of_a_measure_comes_from_its_name():
     assert words.measure("lag_ms", -80.0) == "lag: −80 ms"
+    assert words.measure("cosine_at_-40_ms", 0.25) == "cosine at −40 ms: 0.25"
+    german = language.languages()["de"]
+    assert words.measure("cosine_at_-40_ms", 0.25, german) == "Kosinus bei −40 ms: 0,25"
     assert words.measure("pictures", 8.0) == "pictures: 8"
 
 

@@ -110,12 +110,12 @@
     return texts.join(" · ");
   }
 
-  // The same for those who see it: a line above the timeline while the keys move through it.
+  // The same for those who see it: a line below the timeline while the keys move through it.
   function tellMoment(seek, time) {
     const tip = document.querySelector("#timeline .value");
     tip.textContent = saidAt(time, Number(seek.max));
     tip.hidden = false;
-    tip.style.cssText = "bottom: calc(100% + 4px); left: 0; max-width: 100%; transform: none";
+    tip.style.cssText = "top: calc(100% + 4px); bottom: auto; left: 0; max-width: 100%; transform: none"; // the face stays in view
   }
 
   // A new verdict comes into view and into focus, so that nobody misses it.
@@ -166,6 +166,7 @@
     if (!cell) return;
     const area = tip.parentElement.getBoundingClientRect(), place = (100 * (event.clientX - area.left)) / area.width;
     tip.textContent = cell.title;
+    tip.style.top = "auto";
     tip.style.bottom = `${area.bottom - cell.getBoundingClientRect().top + 4}px`;
     tip.style.left = `${place}%`;
     tip.style.transform = `translateX(-${place}%)`; // never beyond the ends of the timeline

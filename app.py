@@ -7,11 +7,13 @@ page and ``main()`` serves it.
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from errors import UserError, need_temporary_files
@@ -74,7 +76,14 @@ def build(tabs: Sequence[Tab] = TABS) -> gr.Blocks:
                     tab.build(space)
         written(_foot, elem_id="foot")
         endpoints()
+    _remember_signatures(blocks)
     return blocks
+
+
+def _remember_signatures(blocks: gr.Blocks) -> None:
+    """Gradio reads those of all components in the event loop for each visitor: half of its work."""
+    for kind in {type(block) for block in blocks.blocks.values()}:
+        kind.__init__.__signature__ = inspect.signature(kind.__init__)  # type: ignore[attr-defined]
 
 
 def _head(say: Language) -> str:
@@ -116,7 +125,11 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
 
 
 def _first_import() -> None:
-    """Import the networks' library, so that the first visitor does not wait, and ask for a GPU."""
+    """Import what the first visitor would wait for, and ask for a GPU.
+
+    Gradio imports Matplotlib when an event begins, in the event loop: all others would wait.
+    """
+    import_module("matplotlib.pyplot")
     LINE.make_places(places_on(best_device()))
 
 

@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[parts.Scale], Section]] = {
     "isolation": lambda scale: parts.isolation(scale)[0],
     "growth": parts.growth,
     "visitors": parts.visitors,
+    "load": parts.load,
     "memory": parts.memory,
     "start": parts.start,
     "app": parts.app,

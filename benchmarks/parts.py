@@ -6,6 +6,7 @@ detectors and analysis.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ import analysis
 from analysis import Analysis, Settings, analyze
 from benchmarks import floor
 from benchmarks.clips import EXAMPLES, Kind, clip
+from benchmarks.crowd import Watch, crowd
 from benchmarks.measure import (
     Cost,
     children_s,
@@ -53,6 +55,7 @@ TITLES = {
     "isolation": "The cost of isolation",
     "growth": "Growth",
     "visitors": "Concurrent requests",
+    "load": "Many visitors of the running app",
     "memory": "Peak memory",
     "start": "Start",
     "app": "The running app",
@@ -71,6 +74,7 @@ class Scale:
         fakes: clips of manipulated faces, of which both verdicts are compared.
         plain_frames: of a clip, that the plain pipeline looks at; the rest is reckoned.
         visitors: numbers of requests at the same time.
+        crowds: numbers of visitors of the app at the same time.
         settings: of the analysis that is compared.
     """
 
@@ -79,6 +83,7 @@ class Scale:
     fakes: tuple[Kind, ...] = (Kind(60, source="blended.jpg"), Kind(60, source="redrawn.jpg"))
     plain_frames: int = 20
     visitors: tuple[int, ...] = (1, 2, 4)
+    crowds: tuple[int, ...] = (16, 40)
     settings: Settings = field(default_factory=Settings)
 
 
@@ -269,6 +274,28 @@ def visitors(scale: Scale) -> Section:
         "12 to 15 s, 360p, 1 face, `quick`; without the app's queue, which lets one in at a time."
     )
     return Section(TITLES["visitors"], header, rows, note)
+
+
+def load(scale: Scale) -> Section:
+    """The app while many ask at once: what they wait for, memory, and how the event loop fares."""
+    rows, before = [], os.getloadavg()[0]
+    for visitors in scale.crowds:
+        with served() as server:
+            server.ask(PORTRAIT)  # networks are loaded
+            with Watch(server.address, server.process) as watch:
+                result = crowd(server.address, PORTRAIT, visitors)
+        rows.append((
+            f"{visitors}", float(result.came["read"]), result.percentile(50), result.percentile(95),
+            max(watch.memory) / MB, 1000 * median(watch.waited_s), 1000 * max(watch.waited_s),
+        ))  # fmt: skip
+    header = ("visitors", "reports", "p50, s", "p95, s", "peak MB", "event loop: median, ms",
+              "longest, ms")  # fmt: skip
+    note = (
+        "An image each, all at once; one is analyzed at a time, 20 may wait, the others are asked "
+        "to come again. The event loop is asked for the length of its queue, 20 times a second. "
+        f"Load of the machine before: {before:.1f}; what exceeds its cores is other work."
+    )
+    return Section(TITLES["load"], header, rows, note)
 
 
 def memory(scale: Scale) -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import app
 import cli
 from analysis import Settings, analyze
+from benchmarks.crowd import NO_WORK, ask, client_of
 from commands import console
 from detectors.frequency.detector import Frequency
 from errors import UserError
@@ -27,6 +29,8 @@ from ui import batch, jobs, line, running, session
 IMAGE = ROOT / "examples" / "portrait.jpg"
 GERMAN = languages()["de"]
 PATIENCE_S = 60.0
+AT_ONCE_S = 0.25  # that the event loop may be busy with anything else
+MANY = 16  # visitors
 
 
 class Clock:
@@ -274,6 +278,52 @@ def test_visitors_are_answered_in_order_and_the_one_too_many_is_refused(
     assert barrier.begun == names
     assert [report["file"]["name"] for report in reports] == [f"{name}.jpg" for name in names]
     small.check()
+
+
+def longest_stall_s(address: str, until: threading.Event) -> float:
+    """Longest wait for an answer of no work; only processor time counts where cores are busy."""
+    longest_s = 0.0
+    with client_of() as client:
+        while not until.wait(0.02):
+            wall_s, cpu_s = time.monotonic(), time.process_time()
+            client.get(address + NO_WORK).raise_for_status()
+            took_s = min(time.monotonic() - wall_s, time.process_time() - cpu_s)
+            longest_s = max(longest_s, took_s)
+    return longest_s
+
+
+def test_the_event_loop_answers_at_once_while_16_visitors_come_and_one_is_analyzed(
+    address, monkeypatch
+):
+    app._first_import()
+    arrived, working, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work(path, settings, on_progress, **rest):
+        while not arrived.is_set():
+            analyze(path, replace(settings, detectors=("frequency",)))
+            working.set()
+        raise UserError("decode_failed", "It has done enough.")
+
+    monkeypatch.setattr(session, "analyze", work)
+    with ThreadPoolExecutor(MANY + 1) as visitors:
+        first = visitors.submit(ask, address, IMAGE)
+        assert working.wait(PATIENCE_S)
+        stall = visitors.submit(longest_stall_s, address, ended)
+        others = [visitors.submit(ask, address, IMAGE) for _ in range(MANY - 1)]
+        until(lambda: len(jobs.LINE._waiting) == MANY - 1)
+        arrived.set()
+        came = {visit.result(PATIENCE_S) for visit in (first, *others)}
+        ended.set()
+    assert came == {"decode_failed"}
+    assert stall.result() < AT_ONCE_S
+
+
+def test_a_new_visitor_costs_the_event_loop_no_second_look_at_signatures(monkeypatch):
+    from gradio.state_holder import SessionState
+
+    blocks = app.build()
+    monkeypatch.setattr("inspect._signature_from_function", None)  # what reads one anew
+    assert len(SessionState(blocks).config_values) > 100
 
 
 def test_whoever_gives_up_waiting_leaves_the_line(address, barrier, small, tmp_path):

@@ -70,7 +70,7 @@ RECIPES = {
         *PROBES,
         Step("probes fit mouth {out}/probe-features {folder}", "{folder}/card.json"),
     ),
-    "sync": (*TALKING, Step("sync {crops}/talking {run}")),
+    "sync": (*CROPS, *TALKING, Step("sync {crops}/talking {run} --stills {crops} --steps 1600")),
     "landmarks": (
         Step("data.labeled_videos {data} {run}"),
         Step("landmarks {run} {folder}"),

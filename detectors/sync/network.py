@@ -88,6 +88,19 @@ class SyncConfig:
         return json.dumps(asdict(self), indent=1)
 
 
+SCALE = "_scale"  # after the name of a matrix that is stored in 8 bits: its largest value by row
+
+
+def restored(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as they are stored, in 8 or 16 bits, to float32."""
+    scales = {n.removesuffix(SCALE): v.float() for n, v in state.items() if n.endswith(SCALE)}
+    return {
+        name: value.float() * (scales[name] / 127 if name in scales else 1)
+        for name, value in state.items()
+        if not name.endswith(SCALE)
+    }
+
+
 class Residual2d(nn.Module):
     """Two 3x3 convolutions that halve the image, with a short cut."""
 
@@ -240,8 +253,7 @@ class SyncModel(nn.Module):
         config = SyncConfig.from_folder(folder)
         try:
             model = cls(config)
-            state = load_file(str(Path(folder) / "model.safetensors"))
-            model.load_state_dict({name: value.float() for name, value in state.items()})
+            model.load_state_dict(restored(load_file(str(Path(folder) / "model.safetensors"))))
         except Exception as problem:  # sizes of any kind may fail in their own way
             raise UserError(
                 "weights_refused", "The weights in this folder do not fit its config.json."

@@ -28,10 +28,11 @@ LANDMARK_NOISE = 0.006  # of the face's height, in every landmark and frame (har
 NUDGE = 3  # frames, 120 ms: constant offsets of real recordings that must pass
 HOP_FRAMES = 25  # between the starts of two windows of one clip
 WINDOW_FRAMES = {"ar": 30, "en": 75, "other": 75}  # the bars: 1.2 s and 3 s
-KINDS = ("in_step", "shifted", "other_sentence", "other_person", "edited")
+FOREIGN = ("in_step", "shifted", "other_sentence", "other_person")  # what the judge learns from
+KINDS = (*FOREIGN, "edited")
 EDITED = (15, 38)  # frames, 0.6 to 1.5 s: so much of a mouth is taken from another moment
 APART = 40  # frames between that moment and its new place
-FEATURES = ("lead", "rise", "in_step", "confidence", "speech", "weakest")
+FEATURES = ("lead", "rise", "in_step", "confidence", "speech")
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Protocol:
         hop: frames between the starts of two windows of one clip.
         most: windows of one person (the others are left out, evenly).
         seed: of shifts, strangers and disturbances.
+        kinds: what each window is measured beside.
     """
 
     frames: dict[str, int]
@@ -100,6 +102,7 @@ class Protocol:
     hop: int = HOP_FRAMES
     most: int = 10_000
     seed: int = 0
+    kinds: tuple[str, ...] = KINDS
 
 
 def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd.DataFrame:
@@ -114,7 +117,7 @@ def window_rows(model: SyncModel, clips: list[Spoken], protocol: Protocol) -> pd
     for clip, start, n in _windows(clips, protocol):
         frames = np.arange(start, start + n)
         untouched = _embeddings(model, clip, frames, protocol.hard, rng)
-        for kind in KINDS:
+        for kind in protocol.kinds:
             other, at, lag = _partner(clips, clip, kind, start, n, rng)
             edited = _edited(frames, len(clip.speech), rng) if kind == "edited" else None
             if other is None or (kind == "edited" and edited is None):

@@ -21,6 +21,7 @@ import av.container
 import av.error
 import numpy as np
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 
 from errors import UserError
 from media.audio import MonoMixer, put, resampled
@@ -102,6 +103,7 @@ class Clip:
         self.container = file_kind.name
         self.bytes = self.path.stat().st_size
         self._images: list[tuple[float, np.ndarray]] = []
+        self._reformatter = VideoReformatter()
         self.size_wh = (0, 0)  # until the first image is there
         if file_kind.kind == MediaKind.IMAGE:
             self._open_image()
@@ -357,12 +359,14 @@ class Clip:
         """(h, w, 3) uint8 RGB: square pixels, turned as the container says, of the clip's size."""
         width = max(1, round(frame.width * self._aspect))
         scale = min(1.0, LONGEST_SIDE_PX / max(width, frame.height))
-        image = frame.to_ndarray(
-            format="rgb24",
-            width=max(1, round(width * scale)),
-            height=max(1, round(frame.height * scale)),
+        image = self._reformatter.reformat(
+            frame,
+            max(1, round(width * scale)),
+            max(1, round(frame.height * scale)),
+            "rgb24",
             interpolation="AREA" if scale < 1 else "BICUBIC",
-        )
+            threads=1,
+        ).to_ndarray()
         turned = np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
         if self.size_wh == (0, 0):
             self.size_wh = (turned.shape[1], turned.shape[0])

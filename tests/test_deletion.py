@@ -59,3 +59,14 @@ def test_only_the_area_is_blurred():
 def test_nothing_or_everything_may_be_hot(share):
     flat = np.full((6, 6), share, np.float32)
     assert deletion.hot_area(flat).sum() == round(deletion.HOT_SHARE * 36)
+
+
+def test_other_areas_are_not_looked_at_where_the_hot_one_lowers_nothing():
+    asked = []
+
+    def scores(images: np.ndarray) -> np.ndarray:
+        asked.append(len(images))
+        return np.zeros(len(images))
+
+    assert not deletion.holds(scores, IMAGE, TOP_LEFT)
+    assert asked == [2]

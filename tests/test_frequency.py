@@ -142,6 +142,17 @@ def test_strong_jpeg_shows_its_blocks():
     )
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_blockiness_is_the_mean_step_of_the_best_phase_over_the_median_one(kind):
+    plane = np.random.default_rng(5).integers(0, 256, (72, 120)).astype(kind)
+    expected = []
+    for image in (plane.astype(float), plane.T.astype(float)):
+        steps = np.abs(np.diff(image, axis=1)).mean(0)
+        phases = np.array([steps[phase::8].mean() for phase in range(8)])
+        expected.append(np.log((phases.max() + 0.1) / (np.median(phases) + 0.1)))
+    assert model.blockiness(plane) == pytest.approx(expected, abs=1e-6)
+
+
 def test_noise_shared_by_the_colors_correlates_and_separate_noise_does_not():
     separate = np.random.default_rng(3).normal(128, 30, (208, 208, 3)).clip(0, 255).astype(np.uint8)
     assert model.residual_statistics(noise_image())[3:6].mean() > 0.95

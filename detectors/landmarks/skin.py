@@ -47,7 +47,8 @@ def measure_skin(crops: np.ndarray, times_s: np.ndarray) -> dict[str, float]:
     for band, sigma in enumerate(SIGMAS_PX):
         soft = np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in gray])
         for region, place in REGIONS.items():
-            result |= _one((before - soft)[:, place[0], place[1]], f"{region}_{band}")
+            inside = (slice(None), *place)
+            result |= _one(before[inside] - soft[inside], f"{region}_{band}")
         before = soft
     return result
 

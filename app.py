@@ -28,9 +28,7 @@ from gradio.http_server import INITIAL_PORT_VALUE as PORT
 from gradio.themes import Base, Default
 from starlette.middleware import Middleware
 
-from analysis import Settings, load_detector
 from detectors.pool import best_device
-from detectors.registry import roles
 from hub.quiet import keep_quiet
 from hub.spacefile import read_spacefile
 from media.native_logs import silence_native_logs
@@ -39,14 +37,14 @@ from report.language import Language
 from report.render import css, render
 from stop import in_words
 from threads import set_threads
-from ui import keeping
+from ui import ahead, keeping
 from ui.agents import PATH as MCP_PATH
 from ui.agents import served
 from ui.api import Arguments, endpoints
 from ui.headers import SecurityHeaders
 from ui.jobs import LINE, is_hosted, limit_s, places_on
 from ui.registry import TABS
-from ui.session import spaces
+from ui.session import QUIET, spaces
 from ui.source import EXAMPLES
 from ui.tab import Tab
 from ui.texts import dictionary, label, written
@@ -76,8 +74,13 @@ def build(tabs: Sequence[Tab] = TABS) -> gr.Blocks:
                     tab.build(space)
         written(_foot, elem_id="foot")
         endpoints()
+        blocks.load(_load_ahead, queue=False, **QUIET)
     _remember_signatures(blocks)
     return blocks
+
+
+def _load_ahead() -> None:
+    ahead.begin()
 
 
 def _remember_signatures(blocks: gr.Blocks) -> None:
@@ -172,9 +175,7 @@ def main() -> None:
         keep_to_itself()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are deleted at the end
     if spaces is not None:  # ZeroGPU wants networks on the device before the first visitor
-        for role in roles():
-            if not role.empty:
-                load_detector(role.name, Settings())
+        ahead.load()
     try:
         serve(build())
     except UserError as error:  # a folder for temporary files that cannot be used

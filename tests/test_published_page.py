@@ -142,7 +142,7 @@ def test_published_layouts_are_typed_by_id_on_the_page(case, browser, address, s
     for role in case.checkpoints:
         assert cards.filter(has_text=role_of(role).title).count()
     lips = cards.filter(has_text=role_of("sync").title).first
-    assert lips.locator("svg").count() == 1 and "ms" in lips.inner_text()
+    assert lips.locator("svg").count() == 2 and "ms" in lips.inner_text()
     watched.keep(f"app-published-{case.name}")
     assert watched.errors == [] and watched.strangers == []
     watched.page.close()

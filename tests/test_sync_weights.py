@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,14 @@ def test_a_stored_network_hears_and_sees_what_it_did(network: SyncModel, tmp_pat
         (network.embed_mouths(mouths, landmarks), again.embed_mouths(mouths, landmarks)),
     ):
         assert (one * other).sum(1).min() > 0.999
+
+
+def test_a_folder_of_outlines_alone_in_16_bits_is_read(tmp_path: Path):
+    former = SyncModel(replace(SMALL, eyes=("lips",))).eval()
+    save(former, tmp_path)
+    halves = {n: v.to(torch.bfloat16) for n, v in former.state_dict().items()}
+    save_file(halves, str(tmp_path / "model.safetensors"))
+    assert not SyncModel.from_folder(tmp_path).uses_images
 
 
 def test_a_matrix_without_its_scale_is_refused(network: SyncModel, tmp_path: Path):

@@ -12,11 +12,13 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -126,6 +128,9 @@ class HubServer:
         return [path for method, path, _ in self.seen if method not in ("GET", "HEAD")]
 
 
+HURRIED = SimpleNamespace(**{**vars(time), "sleep": lambda _: None})
+
+
 @contextmanager
 def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """Serve, and point the client, its cache and the user's own folder to this test's places."""
@@ -137,7 +142,8 @@ def serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS", True)
-        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+        for module in ("file_download", "utils._http"):  # their own clock: others go on sleeping
+            monkeypatch.setattr(f"huggingface_hub.{module}.time", HURRIED)
         yield hub
 
 

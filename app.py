@@ -51,6 +51,7 @@ from ui.texts import dictionary, label, written
 
 HERE = Path(__file__).parent
 MIDDLEWARE = (SecurityHeaders, Arguments)
+MOST_SESSIONS = 300  # that Gradio remembers, the longest unused goes first; each costs 0.3 MB
 MOST_EVENTS = 200  # of all kinds in Gradio's queue; analyses have a line of their own, ui.line
 TITLE = "Deepfake detector"
 SUBTITLE = "Does a face or a voice look manipulated? Evidence with reasons, never a bare score."
@@ -116,6 +117,7 @@ def serve(blocks: gr.Blocks, port: int | None = None, wait: bool = True) -> str:
         i18n=dictionary(),
         allowed_paths=[str(EXAMPLES), str(keeping.own_folder())],
         max_file_size=f"{space.max_upload_mb}mb",
+        state_session_capacity=MOST_SESSIONS,
         footer_links=["api"],
         ssr_mode=False,
         prevent_thread_lock=True,

@@ -338,6 +338,17 @@ def test_whoever_gives_up_waiting_leaves_the_line(address, barrier, small, tmp_p
     assert barrier.begun == ["one"]
 
 
+def test_sessions_of_visitors_who_left_are_forgotten(monkeypatch):
+    monkeypatch.setattr(app, "MOST_SESSIONS", 3)
+    blocks = app.build()
+    app.serve(blocks, wait=False)
+    sessions = blocks.app.state_holder
+    for visitor in range(10):
+        assert sessions[str(visitor)]
+    assert len(sessions.session_data) == 3
+    blocks.close()
+
+
 def test_a_batch_lets_a_visitor_go_first(address, barrier, small, tmp_path):
     files = [uploaded(named(tmp_path, name)) for name in ("many1", "many2")]
     many = connected(address).submit(files=files, api_name="/batch")

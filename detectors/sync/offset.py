@@ -51,35 +51,32 @@ def compare(
     """
     n = min(len(mouth_emb), len(audio_emb))
     speech = np.ones(n, bool) if speech is None else np.asarray(speech[:n], bool)
-    curve = offset_curve(mouth_emb, audio_emb, speech=speech)
+    cosines = mouth_emb[:n] @ audio_emb[:n].T
+    curve = _curve(cosines, MAX_LAG, speech)
     measures = measure_curve(curve, int(speech.sum()))
     if measures is None:
         return None
     near = slice(MAX_LAG - IN_STEP, MAX_LAG + IN_STEP + 1)
     lag = int(np.nanargmax(curve[near])) - IN_STEP
-    over_time = agreement(mouth_emb, audio_emb, lag, speech)
+    over_time = agreement(cosines, lag, speech)
     lowest = np.nanmin(over_time) if np.isfinite(over_time).any() else measures["lead"]
     return Comparison(curve, over_time, measures | {"weakest": float(lowest)})
 
 
-def agreement(
-    mouth_emb: np.ndarray, audio_emb: np.ndarray, lag: int, speech: np.ndarray
-) -> np.ndarray:
+def agreement(cosines: np.ndarray, lag: int, speech: np.ndarray) -> np.ndarray:
     """How well mouth and audio agree from moment to moment.
 
     Args:
-        mouth_emb: (n, d) unit vectors.
-        audio_emb: (k, d) unit vectors of the same stretch; the shorter length counts.
+        cosines: (n, n) of each frame of the mouth with each frame of the audio.
         lag: frames that the audio comes late.
-        speech: (k,) bool, which frames of the audio hold speech.
+        speech: (n,) bool, which frames of the audio hold speech.
 
     Returns:
         (n,) float64, by frame of the mouth: the cosine at the lag minus the mean of those 240 ms
         and more beside it, mean over 600 ms. Near 0 means that the sound of another moment fits as
         well. NaN where fewer than 60 % of these frames hold speech.
     """
-    n = min(len(mouth_emb), len(audio_emb))
-    cosines = mouth_emb[:n] @ audio_emb[:n].T
+    n = len(cosines)
     frames = np.arange(n)
     partner = frames + lag
     inside = (partner >= 0) & (partner < n)
@@ -87,7 +84,7 @@ def agreement(
     gap = frames[None] - partner[:, None]  # (mouth, audio): how far beside the lag
     beside = (np.abs(gap) >= FAR) & (np.abs(gap) <= MAX_LAG + IN_STEP)
     others = (cosines * beside).sum(1) / beside.sum(1).clip(min=1)
-    weight = (inside & speech[:n][partner] & beside.any(1)).astype(float)
+    weight = (inside & speech[partner] & beside.any(1)).astype(float)
     mean_over = partial(scipy.ndimage.uniform_filter1d, size=MOMENT, mode="constant")
     share, lead = mean_over(weight), mean_over((cosines[frames, partner] - others) * weight)
     return np.where(share >= SPOKEN_SHARE, lead / np.maximum(share, 1e-6), np.nan)
@@ -114,7 +111,12 @@ def offset_curve(
     """
     n = min(len(mouth_emb), len(audio_emb))
     speaks = np.ones(n, bool) if speech is None else np.asarray(speech[:n], bool)
-    cosines = mouth_emb[:n] @ audio_emb[:n].T
+    return _curve(mouth_emb[:n] @ audio_emb[:n].T, max_lag, speaks)
+
+
+def _curve(cosines: np.ndarray, max_lag: int, speaks: np.ndarray) -> np.ndarray:
+    """`offset_curve` of (n, n) cosines, mouth by audio."""
+    n = len(cosines)
     curve = np.full(2 * max_lag + 1, np.nan)
     for lag in range(-min(max_lag, n - 1), min(max_lag, n - 1) + 1):
         along = np.diagonal(cosines, lag)[speaks[max(lag, 0) : n + min(lag, 0)]]

@@ -190,9 +190,9 @@ PAGES = {
     "sync": Page(
         about="Says by how many milliseconds mouth and sound of a talking face are apart, how sure "
         "that is, and how likely they do not belong together. Mouth images with the outline of "
-        "lips and chin, and frozen lower layers of Whisper tiny.en, give unit vectors in one space "
-        "at 25 Hz; the mean cosine by lag (±600 ms) over frames with speech is the evidence. Real "
-        "speech is all that it knows: it was never shown a fake.",
+        "lips and chin, and frozen lower layers of Whisper tiny.en, give unit vectors at 25 Hz; "
+        "the mean cosine by lag (±600 ms) over frames with speech is the evidence. It learned from "
+        "real speech alone.",
         use="Read by `detectors.sync` of this program. The score is a log-likelihood ratio of a "
         "foreign or moved sound, between -2.27 and +3.40, under two shares: 90 % of such files and "
         "3 % of real recordings are out of step. It says nothing about the image.",

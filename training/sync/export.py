@@ -56,7 +56,7 @@ LIMITS = [
 ]
 TRAINED_ON = [
     "talking clips: 1,186 of Arabic news presenters, 41 of English actors (research use)",
-    "2,156 still faces of DFDC and FFHQ (real), for the shapes of lips alone (research use)",
+    "2,156 real still faces (DFDC, FFHQ), for lip shapes (research use)",
     "sound front end: Whisper tiny.en encoder, lower layers, frozen (OpenAI, MIT)",
 ]
 
